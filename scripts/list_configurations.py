@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Check a study and list its configurations with their ids, in the order of measurement."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from parallel_transcription.study import StudyError, build_study
+
+
+def main() -> int:
+    """Check and list; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", type=Path, nargs="?", default=Path("config/config.yaml"))
+    parser.add_argument("--runs", action="store_true", help="list every run, not configurations")
+    given = parser.parse_args()
+    try:
+        config = yaml.safe_load(given.study.read_text(encoding="utf-8"))
+        study = build_study(config, str(given.study), Path(__file__).resolve().parent.parent)
+    except OSError as error:
+        print(f"error: {given.study}: {error.strerror}", file=sys.stderr)
+        return 2
+    except (yaml.YAMLError, StudyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    shown = set()
+    for point, round_number in study.schedule:
+        if given.runs:
+            print(f"{point.id}-r{round_number:02d}")
+        elif point.id not in shown:
+            shown.add(point.id)
+            print(f"{point.id}  {point.rounds} rounds × {point.repeats} repeats")
+    print(
+        f"{len(study.wanted)} of {len(study.points)} configurations, "
+        f"{len(study.schedule)} runs on {study.machine}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

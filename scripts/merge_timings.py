@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Merge run records into results/timings.csv, runs.csv (both also as Parquet) and machines.json.
+
+Takes every record under RESULTS/*/runs/. With --study, records of the study's own machine that do
+not belong to its grid are left out; those of other machines are all taken.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from parallel_transcription.record import write_json
+from parallel_transcription.settings import DEFAULTS
+from parallel_transcription.study import StudyError, expand_grid
+from parallel_transcription.timings import build_tables, write_tables
+
+
+def main() -> int:
+    """Merge; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--study", help="the study's settings as JSON")
+    given = parser.parse_args()
+    paths = sorted(given.results.glob("*/runs/*.json"))
+    if given.study:
+        settings = json.loads(given.study)
+        try:
+            grid = expand_grid(settings, settings["file"])
+        except StudyError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        here = settings["machine"]
+        tables = build_tables(
+            paths,
+            settings,
+            lambda record: record["machine"] != here or record["configuration_id"] in grid,
+        )
+    else:
+        settings = _settings_found(given.results)
+        tables = build_tables(paths, settings)
+    if tables.runs.empty:
+        print(f"error: no run records under {given.results}/*/runs/", file=sys.stderr)
+        return 2
+    write_tables(tables, given.results)
+    write_json(given.results / "study.json", settings)
+    for file, reason in tables.left_out:
+        print(f"warning: left out {file}: {reason}", file=sys.stderr)
+    return 0
+
+
+def _settings_found(results: Path) -> dict:
+    """The settings of the last study merged here, or the defaults."""
+    known = results / "study.json"
+    if known.exists():
+        return json.loads(known.read_text(encoding="utf-8"))
+    return {**DEFAULTS, "name": "collected", "machine": "", "file": "", "grid": []}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

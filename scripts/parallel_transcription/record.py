@@ -1,0 +1,164 @@
+"""The run record: one JSON file that tells everything about one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+_NUMBER = {"type": ["number", "null"]}
+_TEXT = {"type": ["string", "null"]}
+_STATUS = {"enum": ["ok", "timeout", "failed", "killed"]}
+
+
+def _closed(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties) if required is None else required,
+        "properties": properties,
+    }
+
+
+_MEMORY = _closed({"rss": _NUMBER, "pss": _NUMBER, "uss": _NUMBER})
+_TRANSCRIPTION = _closed(
+    {
+        "counter": {"type": "integer", "minimum": 1},
+        "file": {"type": "string"},
+        "caller": {"type": "integer"},
+        "instance": {"type": "integer"},
+        "submitted_s": {"type": "number"},
+        "started_s": _NUMBER,
+        "finished_s": _NUMBER,
+        "status": _STATUS,
+        "error": _TEXT,
+        "text": _TEXT,
+        "segments": _NUMBER,
+        "last_end_s": _NUMBER,
+        "language": _TEXT,
+        "cpu_s": _NUMBER,
+    }
+)
+_PASS = _closed(
+    {
+        "repeat": {"type": "integer"},
+        "status": _STATUS,
+        "error": _TEXT,
+        "started_at": {"type": "number"},
+        "clock_jump_s": _NUMBER,
+        "makespan_s": _NUMBER,
+        "cpu_s": _NUMBER,
+        "cpu_user_s": _NUMBER,
+        "cpu_system_s": _NUMBER,
+        "context_switches_voluntary": _NUMBER,
+        "context_switches_involuntary": _NUMBER,
+        "foreign_cpu_s": _NUMBER,
+        "foreign_cpu_share": _NUMBER,
+        "steal_share": _NUMBER,
+        "cpu_callers_s": _NUMBER,
+        "rss_peak_bytes": _NUMBER,
+        "memory": _MEMORY,
+        "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
+    }
+)
+_START = _closed(
+    {
+        "start": {"type": "integer", "minimum": 1},
+        "status": _STATUS,
+        "error": _TEXT,
+        "stopped_in_repeat": {"type": ["integer", "null"]},
+        "started_at": {"type": "number"},
+        "prepare_s": _NUMBER,
+        "loads": {
+            "type": "array",
+            "items": _closed(
+                {
+                    "instance": {"type": "integer"},
+                    "started_s": {"type": "number"},
+                    "finished_s": {"type": "number"},
+                    "error": _TEXT,
+                    "compute_type": _TEXT,
+                }
+            ),
+        },
+        "memory_before": {"anyOf": [_MEMORY, {"type": "null"}]},
+        "memory_after": {"anyOf": [_MEMORY, {"type": "null"}]},
+        "passes": {"type": "array", "items": _PASS},
+    }
+)
+
+
+def record_schema() -> dict[str, Any]:
+    """The closed JSON schema of a run record (draft 7, for fastjsonschema)."""
+    from parallel_transcription.dimensions import DIMENSIONS
+
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Run record",
+        **_closed(
+            {
+                "schema": {"const": SCHEMA_VERSION},
+                "run": {"type": "string"},
+                "configuration_id": {"type": "string"},
+                "configuration": _closed({d.name: d.schema for d in DIMENSIONS}),
+                "round": {"type": "integer", "minimum": 1, "maximum": 999},
+                "study": {"type": "string"},
+                "machine": {"type": "string"},
+                "protocol": _closed(
+                    {
+                        "repeats": {"type": "integer"},
+                        "warmups": {"type": "integer"},
+                        "timeout_s": {"type": "number"},
+                        "load_timeout_s": {"type": "number"},
+                    }
+                ),
+                "code": {"type": "string"},
+                "model": {"type": "object"},
+                "audio": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["path", "file", "sha256", "seconds", "reference"],
+                    },
+                },
+                "host": {"type": "object"},
+                "node": {"type": "string"},
+                "engine": {"type": "object"},
+                "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+                "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
+                "packed": {"type": "boolean"},
+                "log": _TEXT,
+                "started_at": {"type": "number"},
+                "finished_at": {"type": "number"},
+                "status": _STATUS,
+                "error": _TEXT,
+                "starts": {"type": "array", "items": _START},
+            }
+        ),
+    }
+
+
+def write_json(path: Path, content: Mapping[str, Any] | list) -> None:
+    """Write a JSON file so that it is there whole or not at all.
+
+    Raises:
+        OSError: if the folder cannot be written or the disk is full; no partial file stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1, ensure_ascii=False, allow_nan=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,220 @@
+"""A study file, checked before anything runs: its audio, its settings and its grid."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parallel_transcription import audio, machine, models
+from parallel_transcription.configuration import ConfigurationError
+from parallel_transcription.dimensions import BY_NAME
+from parallel_transcription.grid import GridPoint, expand_block, identified, matches, schedule
+from parallel_transcription.settings import DEFAULTS, SETTINGS, study_schema
+
+LARGEST_GRID = 100_000
+
+
+class StudyError(ValueError):
+    """What is wrong with a study: file, key, value and remedy, one line each."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study.
+
+    ``points`` is the whole grid by id; ``schedule`` the wanted runs (after ``only``) in the order
+    of measurement; ``files`` the audio files in order.
+    """
+
+    file: str
+    settings: dict[str, Any]
+    machine: str
+    files: list[Path]
+    points: dict[str, GridPoint]
+    schedule: list[tuple[GridPoint, int]] = field(repr=False)
+
+    @property
+    def wanted(self) -> dict[str, GridPoint]:
+        """The grid points that ``only`` leaves."""
+        return {point.id: point for point, _ in self.schedule}
+
+
+def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
+    """Check a study and expand its grid.
+
+    Args:
+        config: The study as read from YAML, with what the command line changed in it.
+        file: Where it came from, for messages.
+        root: The folder that audio patterns and model folders are relative to.
+
+    Raises:
+        StudyError: with every problem found, each naming file, key, value and remedy.
+    """
+    problems = list(_schema_problems(config, file))
+    if problems:
+        raise StudyError("\n".join(problems))
+    settings = {**DEFAULTS, **config}
+    settings.setdefault("name", _name_of(file))
+    points = expand_grid(settings, file)
+    files = _audio_files(settings["audio"], file, root)
+    _check_models(points, file, root)
+    only = settings.get("only")
+    wanted = [p for p in points.values() if matches(p.configuration, p.id, only)]
+    if not wanted:
+        raise StudyError(
+            f"{file}: only: {only!r} matches none of the grid's {len(points)} configurations; "
+            "list them with: python scripts/list_configurations.py " + file
+        )
+    label = settings["machine"]
+    return Study(
+        file=file,
+        settings=settings,
+        machine=machine.default_label() if label == "auto" else label,
+        files=files,
+        points=points,
+        schedule=schedule(wanted),
+    )
+
+
+def _name_of(file: str) -> str:
+    stem = Path(file).stem
+    return "default" if stem == "config" else stem
+
+
+def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
+    """The union of the blocks' grids, by id.
+
+    Raises:
+        StudyError: for values that cannot go together, naming the block and the key.
+    """
+    points: dict[str, GridPoint] = {}
+    for number, block in enumerate(settings["grid"]):
+        rounds = block.get("rounds", settings["rounds"])
+        repeats = block.get("repeats", settings["repeats"])
+        try:
+            for configuration in expand_block(block, settings["defaults"]):
+                point = identified(configuration, rounds, repeats)
+                known = points.get(point.id)
+                if known and known.repeats != repeats:
+                    raise StudyError(
+                        f"{file}: grid[{number}].repeats: {repeats} for {point.id}, which an earlier "
+                        f"block measures with repeats {known.repeats}; give both blocks the same"
+                    )
+                if not known or known.rounds < rounds:
+                    points[point.id] = point
+                if len(points) > LARGEST_GRID:
+                    raise StudyError(
+                        f"{file}: grid[{number}]: more than {LARGEST_GRID} configurations; "
+                        "shorten its lists or split the study"
+                    )
+        except ConfigurationError as error:
+            key = error.dimension
+            where = f"grid[{number}].{key}" if key in block else f"defaults.{key}"
+            if key not in block and key not in settings["defaults"]:
+                where = f"grid[{number}]"
+            raise StudyError(f"{file}: {where}: {error}") from None
+    return points
+
+
+def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:
+    try:
+        return audio.expand(patterns, root)
+    except audio.AudioError as error:
+        raise StudyError(f"{file}: audio: {error}") from None
+
+
+def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
+    for name in sorted({point.configuration["model"] for point in points.values()}):
+        try:
+            models.identity(models.parse_model(name), root)
+        except models.ModelError as error:
+            raise StudyError(f"{file}: model: {error}") from None
+
+
+def _schema_problems(config: Mapping[str, Any], file: str) -> Iterator[str]:
+    from jsonschema import Draft202012Validator
+
+    if not isinstance(config, Mapping):
+        yield f"{file}: a study is a mapping of keys to values, not {type(config).__name__}"
+        return
+    validator = Draft202012Validator(study_schema())
+    errors = sorted(validator.iter_errors(dict(config)), key=lambda e: list(map(str, e.path)))
+    for error in errors:
+        error = _innermost(error)
+        yield f"{file}: {_key(error.absolute_path)}{_explain(error)}"
+
+
+def _innermost(error):
+    """Of the alternatives of an ``anyOf``, the error that the writer most likely meant."""
+    while error.validator == "anyOf" and error.context:
+        fitting = [e for e in error.context if e.validator != "type"] or list(error.context)
+        error = max(fitting, key=lambda e: len(e.absolute_path))
+    return error
+
+
+def _key(path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return f"{text}: " if text else ""
+
+
+def _explain(error) -> str:
+    value, rule = error.instance, error.validator_value
+    shown = _short(value)
+    match error.validator:
+        case "additionalProperties":
+            known = error.schema.get("properties", {})
+            unknown = sorted(str(key) for key in value if key not in known)
+            hints = [_closest(key, known) for key in unknown]
+            return "unknown key " + ", ".join(
+                f"{_short(key)}{hint}" for key, hint in zip(unknown, hints, strict=True)
+            )
+        case "required":
+            missing = [key for key in rule if key not in value]
+            docs = {s.name: s.doc for s in SETTINGS}
+            return "missing key " + ", ".join(f"{key!r} ({docs.get(key, '')})" for key in missing)
+        case "enum":
+            return f"{shown} is not one of {', '.join(map(str, rule))}{_closest(value, rule)}"
+        case "minimum":
+            return f"{shown} is too small; give at least {rule}"
+        case "exclusiveMinimum":
+            return f"{shown} is too small; give more than {rule}"
+        case "maximum":
+            return f"{shown} is too large; give at most {rule}"
+        case "exclusiveMaximum":
+            return f"{shown} is too large; give less than {rule}"
+        case "type":
+            name = error.absolute_path[-1] if error.absolute_path else ""
+            remedy = BY_NAME[name].doc if name in BY_NAME else ""
+            wanted = " or ".join([rule] if isinstance(rule, str) else rule)
+            return f"{shown} is a {_kind(value)}, not a {wanted}. {remedy}".rstrip(". ")
+        case "minItems":
+            return "an empty list; give at least one value, or leave the key out"
+        case "minProperties":
+            return "an empty mapping; name at least one key, or leave it out"
+        case "pattern":
+            return f"{shown} does not fit the pattern {rule}"
+        case "minLength" | "maxLength":
+            return f"{shown} has {len(value)} characters; the bound is {rule}"
+    return f"{shown}: {error.message[:300]}"
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "list"}
+    return "null" if value is None else names.get(type(value), "mapping")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _closest(key: Any, known) -> str:
+    close = difflib.get_close_matches(str(key), [str(k) for k in known], 1)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f"; known: {', '.join(map(str, known))}" if len(known) <= 30 else ""

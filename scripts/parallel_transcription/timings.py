@@ -1,0 +1,424 @@
+"""From run records to tables: a row per transcription, a row per repeat, a description per machine.
+
+The tables' columns are a contract: their names never change meaning, and new ones are added at the
+end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from parallel_transcription.configuration import canonical_json, identify, run_id, total_workers
+from parallel_transcription.record import record_schema
+
+GRID_COLUMNS = (
+    "run",
+    "machine",
+    "strategy",
+    "model",
+    "compute_type",
+    "device",
+    "device_index",
+    "instances",
+    "num_workers",
+    "cpu_threads",
+    "files_in_parallel",
+    "round",
+    "repeat",
+)
+TIMING_COLUMNS = (
+    *GRID_COLUMNS,
+    "counter",
+    "file",
+    "audio_seconds",
+    "submitted_s",
+    "started_s",
+    "finished_s",
+    "seconds",
+    "text_sha256",
+    "status",
+    "configuration",
+    "replica",
+    "callers",
+    "instance",
+    "caller",
+    "cpu_s",
+    "audio_sha256",
+    "wer",
+    "text",
+    "reference",
+)
+RUN_COLUMNS = (
+    *GRID_COLUMNS,
+    "makespan_s",
+    "rtfx",
+    "cpu_s",
+    "cores_used",
+    "load_s",
+    "warmup_s",
+    "rss_peak_mb",
+    "pss_mb",
+    "model_mb",
+    "gpu_util",
+    "gpu_mem_mb",
+    "energy_j",
+    "status",
+    "error",
+    "configuration",
+    "study",
+    "replica",
+    "callers",
+    "init_stagger_s",
+    "thread_env",
+    "language",
+    "beam_size",
+    "vad_filter",
+    "word_timestamps",
+    "condition_on_previous_text",
+    "temperature_fallback",
+    "slowdown",
+    "total_workers",
+    "audio_total_s",
+    "timeout_s",
+    "started_at",
+    "uss_mb",
+    "cpu_outside_engine_s",
+    "context_switches_voluntary",
+    "context_switches_involuntary",
+    "foreign_cpu_share",
+    "steal_share",
+    "disturbed",
+    "packed",
+    "engine_compute_type",
+    "model_kind",
+    "model_sha256",
+    "workload",
+    "logical_cpus",
+    "affinity_cpus",
+    "code",
+)
+OPTIONS = (
+    "language",
+    "beam_size",
+    "vad_filter",
+    "word_timestamps",
+    "condition_on_previous_text",
+    "temperature_fallback",
+)
+LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
+
+
+@dataclass
+class Tables:
+    """What the records add up to; ``left_out`` names files that are no valid records, and why."""
+
+    runs: pd.DataFrame
+    timings: pd.DataFrame
+    machines: dict[str, Any]
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_records(
+    paths: Iterable[Path], left_out: list[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """The valid records among the files; what is not valid is noted in ``left_out``."""
+    import fastjsonschema
+
+    validate = fastjsonschema.compile(record_schema())
+    for path in paths:
+        try:
+            record = validate(json.loads(path.read_text(encoding="utf-8")))
+            _check_names(record, path)
+        except OSError as error:
+            left_out.append((str(path), f"cannot be read: {error.strerror}"))
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            left_out.append((str(path), f"is not JSON: {str(error)[:200]}"))
+        except (fastjsonschema.JsonSchemaValueException, ValueError) as error:
+            left_out.append((str(path), f"is not a run record: {str(error)[:200]}"))
+        else:
+            yield record
+
+
+def _check_names(record: Mapping[str, Any], path: Path) -> None:
+    """A record must lie where its content says; else it was copied or edited."""
+    expected_id = identify(record["configuration"])
+    run = run_id(expected_id, record["round"])
+    if record["configuration_id"] != expected_id or record["run"] != run:
+        raise ValueError(f"its configuration's id is {expected_id}, it says {record['run']}")
+    if path.stem != run:
+        raise ValueError(f"its file should be named {run}.json")
+    if path.parent.parent.name != record["machine"]:
+        raise ValueError(f"it belongs to machine {record['machine']}")
+
+
+def build_tables(
+    paths: Iterable[Path],
+    settings: Mapping[str, Any],
+    wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True,
+) -> Tables:
+    """Merge run records.
+
+    Args:
+        paths: The record files, ``<machine>/runs/<run>.json``.
+        settings: The study's; ``disturbed_above`` decides which repeats are marked.
+        wanted: Says of a valid record whether it belongs to the study.
+    """
+    left_out: list[tuple[str, str]] = []
+    runs, timings = [], []
+    machines: dict[str, dict[str, Any]] = {}
+    seen: dict[str, dict[str, set | Counter]] = defaultdict(
+        lambda: {"hosts": set(), "codes": set(), "statuses": Counter()}
+    )
+    for record in read_records(paths, left_out):
+        if not wanted(record):
+            continue
+        run_rows, timing_rows = _rows(record, settings["disturbed_above"])
+        runs += run_rows
+        timings += timing_rows
+        label = record["machine"]
+        machines.setdefault(label, {**record["host"], "engine": record["engine"]})
+        if not machines[label]["engine"]:
+            machines[label]["engine"] = record["engine"]
+        of_label = seen[label]
+        of_label["hosts"].add(canonical_json(_hardware(record["host"])))
+        of_label["codes"].add(record["code"])
+        of_label["statuses"][record["status"]] += 1
+    for label, of_label in seen.items():
+        machines[label] |= {
+            "records": sum(of_label["statuses"].values()),
+            "statuses": dict(sorted(of_label["statuses"].items())),
+            "mixed_hardware": len(of_label["hosts"]) > 1,
+            "mixed_code": len(of_label["codes"]) > 1,
+        }
+    return Tables(
+        runs=_frame(runs, RUN_COLUMNS),
+        timings=_frame(timings, TIMING_COLUMNS),
+        machines=dict(sorted(machines.items())),
+        left_out=sorted(left_out),
+    )
+
+
+def _hardware(host: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("cpu_model", "physical_cores", "logical_cpus", "virtualised", "gpus")
+    return {key: host.get(key) for key in keys}
+
+
+def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(columns))
+    keys = [key for key in ("machine", "run", "repeat", "counter") if key in columns]
+    return frame.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict], list[dict]]:
+    configuration = record["configuration"]
+    common = {k: v for k, v in configuration.items() if k in RUN_COLUMNS}
+    common |= {
+        "run": record["run"],
+        "machine": record["machine"],
+        "round": record["round"],
+        "configuration": record["configuration_id"],
+    }
+    audio_total_s = sum(sound["seconds"] for sound in record["audio"])
+    of_run = common | {
+        "study": record["study"],
+        "total_workers": total_workers(configuration),
+        "audio_total_s": audio_total_s,
+        "timeout_s": record["protocol"]["timeout_s"],
+        "packed": record["packed"],
+        "model_kind": record["model"].get("kind"),
+        "model_sha256": record["model"].get("sha256"),
+        "workload": _workload(record),
+        "logical_cpus": record["host"].get("logical_cpus"),
+        "affinity_cpus": len(record["affinity"])
+        if record["affinity"]
+        else record["host"].get("affinity_cpus"),
+        "code": record["code"],
+    }
+    runs, timings = [], []
+    for start in record["starts"]:
+        of_start = of_run | _load_columns(start)
+        if configuration["files_in_parallel"] == 0:
+            runs.append(of_start | {"repeat": start["start"], **_status(start)})
+            continue
+        counted = [one for one in start["passes"] if one["repeat"] >= 1]
+        warm = [one["makespan_s"] for one in start["passes"] if one["repeat"] < 1]
+        of_start["warmup_s"] = warm[-1] if warm else None
+        for one in counted:
+            runs.append(of_start | _repeat_columns(one, audio_total_s, disturbed_above))
+            timings += [
+                common | _timing_columns(task, one, record) for task in one["transcriptions"]
+            ]
+        if start["status"] != "ok" and all(one["status"] == "ok" for one in counted):
+            stopped_in = start["stopped_in_repeat"]
+            repeat = max(1, stopped_in if stopped_in is not None else len(counted) + 1)
+            runs.append(of_start | {"repeat": repeat, **_status(start)})
+    return runs, timings
+
+
+def _status(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "status": part["status"],
+        "error": part["error"],
+        "started_at": _iso(part["started_at"]),
+    }
+
+
+def _load_columns(start: Mapping[str, Any]) -> dict[str, Any]:
+    before, after, loads = start["memory_before"], start["memory_after"], start["loads"]
+    measured = before and after and before["uss"] is not None and after["uss"] is not None
+    return {
+        "load_s": max((load["finished_s"] for load in loads), default=None),
+        "model_mb": (after["uss"] - before["uss"]) / 1e6 if measured else None,
+        "engine_compute_type": next((x["compute_type"] for x in loads if x["compute_type"]), None),
+    }
+
+
+def _repeat_columns(
+    one: Mapping[str, Any], audio_total_s: float, disturbed_above: float
+) -> dict[str, Any]:
+    """The columns of one repeat.
+
+    RTFx is seconds of audio per second of makespan, as the Open ASR Leaderboard defines it; cores
+    used is CPU seconds per second of makespan.
+    """
+    good = one["status"] == "ok"
+    makespan, memory = one["makespan_s"], one["memory"]
+    foreign = one["foreign_cpu_share"]
+    return {
+        "repeat": one["repeat"],
+        "makespan_s": makespan if good else None,
+        "rtfx": audio_total_s / makespan if good else None,
+        "cpu_s": one["cpu_s"],
+        "cores_used": one["cpu_s"] / makespan if good and one["cpu_s"] is not None else None,
+        "rss_peak_mb": _mb(one["rss_peak_bytes"]),
+        "pss_mb": _mb(memory["pss"]),
+        "uss_mb": _mb(memory["uss"]),
+        "cpu_outside_engine_s": one["cpu_callers_s"],
+        "context_switches_voluntary": one["context_switches_voluntary"],
+        "context_switches_involuntary": one["context_switches_involuntary"],
+        "foreign_cpu_share": foreign,
+        "steal_share": one["steal_share"],
+        "disturbed": (foreign or 0) > disturbed_above
+        or (one["steal_share"] or 0) > disturbed_above
+        or abs(one["clock_jump_s"] or 0) > LONGEST_CLOCK_JUMP_S,
+        **_status(one),
+    }
+
+
+def _timing_columns(
+    task: Mapping[str, Any], one: Mapping[str, Any], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    sound = record["audio"][task["counter"] - 1]
+    text, finished = task["text"], task["finished_s"]
+    judged = text is not None and sound["reference"] and record["model"].get("kind") != "dummy"
+    return {
+        "repeat": one["repeat"],
+        "counter": task["counter"],
+        "file": sound["file"],
+        "audio_seconds": sound["seconds"],
+        "submitted_s": task["submitted_s"],
+        "started_s": task["started_s"],
+        "finished_s": finished,
+        "seconds": None if finished is None else finished - task["submitted_s"],
+        "text_sha256": None if text is None else hashlib.sha256(text.encode()).hexdigest(),
+        "status": task["status"],
+        "instance": task["instance"],
+        "caller": task["caller"],
+        "cpu_s": task["cpu_s"],
+        "audio_sha256": sound["sha256"],
+        "wer": word_error_rate(sound["reference"], text) if judged else None,
+        "text": text,
+        "reference": sound["reference"],
+    }
+
+
+@lru_cache(maxsize=100_000)
+def word_error_rate(reference: str, text: str) -> float:
+    """WER: (substitutions + deletions + insertions) / words of the reference, by jiwer.
+
+    Case, punctuation and repeated white space do not count.
+    """
+    import jiwer
+
+    plain = jiwer.Compose(
+        [
+            jiwer.ToLowerCase(),
+            jiwer.RemovePunctuation(),
+            jiwer.RemoveMultipleSpaces(),
+            jiwer.Strip(),
+            jiwer.ReduceToListOfListOfWords(),
+        ]
+    )
+    return jiwer.wer(reference, text, reference_transform=plain, hypothesis_transform=plain)
+
+
+def _workload(record: Mapping[str, Any]) -> str:
+    """What was done, apart from how: files, options, model. Only equal workloads compare."""
+    configuration = record["configuration"]
+    what = [
+        [sound["sha256"] for sound in record["audio"]],
+        {name: configuration[name] for name in OPTIONS},
+        record["model"].get("sha256"),
+    ]
+    return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:12]
+
+
+def _mb(number: float | None) -> float | None:
+    return None if number is None else number / 1e6
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def write_tables(tables: Tables, results: Path) -> None:
+    """Write the CSVs and Parquet files, ``machines.json`` and, where needed, ``left_out.csv``."""
+    from parallel_transcription.record import write_json
+
+    for name in ("timings", "runs"):
+        frame = getattr(tables, name)
+        _whole(results / f"{name}.csv", lambda path, f=frame: _safe(f).to_csv(path, index=False))
+        _whole(
+            results / f"{name}.parquet",
+            lambda path, f=frame: _typed(f).to_parquet(path, index=False),
+        )
+    write_json(results / "machines.json", tables.machines)
+    left_out = pd.DataFrame(tables.left_out, columns=["file", "reason"])
+    _whole(results / "left_out.csv", lambda path: _safe(left_out).to_csv(path, index=False))
+
+
+def _whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    write(part)
+    part.replace(path)
+
+
+def _safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+
+    def tame(cell: Any) -> Any:
+        return (
+            "'" + cell
+            if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+            else cell
+        )
+
+    texts = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
+    return frame.assign(**{c: frame[c].map(tame) for c in texts})
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns that are empty throughout have no type of their own; Parquet wants one."""
+    empty = [c for c in frame.columns if frame[c].isna().all()]
+    return frame.astype(dict.fromkeys(empty, "float64"))

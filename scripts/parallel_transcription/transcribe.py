@@ -1,0 +1,197 @@
+"""Measure one configuration: what the ``transcribe_*.py`` scripts do, by hand and for the rules."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from parallel_transcription import audio, fingerprint, machine, models, packing, progress
+from parallel_transcription.configuration import (
+    Configuration,
+    ConfigurationError,
+    check,
+    complete,
+    identify,
+    run_id,
+)
+from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.record import SCHEMA_VERSION, write_json
+from parallel_transcription.supervise import SCRIPTS, supervise
+
+#: What the measured process runs; a change here, or in what it imports, reruns the measurements.
+MEASURING_CODE = [
+    SCRIPTS / "parallel_transcription" / "measure.py",
+    SCRIPTS / "parallel_transcription" / "supervise.py",
+]
+MODELS_FOLDER = Path("results/models")
+
+
+def measuring_code() -> str:
+    """The fingerprint of the measuring code."""
+    return fingerprint.code_fingerprint(MEASURING_CODE)
+
+
+def main(strategy: str, description: str, arguments: Sequence[str] | None = None) -> int:
+    """The command line of a ``transcribe_*.py`` script; returns its exit status."""
+    parser = _parser(strategy, description)
+    given = parser.parse_args(arguments)
+    try:
+        return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
+    except (ConfigurationError, models.ModelError, audio.AudioError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("files", nargs="*", help="audio files, all handed out at one moment")
+    for d in DIMENSIONS:
+        if d.name in ("strategy", "files_in_parallel", "replica"):
+            continue
+        if d.name in ("instances", "init_stagger_s") and strategy == "one_model":
+            continue
+        option = "--" + d.name.replace("_", "-")
+        kind = d.schema.get("type")
+        if kind == "boolean":
+            parser.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=d.default, help=d.doc
+            )
+        else:
+            of = {"integer": int, "number": float}.get(kind, str)
+            default = None if d.name == "instances" else d.default
+            parser.add_argument(
+                option, type=of, default=default, help=d.doc, choices=d.schema.get("enum")
+            )
+    parser.add_argument("--repeats", type=int, default=1, help="measured passes")
+    parser.add_argument("--warmups", type=int, default=0, help="passes before them, not counted")
+    parser.add_argument("--timeout-s", type=float, default=3600.0, help="longest pass")
+    parser.add_argument("--load-timeout-s", type=float, default=3600.0, help="longest load")
+    parser.add_argument("--record", type=Path, help="write the run record (JSON) here")
+    parser.add_argument("--log", type=Path, help="the measured process's own output")
+    rules = parser.add_argument_group("for the workflow's rules")
+    rules.add_argument("--spec", help="the run as JSON; replaces all arguments above but two")
+    rules.add_argument("--model-manifest", type=Path, help="what prepare_model.py wrote")
+    rules.add_argument("--audio-manifest", type=Path, help="what inspect_audio.py wrote")
+    rules.add_argument("--study", default="by-hand", help="the study's name, for the record")
+    rules.add_argument("--plan", type=Path, help="what is planned, for the time estimate")
+    return parser
+
+
+def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
+    if not given.files:
+        print("error: name at least one audio file (see --help)", file=sys.stderr)
+        return 2
+    values = {d.name: getattr(given, d.name) for d in DIMENSIONS if hasattr(given, d.name)}
+    values |= {"strategy": strategy, "files_in_parallel": len(given.files)}
+    if values.get("instances", 1) is None:
+        values["instances"] = len(given.files)
+    configuration = complete(values)
+    check(configuration)
+    manifest = models.prepare(models.parse_model(configuration["model"]), MODELS_FOLDER)
+    sounds = [audio.inspect(Path(file)) | {"path": file} for file in given.files]
+    protocol = {
+        key: getattr(given, key) for key in ("repeats", "warmups", "timeout_s", "load_timeout_s")
+    }
+    spec = {"round": 1, "machine": machine.default_label(), "code": measuring_code()}
+    record = _measure(spec | {"protocol": protocol}, configuration, manifest, sounds, given, _say)
+    if record["status"] != "ok":
+        print(f"{record['status']}: {record['error']}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run_spec(given: argparse.Namespace) -> int:
+    spec = json.loads(given.spec)
+    manifest = json.loads(given.model_manifest.read_text(encoding="utf-8"))
+    inspected = {a["path"]: a for a in json.loads(given.audio_manifest.read_text("utf-8"))}
+    sounds = [inspected[path] for path in spec["audio"]]
+    begin = time.monotonic()
+    record = _measure(spec, complete(spec["configuration"]), manifest, sounds, given, None)
+    line = f"{record['run']}  {record['status']}"
+    if record["error"]:
+        line += f" ({record['error']})"
+    if given.plan:
+        line += progress.advance(given.plan, record["run"], time.monotonic() - begin)
+    print(line, file=sys.stderr, flush=True)
+    return 0
+
+
+def _measure(
+    spec: Mapping[str, Any],
+    configuration: Configuration,
+    manifest: Mapping[str, Any],
+    sounds: Sequence[Mapping[str, Any]],
+    given: argparse.Namespace,
+    on_event: Any,
+) -> dict[str, Any]:
+    """Measure, and write the record where one is asked for."""
+    host = machine.describe()
+    if given.log:
+        given.log.unlink(missing_ok=True)
+    with packing.slot(spec.get("packing")) as affinity:
+        order = {
+            "configuration": configuration,
+            "model_path": str(models.PROJECT_ROOT / manifest["path"]),
+            "files": [sound["path"] for sound in sounds],
+            "affinity": affinity,
+        }
+        outcome = supervise(order, spec["protocol"], given.log, on_event)
+    configuration_id = identify(configuration)
+    record = {
+        "schema": SCHEMA_VERSION,
+        "run": run_id(configuration_id, spec["round"]),
+        "configuration_id": configuration_id,
+        "configuration": configuration,
+        "round": spec["round"],
+        "study": given.study,
+        "machine": spec["machine"],
+        "protocol": spec["protocol"],
+        "code": spec["code"],
+        "model": manifest,
+        "audio": list(sounds),
+        "host": host,
+        "node": machine.node(),
+        "affinity": affinity,
+        "packed": affinity is not None,
+        "log": str(given.log) if given.log else None,
+        **outcome,
+    }
+    if given.record:
+        write_json(given.record, record)
+    return record
+
+
+def _say(event: dict[str, Any]) -> None:
+    """One line per file, as the published scripts had, and one per pass."""
+    match event["event"]:
+        case "loaded":
+            took = max(load["finished_s"] for load in event["loads"])
+            print(f"loaded {len(event['loads'])} model(s) in {took:.2f} s", flush=True)
+        case "pass":
+            kind = "warm-up" if event["repeat"] < 1 else f"repeat {event['repeat']}"
+            print(f"{kind}: all files submitted", flush=True)
+        case "started":
+            print(f"  {event['counter']:>3} started  {event['file']} at {event['at']:.2f} s")
+        case "finished":
+            tail = f"  failed: {event['error']}" if event["error"] else ""
+            print(
+                f"  {event['counter']:>3} finished {event['file']} "
+                f"took {event['seconds']:.2f} s{tail}",
+                flush=True,
+            )
+        case "passed":
+            result = event["result"]
+            print(
+                f"  all took {result['makespan_s']:.2f} s, "
+                f"{result['cpu_s'] / result['makespan_s']:.2f} cores in use",
+                flush=True,
+            )
+            for one in result["transcriptions"]:
+                print(f"  {one['counter']:>3} {one['text']}", flush=True)

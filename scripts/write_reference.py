@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Write what follows from the code's tables: schemas/*.json and the tables of config/README.md.
+
+With --check, write nothing and fail if a file differs from what the code says.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.record import record_schema
+from parallel_transcription.settings import SETTINGS, configuration_schema, study_schema
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def reference() -> dict[Path, str]:
+    """The text that each file should have."""
+    readme = ROOT / "config" / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for name, table in (("settings", settings_table()), ("dimensions", dimensions_table())):
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
+            lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    schemas = {
+        "study": study_schema(),
+        "configuration": configuration_schema(),
+        "run_record": record_schema(),
+    }
+    return {
+        readme: text,
+        **{
+            ROOT / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"
+            for name, schema in schemas.items()
+        },
+    }
+
+
+def settings_table() -> str:
+    """The settings of a study as a Markdown table."""
+    rows = ["| key | default | what it is |", "|---|---|---|"]
+    for setting in SETTINGS:
+        default = "required" if setting.required else _shown(setting.default)
+        rows.append(f"| `{setting.name}` | {default} | {_cell(setting.doc)} |")
+    return "\n".join(rows) + "\n"
+
+
+def dimensions_table() -> str:
+    """The dimensions of the grid as a Markdown table."""
+    rows = ["| dimension | values | default | what it is |", "|---|---|---|---|"]
+    for d in DIMENSIONS:
+        default = {"strategy": "required", "callers": "`files_in_parallel`"}.get(
+            d.name, _shown(d.default)
+        )
+        rows.append(f"| `{d.name}` | {_values(d.schema)} | {default} | {_cell(d.doc)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _values(schema: dict) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "minimum" in schema:
+        return f"{schema['type']} {schema['minimum']} … {schema['maximum']}"
+    return schema["type"]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return f"`{json.dumps(value)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> int:
+    """Write or check; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    check = parser.parse_args().check
+    status = 0
+    for path, text in reference().items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            print(f"{path.relative_to(ROOT)} is not what the code says; run {__file__}")
+            status = 1
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
