@@ -1,53 +1,5 @@
 # From run records to tables, and from tables to findings.
 
-
-checkpoint choose_candidates:
-    input:
-        PLAN.records(),
-    params:
-        study=PLAN.settings_json(),
-        code=code_of("choose_candidates.py"),
-    output:
-        f"results/{STUDY.machine}/candidates.json",
-    resources:
-        timing_slot=SLOTS,
-    conda:
-        "../envs/report.yaml"
-    shell:
-        "python {SCRIPTS}/choose_candidates.py --results results --study {params.study:q}"
-        " --out {output:q}"
-
-
-def confirmation_records(wildcards):
-    """Fresh rounds of the best configurations, known once the grid is measured."""
-    if STUDY.settings.get("only") or not STUDY.settings["confirmation_rounds"]:
-        return []
-    with checkpoints.choose_candidates.get().output[0].open() as stream:
-        return PLAN.confirmations(json.load(stream)["configurations"])
-
-
-rule merge_timings:
-    input:
-        PLAN.records(),
-        confirmation_records,
-    params:
-        study=PLAN.settings_json(),
-        others=digest(PLAN.others()),
-        code=code_of("merge_timings.py"),
-    output:
-        multiext("results/timings", ".csv", ".parquet"),
-        multiext("results/runs", ".csv", ".parquet"),
-        "results/machines.json",
-        "results/study.json",
-        "results/left_out.csv",
-    resources:
-        timing_slot=SLOTS,
-    conda:
-        "../envs/report.yaml"
-    shell:
-        "python {SCRIPTS}/merge_timings.py --results results --study {params.study:q}"
-
-
 TABLES = [
     "results/runs.csv",
     "results/timings.csv",
@@ -56,32 +8,85 @@ TABLES = [
 ]
 
 
+checkpoint choose_candidates:
+    input:
+        PLAN.records(),
+        audio="results/audio.json",
+    output:
+        chosen=f"results/{STUDY.machine}/candidates.json",
+        tables=temp(directory(f"results/{STUDY.machine}/grid")),
+    log:
+        "logs/choose_candidates.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        machine=STUDY.machine,
+        study=PLAN.settings_json(),
+        code=[code_of("merge_timings.py"), code_of("choose_candidates.py")],
+    shell:
+        "(python scripts/merge_timings.py --results results --study {params.study:q}"
+        " --out {output.tables:q}"
+        " && python scripts/choose_candidates.py --results {output.tables:q}"
+        " --machine {params.machine} --output {output.chosen:q}) > {log:q} 2>&1"
+
+
+rule merge_timings:
+    input:
+        f"results/{STUDY.machine}/candidates.json",
+        confirmation_records,
+        audio="results/audio.json",
+    output:
+        multiext("results/timings", ".csv", ".parquet"),
+        multiext("results/runs", ".csv", ".parquet"),
+        "results/machines.json",
+        "results/study.json",
+        "results/left_out.csv",
+    log:
+        "logs/merge_timings.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        study=PLAN.settings_json(),
+        others=digest(PLAN.others()),
+        code=code_of("merge_timings.py"),
+    shell:
+        "python scripts/merge_timings.py --results results --study {params.study:q} > {log:q} 2>&1"
+
+
 rule recommend_settings:
     input:
         TABLES,
-    params:
-        code=code_of("recommend_settings.py"),
     output:
         "results/recommended.yaml",
-    resources:
-        timing_slot=SLOTS,
+    log:
+        "logs/recommend_settings.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        code=code_of("recommend_settings.py"),
     shell:
-        "python {SCRIPTS}/recommend_settings.py --results results"
+        "python scripts/recommend_settings.py --results results > {log:q} 2>&1"
 
 
 rule judge_findings:
     input:
         TABLES,
-    params:
-        code=code_of("judge_findings.py"),
     output:
         "results/findings.json",
         "results/scoreboard.json",
-    resources:
-        timing_slot=SLOTS,
+    log:
+        "logs/judge_findings.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        code=code_of("judge_findings.py"),
     shell:
-        "python {SCRIPTS}/judge_findings.py --results results"
+        "python scripts/judge_findings.py --results results > {log:q} 2>&1"

@@ -14,19 +14,19 @@ from parallel_transcription.study import StudyError, build_study
 from parallel_transcription.transcribe import measuring_code
 
 ROOT = Path(workflow.basedir)
-SCRIPTS = f"{workflow.basedir}/scripts"
-RESULTS = Path("results")
-STUDY_FILES = workflow.overwrite_configfiles or [ROOT / "config" / "config.yaml"]
-PROGRESS = ".snakemake/parallel_transcription/progress.json"
+STATE = Path(".snakemake/parallel_transcription")
 
+if Path.cwd().resolve() != ROOT.resolve():
+    raise WorkflowError(f"Run snakemake in the project's folder: cd {ROOT}")
+
+study_files = workflow.overwrite_configfiles or ["config/config.yaml"]
 try:
-    STUDY = build_study(config, ", ".join(map(str, STUDY_FILES)), ROOT)
+    STUDY = build_study(config, ", ".join(map(str, study_files)), ROOT)
 except StudyError as error:
     raise WorkflowError(f"The study is not valid:\n{error}") from None
 
-PLAN = Plan(
-    STUDY, ROOT, RESULTS, measuring_code(), Path(".snakemake/parallel_transcription/hashes")
-)
+PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), STATE / "hashes")
+LOOKS = fingerprint.folder_sha256(ROOT / "scripts/parallel_transcription/templates")
 
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a
 # cluster every timing has cores of its own, and the scheduler decides.
@@ -36,9 +36,19 @@ workflow.global_resources["timing_slot"] = SLOTS if workflow.local_exec else 100
 
 def code_of(script):
     """A fingerprint of a script and of what it imports: a changed step runs again."""
-    return fingerprint.code_fingerprint([f"{SCRIPTS}/{script}"])
+    return fingerprint.code_fingerprint([ROOT / "scripts" / script])
+
+
+def confirmation_records(wildcards):
+    """Fresh rounds of the best configurations, known once the grid is measured."""
+    if STUDY.settings.get("only") or not STUDY.settings["confirmation_rounds"]:
+        return []
+    with checkpoints.choose_candidates.get().output.chosen.open() as stream:
+        return PLAN.confirmations(json.load(stream)["configurations"])
 
 
 onstart:
-    planned = {f for job in workflow.persistence.dag.needrun_jobs() for f in job.output}
-    progress.write_plan(Path(PROGRESS), [Path(r).stem for r in PLAN.records() if r in planned])
+    wanted = {file for job in workflow.persistence.dag.needrun_jobs() for file in job.output}
+    progress.write_plan(
+        STUDY.settings["name"], [Path(r).stem for r in PLAN.records() if r in wanted]
+    )

@@ -1,56 +1,62 @@
 # Figures and reports; they compute nothing.
 
 FINDINGS = [*TABLES, "results/findings.json", "results/scoreboard.json", "results/recommended.yaml"]
-LOOKS = fingerprint.folder_sha256(f"{SCRIPTS}/parallel_transcription/templates")
 
 
 rule draw_figures:
     input:
         FINDINGS,
-    params:
-        code=code_of("draw_figures.py"),
     output:
         directory("results/figures"),
-    resources:
-        timing_slot=SLOTS,
+    log:
+        "logs/draw_figures.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        code=code_of("draw_figures.py"),
     shell:
-        "python {SCRIPTS}/draw_figures.py --results results"
+        "python scripts/draw_figures.py --results results > {log:q} 2>&1"
 
 
 rule write_machine_report:
     input:
         FINDINGS,
         "results/figures",
-    params:
-        code=code_of("write_report.py"),
-        looks=LOOKS,
     output:
         f"results/reports/{STUDY.machine}.pdf",
-    resources:
-        timing_slot=SLOTS,
+    log:
+        f"logs/write_report_{STUDY.machine}.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        machine=STUDY.machine,
+        code=code_of("write_report.py"),
+        looks=LOOKS,
     shell:
-        "python {SCRIPTS}/write_report.py machine --results results"
-        " --machine {STUDY.machine} --out {output:q}"
+        "python scripts/write_report.py machine --results results"
+        " --machine {params.machine} --out {output:q} > {log:q} 2>&1"
 
 
 rule write_findings_report:
     input:
         FINDINGS,
         "results/figures",
-    params:
-        code=code_of("write_report.py"),
-        looks=LOOKS,
     output:
         pdf="results/reports/findings.pdf",
         html="results/reports/findings.html",
-    resources:
-        timing_slot=SLOTS,
+    log:
+        "logs/write_report_findings.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        code=code_of("write_report.py"),
+        looks=LOOKS,
     shell:
-        "python {SCRIPTS}/write_report.py findings --results results"
-        " --out-pdf {output.pdf:q} --out-html {output.html:q}"
+        "python scripts/write_report.py findings --results results"
+        " --out-pdf {output.pdf:q} --out-html {output.html:q} > {log:q} 2>&1"

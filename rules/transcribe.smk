@@ -1,29 +1,26 @@
-# One job = one configuration × one round, measured in a fresh process.
+# One job = one configuration × one round, measured in a fresh process. All models are ready before
+# the first measurement starts.
 
 
 rule transcribe:
     input:
-        audio=ancient("results/audio.json"),
-        model=lambda wildcards: ancient(PLAN.model_manifest(wildcards.configuration)),
-    params:
-        spec=lambda wildcards: PLAN.specification(
-            wildcards.configuration, int(wildcards.round)
-        ),
-        script=lambda wildcards: f"transcribe_{wildcards.configuration.split('-')[0]}.py",
+        ancient("results/audio.json"),
+        ancient(PLAN.model_manifests()),
     output:
-        f"results/{STUDY.machine}/runs/{{configuration}}-r{{round}}.json",
+        f"results/{STUDY.machine}/runs/{{strategy}}-{{configuration}}-r{{round}}.json",
     log:
-        f"logs/{STUDY.machine}/{{configuration}}-r{{round}}.log",
+        f"logs/{STUDY.machine}/{{strategy}}-{{configuration}}-r{{round}}.log",
     wildcard_constraints:
-        configuration="(one_model|multi_model|multi_process)-[A-Za-z0-9._-]+",
+        strategy="one_model|multi_model|multi_process",
+        configuration="[A-Za-z0-9._-]+",
         round="[0-9]{2,3}",
-    priority: lambda wildcards: PLAN.priority(f"{wildcards.configuration}-r{wildcards.round}")
-    resources:
-        timing_slot=1,
+    priority: lambda w: PLAN.priority(f"{w.strategy}-{w.configuration}-r{w.round}")
     conda:
         "../envs/measure.yaml"
+    resources:
+        timing_slot=1,
+    params:
+        spec=lambda w: PLAN.specification(f"{w.strategy}-{w.configuration}", int(w.round)),
     shell:
-        "python {SCRIPTS}/{params.script}"
-        " --spec {params.spec:q} --model-manifest {input.model:q}"
-        " --audio-manifest {input.audio:q} --study {STUDY.settings[name]}"
-        " --plan {PROGRESS} --log {log:q} --record {output:q}"
+        "python scripts/transcribe_{wildcards.strategy}.py --spec {params.spec:q}"
+        " --results results --log {log:q} --record {output:q}"

@@ -22,9 +22,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--out", type=Path, help="folder for the tables; RESULTS unless given")
     parser.add_argument("--study", help="the study's settings as JSON")
     given = parser.parse_args()
     paths = sorted(given.results.glob("*/runs/*.json"))
+    references = _references(given.results / "audio.json")
     if given.study:
         settings = json.loads(given.study)
         try:
@@ -37,18 +39,31 @@ def main() -> int:
             paths,
             settings,
             lambda record: record["machine"] != here or record["configuration_id"] in grid,
+            references,
         )
     else:
         settings = _settings_found(given.results)
-        tables = build_tables(paths, settings)
+        tables = build_tables(paths, settings, references=references)
     if tables.runs.empty:
         print(f"error: no run records under {given.results}/*/runs/", file=sys.stderr)
         return 2
-    write_tables(tables, given.results)
-    write_json(given.results / "study.json", settings)
+    out = given.out or given.results
+    out.mkdir(parents=True, exist_ok=True)
+    write_tables(tables, out)
+    write_json(out / "study.json", settings)
     for file, reason in tables.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
     return 0
+
+
+def _references(manifest: Path) -> dict[str, str | None]:
+    """Reference transcripts as they are now, by the audio's SHA-256."""
+    if not manifest.exists():
+        return {}
+    return {
+        sound["sha256"]: sound["reference"]
+        for sound in json.loads(manifest.read_text(encoding="utf-8"))
+    }
 
 
 def _settings_found(results: Path) -> dict:

@@ -41,20 +41,19 @@ class Plan:
         self.models = {_model_key(name): name for name in names}
         self._identities = {name: models.identity(models.parse_model(name), root) for name in names}
         self._specifications: dict[str, str] = {}
-        longest = len(study.schedule) + CONFIRMATION
-        self._priorities = {
-            run_id(point.id, round_number): longest - position
-            for position, (point, round_number) in enumerate(study.schedule)
-        }
+        self._folder = f"{results}/{study.machine}/runs"
+        self._records = [self.record(point.id, number) for point, number in study.schedule]
+        last = len(self._records) + CONFIRMATION
+        self._priorities = {name: last - i for i, name in enumerate(self._records)}
 
     def record(self, configuration_id: str, round_number: int) -> str:
         """Where a run's record goes."""
         run = run_id(configuration_id, round_number)
-        return str(self.results / self.study.machine / "runs" / f"{run}.json")
+        return f"{self._folder}/{run}.json"
 
     def records(self) -> list[str]:
         """The records of all wanted runs, in the order of measurement."""
-        return [self.record(point.id, number) for point, number in self.study.schedule]
+        return list(self._records)
 
     def confirmations(self, configuration_ids: Iterable[str]) -> list[str]:
         """The records of the fresh rounds that confirm the given configurations, interleaved."""
@@ -68,8 +67,9 @@ class Plan:
 
     def priority(self, run: str) -> int:
         """Snakemake's priority of a run: earlier in the schedule is higher."""
-        if run in self._priorities:
-            return self._priorities[run]
+        name = f"{self._folder}/{run}.json"
+        if name in self._priorities:
+            return self._priorities[name]
         return CONFIRMATION * 2 - int(run.rsplit("-r", 1)[1])
 
     def specification(self, configuration_id: str, round_number: int) -> str:
@@ -93,6 +93,7 @@ class Plan:
                 "load_timeout_s": settings["load_timeout_s"],
             },
             "model": self._identities[point.configuration["model"]],
+            "manifest": f"models/{_model_key(point.configuration['model'])}.json",
             "audio": files,
             "audio_sha256": [self._sha256[file] for file in files],
             "code": self._code,
@@ -107,17 +108,22 @@ class Plan:
         return [self.audio[i % len(self.audio)] for i in range(wanted)]
 
     def audio_identity(self) -> str:
-        """All audio files with their content, as canonical JSON."""
-        return canonical_json(self._sha256)
+        """All audio files with their content and their reference transcripts', as JSON."""
+        references = {path: Path(path).with_suffix(".txt") for path in self.audio}
+        return canonical_json(
+            {
+                path: [sha256, _text_digest(references[path])]
+                for path, sha256 in self._sha256.items()
+            }
+        )
 
     def model_identity(self, key: str) -> str:
         """A model's name and content, as canonical JSON."""
         return canonical_json(self._identities[self.models[key]])
 
-    def model_manifest(self, configuration_id: str) -> str:
-        """Where the manifest of a configuration's model goes."""
-        name = self.study.points[configuration_id].configuration["model"]
-        return str(self.results / "models" / f"{_model_key(name)}.json")
+    def model_manifests(self) -> list[str]:
+        """Where the manifests of all models go."""
+        return [f"{self.results}/models/{key}.json" for key in self.models]
 
     def settings_json(self) -> str:
         """The settings that the reports need, as canonical JSON."""
@@ -139,6 +145,10 @@ class Plan:
                 continue
             found.append(str(path))
         return found
+
+
+def _text_digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def digest(texts: Iterable[str]) -> str:

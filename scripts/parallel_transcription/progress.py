@@ -6,24 +6,35 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
-def write_plan(plan: Path, runs: Sequence[str]) -> None:
-    """Note which runs are about to be measured; forgets an earlier plan."""
+PLAN = Path(".snakemake/parallel_transcription/plan.json")
+
+
+def write_plan(study: str, runs: Sequence[str], plan: Path = PLAN) -> None:
+    """Note the study and which of its runs are about to be measured; forgets an earlier plan."""
     plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text(json.dumps(list(runs)), encoding="utf-8")
+    plan.write_text(json.dumps({"study": study, "runs": list(runs)}), encoding="utf-8")
     _done_file(plan).unlink(missing_ok=True)
 
 
-def advance(plan: Path, run: str, seconds: float) -> str:
+def read_plan(plan: Path = PLAN) -> dict[str, Any]:
+    """The study's name and its planned runs; empty without a plan."""
+    try:
+        return json.loads(plan.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"study": "", "runs": []}
+
+
+def advance(run: str, seconds: float, plan: Path = PLAN) -> str:
     """Note a finished run; returns `` · 12 of 40 · about 3 min left`` (empty without a plan).
 
     The estimate takes a configuration's own earlier rounds where there are some, else the mean of
     all finished runs.
     """
-    try:
-        planned = json.loads(plan.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    planned = read_plan(plan)["runs"]
+    if not planned:
         return ""
     line = json.dumps([run, seconds]) + "\n"
     descriptor = os.open(_done_file(plan), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

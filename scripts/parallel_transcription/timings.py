@@ -165,6 +165,7 @@ def build_tables(
     paths: Iterable[Path],
     settings: Mapping[str, Any],
     wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True,
+    references: Mapping[str, str | None] | None = None,
 ) -> Tables:
     """Merge run records.
 
@@ -172,6 +173,8 @@ def build_tables(
         paths: The record files, ``<machine>/runs/<run>.json``.
         settings: The study's; ``disturbed_above`` decides which repeats are marked.
         wanted: Says of a valid record whether it belongs to the study.
+        references: Reference transcripts by the audio's SHA-256, where they are newer than the
+            records' own.
     """
     left_out: list[tuple[str, str]] = []
     runs, timings = [], []
@@ -182,6 +185,8 @@ def build_tables(
     for record in read_records(paths, left_out):
         if not wanted(record):
             continue
+        for sound in record["audio"]:
+            sound["reference"] = (references or {}).get(sound["sha256"], sound["reference"])
         run_rows, timing_rows = _rows(record, settings["disturbed_above"])
         runs += run_rows
         timings += timing_rows

@@ -77,10 +77,7 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--log", type=Path, help="the measured process's own output")
     rules = parser.add_argument_group("for the workflow's rules")
     rules.add_argument("--spec", help="the run as JSON; replaces all arguments above but two")
-    rules.add_argument("--model-manifest", type=Path, help="what prepare_model.py wrote")
-    rules.add_argument("--audio-manifest", type=Path, help="what inspect_audio.py wrote")
-    rules.add_argument("--study", default="by-hand", help="the study's name, for the record")
-    rules.add_argument("--plan", type=Path, help="what is planned, for the time estimate")
+    rules.add_argument("--results", type=Path, help="where the manifests of models and audio are")
     return parser
 
 
@@ -109,16 +106,17 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 def _run_spec(given: argparse.Namespace) -> int:
     spec = json.loads(given.spec)
-    manifest = json.loads(given.model_manifest.read_text(encoding="utf-8"))
-    inspected = {a["path"]: a for a in json.loads(given.audio_manifest.read_text("utf-8"))}
+    manifest = json.loads((given.results / spec["manifest"]).read_text(encoding="utf-8"))
+    found = json.loads((given.results / "audio.json").read_text(encoding="utf-8"))
+    inspected = {sound["path"]: sound for sound in found}
     sounds = [inspected[path] for path in spec["audio"]]
     begin = time.monotonic()
+    spec["study"] = progress.read_plan()["study"]
     record = _measure(spec, complete(spec["configuration"]), manifest, sounds, given, None)
     line = f"{record['run']}  {record['status']}"
     if record["error"]:
         line += f" ({record['error']})"
-    if given.plan:
-        line += progress.advance(given.plan, record["run"], time.monotonic() - begin)
+    line += progress.advance(record["run"], time.monotonic() - begin)
     print(line, file=sys.stderr, flush=True)
     return 0
 
@@ -150,7 +148,7 @@ def _measure(
         "configuration_id": configuration_id,
         "configuration": configuration,
         "round": spec["round"],
-        "study": given.study,
+        "study": spec["study"],
         "machine": spec["machine"],
         "protocol": spec["protocol"],
         "code": spec["code"],

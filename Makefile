@@ -1,0 +1,67 @@
+# Set-up, main job and checks; `make help` lists the targets. GNU make 3.81 (macOS's) is enough.
+# Options: PYTHON=/path/to/python3.12 (makes .venv), STUDY=config/cpu.yaml, TESTS="tests/test_setup.py -k lock"
+
+.DEFAULT_GOAL := findings
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: findings setup setup-test libraries test lint format audio model lock clean help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+# What is exported for other Pythons must not reach this one.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONINSPECT PYTHONWARNINGS
+unexport PYTHONDONTWRITEBYTECODE PYTHONPLATLIBDIR PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_NO_DEPS PIP_DRY_RUN
+export PIP_USER := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHON
+
+REPORT := results/reports/findings.pdf
+SET_UP := sh requirements/set_up.sh
+ACTIVATE := . .venv/bin/activate
+
+findings: setup ## (default) set-up, then the study; the last line is the path of the report
+	@$(ACTIVATE) && snakemake --cores all $(if $(STUDY),--configfile "$(STUDY)")
+	@test -s $(REPORT) || { echo "$(REPORT) was not made" >&2; exit 1; }
+	@echo $(REPORT)
+
+setup: libraries ## what a study needs: .venv, the locked packages, the system libraries
+	@$(SET_UP) .venv lock
+
+setup-test: libraries ## what tests and lint need
+	@$(SET_UP) .venv lock-test
+	@cp requirements/lock.txt .venv/lock.txt # lock-test has all of it
+
+libraries:
+	@$(SET_UP) .venv
+	@.venv/bin/python scripts/check_system.py --install
+
+test: setup-test ## set-up and all tests; what is skipped is listed with its reason
+	@$(ACTIVATE) && pytest $(TESTS)
+
+lint: setup-test ## ruff, snakefmt, snakemake --lint
+	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
+
+format: setup-test ## bring Python and Snakemake files into the form that lint asks for
+	@$(ACTIVATE) && ruff check --fix . && ruff format . && snakefmt Snakefile rules
+
+audio: setup ## make the bundled clips anew (needs espeak-ng)
+	@$(ACTIVATE) && python -m audio.make_audio
+
+model: ## train the embedded model anew in .venv-training (needs espeak-ng; takes hours)
+	@$(SET_UP) .venv-training
+	@. .venv-training/bin/activate && python -m pip install --quiet -r training/requirements.txt \
+		&& python -m training.make_model --out resources/models/mini-en
+
+lock: ## write the locks and the table in THIRD_PARTY.md anew (OPTIONS=--upgrade: newer versions)
+	@$(SET_UP) .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet uv==0.13.9
+	@.venv-lock/bin/python requirements/lock.py $(OPTIONS)
+	@$(MAKE) setup-test
+	@.venv/bin/python requirements/licences.py
+
+clean: ## remove virtual environments and caches; results, and what Snakemake knows of them, stay
+	rm -rf .venv .venv-training .venv-lock .pytest_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 12

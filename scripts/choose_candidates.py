@@ -1,0 +1,67 @@
+"""Choose what to measure again: the winner and the runner-up of a machine, for fresh rounds.
+
+With --study (the study's settings as JSON, or a file of them) from the run records of the study's
+own machine, RESULTS/<machine>/runs/; else from the tables RESULTS/runs.csv and timings.csv. Rounds
+above 900, the fresh ones, take no part in the choice.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from parallel_transcription.findings import TableError, Tables, from_frames, load_files
+from parallel_transcription.findings.output import run, write_json
+from parallel_transcription.recommend import candidates_to_confirm
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--study", help="the study's settings as JSON, or a file that holds them")
+    parser.add_argument("--machine", help="label of the machine (needed if there are several)")
+    parser.add_argument("--out", type=Path, help="default: RESULTS/candidates.json")
+    args = parser.parse_args()
+    label = args.machine
+    if args.study:
+        settings = _settings(args.study)
+        label = label or settings.get("machine")
+        tables = _from_records(args.results, settings, label)
+    else:
+        tables = load_files(args.results, runs_only=True)
+    chosen = candidates_to_confirm(tables, label)
+    write_json(chosen, args.out or args.results / "candidates.json")
+    for name in chosen["configurations"]:
+        print(name)
+
+
+def _settings(given: str) -> dict:
+    text = given
+    if not given.lstrip().startswith("{"):
+        text = Path(given).read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TableError(f"--study is not readable JSON: {error}") from None
+
+
+def _from_records(results: Path, settings: dict, label: str | None) -> Tables:
+    from parallel_transcription.study import StudyError, expand_grid
+    from parallel_transcription.timings import build_tables
+
+    if not label:
+        raise TableError("the study names no machine; give --machine")
+    try:
+        grid = expand_grid(settings, settings.get("file", ""))
+    except StudyError as error:
+        raise TableError(str(error)) from None
+    paths = sorted((results / label / "runs").glob("*.json"))
+    built = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
+    if built.runs.empty:
+        raise TableError(f"no run records of this study under {results / label / 'runs'}")
+    return from_frames(built.runs, built.timings, built.machines, settings)
+
+
+if __name__ == "__main__":
+    run(main)

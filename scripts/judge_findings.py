@@ -1,0 +1,43 @@
+"""Judge every question from the tables: findings.json and scoreboard.json."""
+
+import argparse
+from pathlib import Path
+
+from parallel_transcription.findings import judge, load_files
+from parallel_transcription.findings.output import run, write_json
+from parallel_transcription.scoreboard import read_claims, scoreboard
+
+PUBLISHED = Path(__file__).resolve().parent.parent / "resources" / "published"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Needs nothing but the tables; can be run on another machine.",
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"),
+        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
+    )  # fmt: skip
+    for name in ("runs", "timings", "machines", "study"):
+        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
+    parser.add_argument(
+        "--published", type=Path, default=PUBLISHED,
+        help="folder with claims.yaml and the published tables",
+    )  # fmt: skip
+    parser.add_argument("--findings", type=Path, help="output (default: RESULTS/findings.json)")
+    parser.add_argument("--scoreboard", type=Path, help="output (default: RESULTS/scoreboard.json)")
+    args = parser.parse_args()
+    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
+    published = read_claims(args.published)
+    found = judge(tables)
+    write_json(found, args.findings or args.results / "findings.json")
+    write_json(scoreboard(found, published), args.scoreboard or args.results / "scoreboard.json")
+    counts: dict[str, int] = {}
+    for finding in found:
+        counts[finding["verdict"]] = counts.get(finding["verdict"], 0) + 1
+    print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+
+
+if __name__ == "__main__":
+    run(main)

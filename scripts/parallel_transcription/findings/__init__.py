@@ -1,0 +1,73 @@
+"""Findings: every question of the study, answered from the tables, with a verdict.
+
+One module per question; each states its verdict rule in its text, fixed before any time is looked
+at. `judge(tables)` gives the list that results/findings.json holds, machines in the order of their
+labels, questions in the order of their numbers (8 last, then the machine-wide ones, 0).
+"""
+
+from __future__ import annotations
+
+from parallel_transcription import recommend
+from parallel_transcription.findings import (
+    best_threads,
+    init_race,
+    memory,
+    noise_floor,
+    one_or_many,
+    oversubscription,
+    parallel_or_queue,
+    planted,
+    same_text,
+    several_gpus,
+    threads_limit,
+    workers_equal_files,
+)
+from parallel_transcription.findings.tables import (
+    Machine,
+    TableError,
+    Tables,
+    from_frames,
+    load,
+    load_files,
+)
+
+__all__ = [
+    "Machine",
+    "TableError",
+    "Tables",
+    "from_frames",
+    "judge",
+    "judge_machine",
+    "load",
+    "load_files",
+]
+
+
+def judge(tables: Tables | dict) -> list[dict]:
+    """All findings of all machines. Also takes {"runs": ..., "timings": ..., ...}."""
+    if isinstance(tables, dict):
+        tables = from_frames(
+            tables["runs"], tables["timings"], tables.get("machines"), tables.get("study")
+        )
+    return [f for label in tables.labels() for f in judge_machine(Machine(tables, label))]
+
+
+def judge_machine(machine: Machine) -> list[dict]:
+    found = [
+        parallel_or_queue.judge(machine),
+        one_or_many.judge(machine, "multi_model"),
+        one_or_many.judge(machine, "multi_process"),
+        threads_limit.judge(machine),
+        best_threads.judge(machine),
+        oversubscription.judge(machine),
+        workers_equal_files.judge(machine),
+        several_gpus.judge(machine),
+        memory.judge(machine, "worker"),
+        memory.judge(machine, "instance"),
+        init_race.judge(machine),
+        recommend.judge(machine),
+        noise_floor.judge(machine),
+        same_text.judge(machine),
+        planted.judge(machine),
+    ]
+    return [f for f in found if f is not None]

@@ -1,0 +1,379 @@
+"""What the modules of the findings share: words for numbers, rows of evidence, the finding itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from parallel_transcription import statistics
+from parallel_transcription.findings.tables import Machine, Pair
+from parallel_transcription.statistics import Comparison
+
+CONFIRMED, REFUTED, INCONCLUSIVE, NOT_MEASURED = (
+    "confirmed",
+    "refuted",
+    "inconclusive",
+    "not measured",
+)
+# what must be equal for two arms to be the same work under the same conditions
+CONDITIONS = ["workload", "model", "compute_type", "device", "thread_env", "init_stagger_s"]
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, without exponent: 1.91, 0.052, 1,316."""
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    if abs(value) < 1e-9:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{round(value, places):,.{places}f}"
+    return text
+
+
+def level(confidence: float) -> str:
+    """0.95 -> "95 %"."""
+    return f"{100 * confidence:g} %"
+
+
+def interval(low: float, high: float, confidence: float = 0.95, unit: str = "") -> str:
+    """ "95 % interval 1.85 to 1.97"; open ends (censored times) are said.
+
+    Both ends get as many decimals as the interval's width makes worth reading.
+    """
+    start = f"{level(confidence)} interval"
+    unit = f" {unit}" if unit else ""
+    low = math.nan if low is None else low
+    high = math.nan if high is None else high
+    if math.isfinite(low) and math.isfinite(high):
+        places = _places(low, high)
+        return f"{start} {low:,.{places}f} to {high:,.{places}f}{unit}"
+    if math.isfinite(low):
+        return f"{start} from {number(low)}{unit}, no upper end"
+    if math.isfinite(high):
+        return f"{start} up to {number(high)}{unit}"
+    return "no interval"
+
+
+def _places(low: float, high: float) -> int:
+    """Decimals for two ends: 0.068 wide -> 2, 0.015 wide -> 3; at most 4 digits in all."""
+    width, top = high - low, max(abs(low), abs(high), 1e-9)
+    most = max(0, 3 - math.floor(math.log10(top)))
+    if width <= 0:
+        return min(most, 3)
+    return max(0, min(most, math.ceil(-math.log10(width / 3))))
+
+
+def estimate(
+    value: float, low: float, high: float, confidence: float = 0.95, unit: str = ""
+) -> str:
+    """ "1.93 (95 % interval 1.89 to 1.96)", with the decimals of the interval."""
+    spread = interval(low, high, confidence, unit)
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
+        text = f"{value:,.{_places(low, high)}f}"
+    else:
+        text = times(value)
+    return f"{text}{' ' + unit if unit else ''} ({spread})"
+
+
+def times(ratio: float) -> str:
+    """A ratio: three decimals near 1, else three digits."""
+    if math.isfinite(ratio) and 0.9 <= ratio <= 1.1:
+        return f"{ratio:.3f}"
+    return number(ratio)
+
+
+def percent(share: float, digits: int = 2) -> str:
+    return f"{number(100 * share, digits)} %"
+
+
+def change(ratio: float) -> str:
+    """1.031 -> "3.1 % longer", 0.95 -> "5.0 % shorter"."""
+    if not math.isfinite(ratio):
+        return "unknown"
+    share = ratio - 1
+    if abs(share) < 0.0005:
+        return "the same time"
+    return f"{abs(100 * share):.1f} % {'longer' if share > 0 else 'shorter'}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def listing(items: Iterable[str]) -> str:
+    items = list(items)
+    if len(items) < 2:
+        return "".join(items)
+    return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+NAMES = {
+    "one_model": "one model",
+    "multi_model": "many models",
+    "multi_process": "many processes",
+}
+
+
+def name_of(row) -> str:
+    """A configuration in words: "one model, 2 workers, 1 thread"."""
+    strategy, instances = row["strategy"], int(row["instances"])
+    if strategy == "one_model":
+        who = "one model"
+    elif strategy == "multi_model":
+        who = plural(instances, "model")
+    elif strategy == "multi_process":
+        who = plural(instances, "process", "processes")
+    else:
+        who = f"{strategy} x {instances}"
+    workers = plural(int(row["num_workers"]), "worker") + (" each" if instances > 1 else "")
+    text = f"{who}, {workers}, {plural(int(row['cpu_threads']), 'thread')}"
+    if row["device"] != "cpu":
+        text += f", {row['device']} {row['device_index']}"
+    if int(row["callers"]) == 1 and int(row["files_in_parallel"]) > 1:
+        text += ", files one after another"
+    return text
+
+
+# --- the finding --------------------------------------------------------------------------------
+
+
+def plain(value):
+    """JSON-ready: numpy types to Python's, nan and infinities to None, floats to 6 digits."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, pd.Index, np.ndarray)):
+        return [plain(v) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        value = float(value)
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    return str(value)
+
+
+def finding(
+    machine: Machine,
+    id: str,
+    number: int,
+    question: str,
+    claim: str,
+    verdict: str,
+    answer: str,
+    *,
+    effect: dict | None = None,
+    evidence: list[dict] | None = None,
+    figure: bool = True,
+    runs: Iterable[str] = (),
+    change: str = "",
+    more_rounds: dict | None = None,
+    notes: Iterable[str] = (),
+) -> dict:
+    """A finding as results/findings.json holds it. The figure's name is the finding's id."""
+    evidence = list(evidence or [])
+    keys = list(dict.fromkeys(k for row in evidence for k in row))
+    return plain(
+        {
+            "id": id,
+            "number": number,
+            "question": question,
+            "claim": claim,
+            "machine": machine.label,
+            "verdict": verdict,
+            "answer": answer,
+            "effect": effect,
+            "evidence": [{k: row.get(k) for k in keys} for row in evidence],
+            "figure": id if figure and evidence else None,
+            "runs": sorted(set(runs)),
+            "change": change,
+            "more_rounds": more_rounds,
+            "notes": list(dict.fromkeys(n for n in notes if n)),
+        }
+    )
+
+
+def effect(name: str, value, low, high, unit: str, confidence: float) -> dict | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return {
+        "name": name,
+        "value": value,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "confidence": confidence,
+    }
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def command(machine: Machine, settings: str = "", only: Iterable[str] = ()) -> str:
+    """A Snakemake command line on the machine's study."""
+    parts = ["snakemake --cores 2"]
+    files = [f for f in str(machine.study.get("file") or "").split(", ") if f]
+    if files and not (len(files) == 1 and files[0].endswith("config/config.yaml")):
+        parts.append(f"--configfile {' '.join(files)}")
+    only = sorted(set(only))
+    if settings or only:
+        parts.append("--config")
+    if settings:
+        parts.append(settings)
+    if only:
+        parts.append("'only=[" + ",".join(f'"{c}"' for c in only) + "]'")
+    return " ".join(parts)
+
+
+def more_rounds(machine: Machine, pairs: list[tuple[Pair, Comparison]], family: int):
+    """Plan for the undecided pairs: ({"rounds", "command"} or None, a sentence for the notes).
+
+    Rounds needed so that each undecided pair is decided (within or beyond the margin) with a
+    chance of 90 %, if its true ratio is the one seen so far and the log ratios spread as those of
+    all the pairs together. A pair whose ratio lies so near the margin that no reasonable number of
+    rounds would do is left out of the plan and named in the sentence. Censored pairs too.
+    """
+    undecided = [(p, c) for p, c in pairs if c.size == statistics.OPEN and c.rounds]
+    if not undecided:
+        return None, ""
+    groups = [(c.rounds, c.sd) for _, c in pairs if not (c.censored_a or c.censored_b)]
+    sd, freedom = statistics.pooled_sd(groups)
+    if not freedom:
+        names = [n for p, _ in undecided for n in p.configurations]
+        rounds = int(machine.study.get("rounds") or 1)
+        rounds = max(rounds, *(c.rounds for _, c in undecided)) + 3
+        plan = {"rounds": rounds, "command": command(machine, f"rounds={rounds}", names)}
+        return plan, "The spread is not known from a single round; three more are a start."
+    wanted, names, hopeless = 0, [], 0
+    for pair, comparison in undecided:
+        if comparison.censored_a or comparison.censored_b:
+            hopeless += 1
+            continue
+        need = statistics.rounds_needed(
+            sd, machine.margin, ratio=comparison.ratio, alpha=machine.alpha, family=family
+        )
+        if need is None:
+            hopeless += 1
+            continue
+        # an undecided pair needs at least one more round, whatever the plan says
+        wanted = max(wanted, need, comparison.rounds + 1)
+        names += pair.configurations
+    spread = number(100 * sd, 2)
+    text = ""
+    if wanted:
+        text = (
+            f"About {plural(wanted, 'round')} in all would decide what is still open (log ratios "
+            f"spread by {spread} %; power 90 %; if the true ratios are those seen)."
+        )
+    if hopeless:
+        text += (
+            f" {plural(hopeless, 'pair')} so near the margin, or cut by the time limit, that more "
+            f"rounds (up to {statistics.MOST_ROUNDS}) would hardly decide."
+        )
+    if not wanted:
+        return None, text.strip()
+    return {
+        "rounds": wanted,
+        "command": command(machine, f"rounds={wanted}", names),
+    }, text.strip()
+
+
+# --- evidence -----------------------------------------------------------------------------------
+
+
+def pair_row(pair: Pair, result: Comparison, first: str = "A", second: str = "B") -> dict:
+    """The columns that every comparison has in a table of evidence.
+
+    Ratios are A / B of makespans. `outcome` names the faster arm by `first` or `second`.
+    """
+    words = {
+        statistics.A_FASTER: f"{first} faster",
+        statistics.B_FASTER: f"{second} faster",
+    }
+    outcome = words.get(result.outcome, result.outcome)
+    remark = ""
+    if result.slightly:
+        remark = f"equivalent, {first if result.slightly == 'A' else second} slightly faster"
+    if result.bound:
+        remark = f"ratio {result.bound} this (time limit reached)"
+    a, b = pair.configurations
+    return {
+        "rounds": result.rounds,
+        "ratio": result.ratio,
+        "low": result.low,
+        "high": result.high,
+        "low_equivalence": result.low_equivalence,
+        "high_equivalence": result.high_equivalence,
+        "median_ratio": result.median_ratio,
+        "median_low": result.median_low,
+        "median_high": result.median_high,
+        "outcome": outcome,
+        "size": result.size,
+        "remark": remark,
+        "p_equivalent": result.tests.p_equivalent,
+        "p_difference": result.tests.p_difference,
+        "spread": result.sd,
+        "makespan_a_s": pair.a["makespan_s"].median() if len(pair.a) else None,
+        "makespan_b_s": pair.b["makespan_s"].median() if len(pair.b) else None,
+        "censored_rounds": result.censored_a + result.censored_b + result.censored_both,
+        "disturbed_rounds": pair.disturbed,
+        "configuration_a": a,
+        "configuration_b": b,
+    }
+
+
+def troubles(machine: Machine, arms: pd.DataFrame) -> list[str]:
+    """Sentences on arms that failed, were killed or ran into the time limit, and on disturbance."""
+    notes = []
+    for _, row in arms.sort_values("arm").iterrows():
+        bad = []
+        for status in ("failed", "killed"):
+            if row[f"n_{status}"]:
+                bad.append(f"{status} in {plural(int(row[f'n_{status}']), 'repeat')}")
+        if row["n_timeout"]:
+            bad.append(
+                f"ran into the time limit in {plural(int(row['n_timeout']), 'repeat')} "
+                "(counted as at least that long)"
+            )
+        if bad:
+            error = row["error"].splitlines()[0][:160] if row["error"] else ""
+            notes.append(
+                f"{row['configuration']}: {', '.join(bad)}" + (f" ({error})" if error else "") + "."
+            )
+    if len(machine.rounds) and len(arms):
+        own = machine.rounds[machine.rounds.index.get_level_values("arm").isin(set(arms["arm"]))]
+        left_out, whole = int(own["left_out"].sum()), int(own["disturbed"].sum())
+        if left_out or whole:
+            notes.append(
+                f"Foreign load: {plural(left_out, 'disturbed repeat')} left out, "
+                f"{plural(whole, 'round')} with nothing but disturbed repeats counted all the same."
+            )
+    if machine.facts.get("mixed_hardware"):
+        notes.append("The runs under this label come from more than one kind of machine.")
+    if machine.facts.get("mixed_code"):
+        notes.append("The runs under this label were made by more than one version of the code.")
+    return notes
+
+
+def correction_note(family: int, confidence: float) -> str:
+    if family < 2:
+        return ""
+    return (
+        f"p-values are Holm-corrected over the {family} pairs of this question on this machine; "
+        f"the intervals of single pairs ({level(confidence)}) are not."
+    )
+
+
+def margin_words(machine: Machine) -> str:
+    low, high = statistics.band(machine.margin)
+    return f"±{100 * machine.margin:g} % (ratio {low:.3f} to {high:.3f})"

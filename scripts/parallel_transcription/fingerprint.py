@@ -1,0 +1,328 @@
+"""Content hashes: of files, of folders, and of the code that a script runs.
+
+All hashes are SHA-256 in lower-case hexadecimal (64 characters). They depend on contents and
+names alone: never on the working directory, modification times or the version of Python. Only
+the standard library is used, because the workflow imports this module while it is planned.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import hashlib
+import json
+import os
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+_CHUNK_BYTES = 1 << 20
+# A file changed less than this before it was hashed may change again without a new time stamp
+# (the "racily clean" problem of git's index), so its hash is not remembered.
+_SETTLED_NS = 2_000_000_000
+_COMPACT_ABOVE_LINES = 4096
+
+
+class FingerprintError(ValueError):
+    """A file cannot be read or is no valid Python; the message names the file."""
+
+
+# ------------------------------------------------------------------------------------- files
+
+
+def file_sha256(path: str | os.PathLike[str], cache: str | os.PathLike[str] | None = None) -> str:
+    """SHA-256 of a file's content.
+
+    `cache` names a file that remembers hashes, so that gigabytes are read only once. An entry
+    holds for as long as device, inode, size, modification and change time stay the same. The
+    cache is a text file to which whole lines are appended, each with a checksum: several
+    processes may use it at once, and what is damaged or foreign in it is ignored. A cache that
+    cannot be read or written costs time, never correctness.
+
+    Raises FingerprintError if the file cannot be read.
+    """
+    try:
+        before = os.stat(path)
+        remembered = _cache_for(cache) if cache is not None else None
+        if remembered is not None:
+            known = remembered.get(_stat_key(before))
+            if known is not None:
+                return known
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        after = os.stat(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise FingerprintError(f"{os.fspath(path)!r} cannot be read: {reason}.") from error
+    value = digest.hexdigest()
+    settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
+    if remembered is not None and settled and _stat_key(before) == _stat_key(after):
+        remembered.add(_stat_key(after), value)
+    return value
+
+
+def folder_sha256(
+    folder: str | os.PathLike[str],
+    patterns: Sequence[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> str:
+    """SHA-256 over the names and contents of the files of a folder and its subfolders.
+
+    It is the hash of one line per file, `<sha256> <name as JSON>`, sorted by name (relative, with
+    forward slashes, in Unicode code-point order). Hidden files and folders, `__pycache__`,
+    editors' backups (`*~`) and everything that is not a regular file do not count. With
+    `patterns` (as in fnmatch, matched against the relative name) only matching files count.
+
+    Raises FingerprintError if there is no such folder, no file counts, or one cannot be read.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise FingerprintError(f"{str(root)!r} is not a folder.")
+    names = sorted(_counting_files(root, patterns))
+    if not names:
+        raise FingerprintError(f"{str(root)!r} has no files to hash.")
+    digest = hashlib.sha256()
+    for name in names:
+        line = f"{file_sha256(root / name, cache)} {json.dumps(name)}\n"
+        digest.update(line.encode("ascii"))
+    return digest.hexdigest()
+
+
+def _counting_files(root: Path, patterns: Sequence[str] | None) -> Iterator[str]:
+    for parent, folders, files in os.walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".") and f != "__pycache__"]
+        for file in files:
+            path = Path(parent, file)
+            name = path.relative_to(root).as_posix()
+            if file.startswith(".") or file.endswith("~") or not path.is_file():
+                continue
+            if patterns is None or any(fnmatch.fnmatchcase(name, p) for p in patterns):
+                yield name
+
+
+def _stat_key(stat: os.stat_result) -> str:
+    numbers = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return ":".join(map(str, numbers))
+
+
+class _HashCache:
+    """Hashes remembered in an append-only text file: `<crc32> <key> <sha256>` per line."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.entries: dict[str, str] = {}
+        self.lines = 0
+        self.offset = 0
+        self.file_id: tuple[int, int] | None = None
+
+    def get(self, key: str) -> str | None:
+        if key not in self.entries:
+            self._read_news()
+        return self.entries.get(key)
+
+    def add(self, key: str, value: str) -> None:
+        self.entries[key] = value
+        try:
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+            # One write of one line in append mode: lines of several processes never mix on a
+            # local file system; elsewhere a mixed line fails its checksum. It starts on a line
+            # of its own even if a writer before it was cut off.
+            line = ("" if self._ends_with_newline() else "\n") + _cache_line(key, value)
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(handle, line.encode("ascii"))
+            finally:
+                os.close(handle)
+            if self.lines > max(_COMPACT_ABOVE_LINES, 4 * len(self.entries)):
+                self._compact()
+        except OSError:
+            pass  # read-only or full: the hash is computed again next time
+
+    def _ends_with_newline(self) -> bool:
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) == b"\n"
+        except OSError:
+            return True
+
+    def _read_news(self) -> None:
+        try:
+            with open(self.path, "rb") as file:
+                stat = os.fstat(file.fileno())
+                if (stat.st_dev, stat.st_ino) != self.file_id or stat.st_size < self.offset:
+                    self.file_id, self.offset, self.lines = (stat.st_dev, stat.st_ino), 0, 0
+                if stat.st_size == self.offset:
+                    return
+                file.seek(self.offset)
+                news = file.read()
+        except OSError:
+            return
+        complete = news.rfind(b"\n") + 1
+        self.offset += complete
+        for line in news[:complete].splitlines():
+            self.lines += 1
+            parts = line.decode("ascii", "replace").split(" ")
+            if len(parts) == 3 and _cache_line(parts[1], parts[2]) == " ".join(parts) + "\n":
+                self.entries[parts[1]] = parts[2]
+
+    def _compact(self) -> None:
+        temporary = f"{self.path}.{os.getpid()}.tmp"
+        with open(temporary, "w", encoding="ascii") as file:
+            file.writelines(_cache_line(k, v) for k, v in self.entries.items())
+        os.replace(temporary, self.path)
+        self.file_id = None
+
+
+def _cache_line(key: str, value: str) -> str:
+    return f"{zlib.crc32(f'{key} {value}'.encode()):08x} {key} {value}\n"
+
+
+_caches: dict[str, _HashCache] = {}
+
+
+def _cache_for(path: str | os.PathLike[str]) -> _HashCache:
+    absolute = os.path.abspath(path)
+    return _caches.setdefault(absolute, _HashCache(absolute))
+
+
+# -------------------------------------------------------------------------------------- code
+
+
+def code_fingerprint(entry_files: Iterable[str | os.PathLike[str]]) -> str:
+    """SHA-256 of the given scripts and of all our own modules that they import, transitively.
+
+    It changes when, and only when, the text or the name of one of these files changes; line
+    endings do not count. See `imported_files` for what is found.
+    """
+    named = [(name, _normalised(path)) for path, name in _collect(entry_files).items()]
+    digest = hashlib.sha256()
+    for name, text in sorted(named):
+        digest.update(f"{name}\0{len(text)}\0".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+def imported_files(entry_files: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The given scripts and all our own modules that they import, sorted by name.
+
+    Own means: found in the folder of one of the scripts (which Python puts on its path), or below
+    the folder that holds the script's own package. Imports are read with `ast`, nothing is run:
+    absolute and relative ones, those inside functions, `__init__.py` of every parent package, and
+    `import_module("…")` with a literal name. Imports under `if TYPE_CHECKING:` never run, so they
+    do not count.
+
+    Raises FingerprintError for a file that is missing or no valid Python.
+    """
+    found = _collect(entry_files)
+    return sorted(found, key=lambda path: (found[path], path))
+
+
+def _collect(entry_files: Iterable[str | os.PathLike[str]]) -> dict[Path, str]:
+    """The scripts and what they import, transitively, each with its name relative to its root."""
+    entries = [Path(os.path.abspath(file)) for file in entry_files]
+    waiting = [(entry, _root_of(entry)) for entry in entries]
+    roots = list(dict.fromkeys(root for _, root in waiting))
+    found: dict[Path, str] = {}
+    while waiting:
+        path, root = waiting.pop()
+        if path in found:
+            continue
+        relative = path.relative_to(root)
+        found[path] = relative.as_posix()
+        for module in _imports(path, ".".join(relative.with_suffix("").parts)):
+            waiting.extend(_files_of(module, [root, *roots]))
+    return found
+
+
+def _root_of(path: Path) -> Path:
+    """The folder that must be on Python's path for this file to be imported."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _imports(path: Path, module: str) -> set[str]:
+    """Absolute dotted names of all that a file imports; some may be no modules but their names."""
+    try:
+        tree = ast.parse(_normalised(path), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" (line {line})" if line else ""
+        raise FingerprintError(f"{str(path)!r} is not valid Python{where}: {error}.") from error
+    package = module.rpartition(".")[0]
+    names: set[str] = set()
+    for node in _running_nodes(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _resolve("." * node.level + (node.module or ""), package)
+            if base:
+                names.add(base)
+            names.update(f"{base}.{alias.name}".lstrip(".") for alias in node.names)
+        elif isinstance(node, ast.Call) and _called_name(node) in ("import_module", "__import__"):
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                names.add(_resolve(first.value, package))
+    return names
+
+
+def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of a tree but those below `if TYPE_CHECKING:`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and _called_name(node.test) == "TYPE_CHECKING":
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _called_name(node: ast.AST) -> str:
+    """The last name of `name`, `module.name` or of a call of them."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _resolve(name: str, package: str) -> str:
+    """An absolute dotted name from one with leading dots, seen from a package."""
+    level = len(name) - len(name.lstrip("."))
+    if level == 0:
+        return name
+    parents = package.split(".") if package else []
+    parents = parents[: len(parents) - (level - 1)]
+    return ".".join([*parents, name[level:]]).strip(".")
+
+
+def _files_of(module: str, roots: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """The files that an import of this dotted name runs, in the first root that has it.
+
+    Each comes with its root; `package.name` gives the package's file if `name` is no module.
+    """
+    parts = module.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return []
+    for root in roots:
+        target = root.joinpath(*parts)
+        files = [root.joinpath(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)]
+        files = [file for file in [*files, target.with_suffix(".py")] if file.is_file()]
+        if files:
+            return [(file, root) for file in files]
+    return []
+
+
+def _normalised(path: Path) -> bytes:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise FingerprintError(f"{str(path)!r} cannot be read: {reason}.") from error
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -1,0 +1,200 @@
+"""Meters of a timed window: clocks, CPU time, context switches, memory, and what else ran.
+
+They are read at the two ends of a window only; nothing runs inside it. `snapshot` is the part that
+is read right at the ends and costs little; `memory` walks the process's page tables and belongs
+outside the window.
+
+On Linux every meter exists. Elsewhere a meter that does not exist is None, never 0.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+MEGABYTE = 1e6
+_LINUX = sys.platform == "linux"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Meters at one moment; times in seconds, all of them counting up from some start.
+
+    `machine_busy_s` is the CPU time of everything on the machine, `steal_s` what the hypervisor
+    gave to others, both summed over all logical CPUs (None where the system does not tell).
+    """
+
+    clock_s: float
+    cpu_user_s: float
+    cpu_system_s: float
+    context_switches_voluntary: int
+    context_switches_involuntary: int
+    machine_busy_s: float | None
+    steal_s: float | None
+
+
+def snapshot() -> Snapshot:
+    """All cheap meters of this process (all its threads) and of the machine, now.
+
+    Costs 21 µs on a vCPU of an AMD EPYC (18 of them to read /proc/stat), whatever the process's
+    size.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    busy, steal = _machine_times()
+    return Snapshot(
+        clock_s=time.monotonic(),
+        cpu_user_s=usage.ru_utime,
+        cpu_system_s=usage.ru_stime,
+        context_switches_voluntary=usage.ru_nvcsw,
+        context_switches_involuntary=usage.ru_nivcsw,
+        machine_busy_s=busy,
+        steal_s=steal,
+    )
+
+
+def _machine_times() -> tuple[float | None, float | None]:
+    """Busy and stolen CPU seconds of the whole machine since it started.
+
+    Busy is user + nice + system + irq + softirq. Idle and iowait are not work; guest and
+    guest_nice are already in user and nice (proc_stat(5)); steal is time that this machine wanted
+    and did not get.
+    """
+    try:
+        times = psutil.cpu_times()
+    except (OSError, RuntimeError, psutil.Error):
+        return None, None
+    parts = ("user", "nice", "system", "irq", "softirq")
+    return sum(getattr(times, part, 0.0) for part in parts), getattr(times, "steal", None)
+
+
+def total(parts: Sequence[Snapshot]) -> Snapshot:
+    """One snapshot of several processes that belong together, all taken at about one moment.
+
+    Their own meters are added up. Clock and machine are those of the first one, the process
+    that opens and closes the window.
+    """
+    return replace(
+        parts[0],
+        cpu_user_s=sum(part.cpu_user_s for part in parts),
+        cpu_system_s=sum(part.cpu_system_s for part in parts),
+        context_switches_voluntary=sum(part.context_switches_voluntary for part in parts),
+        context_switches_involuntary=sum(part.context_switches_involuntary for part in parts),
+    )
+
+
+def difference(
+    before: Snapshot, after: Snapshot, logical_cpus: int | None = None
+) -> dict[str, float | int | None]:
+    """What happened between two snapshots of the same process, or of the same processes.
+
+    cpu_s = cpu_user_s + cpu_system_s in seconds; foreign_cpu_s are the CPU seconds of all other
+    processes, foreign_cpu_share their share of what all `logical_cpus` (default: all there are)
+    could have done in that time, 0 to 1; steal_share the same for time stolen by the hypervisor.
+    The machine's counters advance in steps of 1/100 s per CPU, so that both shares of a window of
+    1 s are exact to about 0.01; below 0 (from that rounding) they are given as 0.
+    """
+    user = after.cpu_user_s - before.cpu_user_s
+    system = after.cpu_system_s - before.cpu_system_s
+    capacity = (after.clock_s - before.clock_s) * (logical_cpus or os.cpu_count() or 1)
+    busy = _minus(after.machine_busy_s, before.machine_busy_s)
+    foreign = None if busy is None else max(0.0, busy - user - system)
+    return {
+        "cpu_s": user + system,
+        "cpu_user_s": user,
+        "cpu_system_s": system,
+        "context_switches_voluntary": after.context_switches_voluntary
+        - before.context_switches_voluntary,
+        "context_switches_involuntary": after.context_switches_involuntary
+        - before.context_switches_involuntary,
+        "foreign_cpu_s": foreign,
+        "foreign_cpu_share": _share(foreign, capacity),
+        "steal_share": _share(_minus(after.steal_s, before.steal_s), capacity),
+    }
+
+
+def _minus(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
+
+
+def _share(part: float | None, whole: float) -> float | None:
+    if part is None or whole <= 0:
+        return None
+    return min(1.0, max(0.0, part / whole))
+
+
+# -------------------------------------------------------------------------------- memory
+
+
+def memory() -> dict[str, int | None]:
+    """Memory of this process in bytes: rss, pss and uss; None where the system does not tell.
+
+    rss counts every page in memory, pss shares pages with other processes in equal parts, uss
+    counts only pages of this process alone: what its end would set free. Costs 0.5 ms for a
+    process of 40 MB and 2 to 3 ms from 200 MB to 2 GB (the kernel adds up /proc/self/smaps_rollup).
+    """
+    process = psutil.Process()
+    try:
+        full = process.memory_full_info()
+    except (psutil.Error, OSError):
+        return {"rss": process.memory_info().rss, "pss": None, "uss": None}
+    return {
+        "rss": full.rss,
+        "pss": getattr(full, "pss", None),
+        "uss": getattr(full, "uss", None),
+    }
+
+
+def megabytes(values: Mapping[str, int | None]) -> dict[str, float | None]:
+    """The same in MB (1e6 bytes)."""
+    return {key: None if value is None else value / MEGABYTE for key, value in values.items()}
+
+
+def reset_peak_rss() -> bool:
+    """Start the peak of the resident memory anew; False where the system cannot.
+
+    Linux: 5 written to /proc/self/clear_refs (proc_pid_clear_refs(5)); costs 15 µs.
+    """
+    if not _LINUX:
+        return False
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_rss() -> int | None:
+    """Highest resident memory in bytes since `reset_peak_rss`; None where the system cannot.
+
+    Linux: VmHWM of /proc/self/status (proc_pid_status(5)); costs 27 µs. Unlike ru_maxrss of
+    getrusage(2) it can be reset.
+    """
+    if not _LINUX:
+        return None
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def affinity() -> list[int] | None:
+    """The logical CPUs that this process may use, sorted; None where the system has no such."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return sorted(os.sched_getaffinity(0))
+
+
+def plain(values: Snapshot) -> dict[str, Any]:
+    """A snapshot as a flat dict for JSON."""
+    return dict(vars(values))

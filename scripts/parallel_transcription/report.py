@@ -1,0 +1,216 @@
+"""Lay the results out as pages: HTML from templates, PDF from the HTML. Nothing is computed here.
+
+Safety: the templates escape every value; WeasyPrint gets only what this module hands it (fonts and
+figures, under ``report:``) and refuses every other address.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+from weasyprint import HTML
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+from parallel_transcription import pages
+from parallel_transcription.figures import FIGURES
+from parallel_transcription.figures.names import file_stem
+from parallel_transcription.formatting import clean
+from parallel_transcription.tables import Results
+
+TEMPLATES = Path(__file__).with_name("templates")
+FONTS = Path(__file__).resolve().parents[2] / "resources" / "fonts"
+
+#: Family, style, weight and file of the fonts of a page.
+FACES = (
+    ("Inter", "normal", 400, "Inter-Regular.otf"),
+    ("Inter", "italic", 400, "Inter-Italic.otf"),
+    ("Inter", "normal", 600, "Inter-SemiBold.otf"),
+    ("Fira Code", "normal", 400, "FiraCode-Regular.ttf"),
+)
+SCHEME = "report:"
+
+logger = logging.getLogger(__name__)
+
+
+class Refused(ValueError):
+    """The report asked for something that it does not bring along."""
+
+
+@dataclass
+class Supplies:
+    """The files a report may use, by address. WeasyPrint can reach nothing else."""
+
+    files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def add(self, name: str, content: bytes, kind: str) -> str:
+        self.files[SCHEME + name] = (content, kind)
+        return SCHEME + name
+
+
+class OnlySupplies(URLFetcher):
+    """Hands out the supplies of a report and refuses all other addresses, whatever their scheme."""
+
+    def __init__(self, supplies: Supplies):
+        super().__init__(timeout=1, allowed_protocols=(), allow_redirects=False)
+        self._supplies = supplies
+
+    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+        found = self._supplies.files.get(url)
+        if found is None:
+            raise Refused(f"refused to fetch {clean(url, 80)!r}: not a part of this report")
+        content, kind = found
+        return URLFetcherResponse(url, content, {"Content-Type": kind})
+
+
+# ---------------------------------------------------------------- the two reports
+
+
+def machine_report(
+    results: Results, machine: str, figures: Path, cpu: pd.DataFrame | None = None
+) -> dict:
+    """What the report of one machine shows."""
+    mine = results.of(machine)
+    study = pages.study_view(mine)
+    return {
+        "template": "machine.html",
+        "title": f"Parallel transcription on {clean(machine, 80)}",
+        "running": f"{clean(machine, 60)} · study {study['name']}",
+        "study": study,
+        "machine": pages.machine_view(mine, machine),
+        "tables": [pages.files_table_view(t) for t in pages.tables.files_tables(mine)],
+        "cold_starts": pages.cold_start_view(mine),
+        "transcripts": pages.transcripts_view(mine),
+        "figures": figure_paths(figures, [machine]),
+        "captions": FIGURES,
+    }
+
+
+def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.DataFrame) -> dict:
+    """What the report of the findings shows."""
+    study = pages.study_view(results)
+    labels = results.labels
+    machines = [pages.machine_view(results.of(label), label) for label in labels]
+    views = [pages.finding_view(f, results) for f in results.findings]
+    return {
+        "template": "findings.html",
+        "title": "Parallel transcription: findings",
+        "running": f"study {study['name']} · {', '.join(m['label'] for m in machines)}",
+        "study": study,
+        "machines": machines,
+        "sections": pages.sections(results),
+        "general": [v for v in views if not v["number"]],
+        "recommended": [pages.recommended_view(results, label) for label in labels],
+        "published": [
+            {"machine": clean(label, 80), "key": label,
+             "tables": pages.published_view(results.of(label), cpu, label)}
+            for label in labels
+        ],
+        "published_gpu": pages.published_gpu_view(gpu),
+        "scoreboard": pages.scoreboard_view(results),
+        "side_by_side": pages.machines_view(results),
+        "data": pages.data_view(results),
+        "figures": figure_paths(figures, labels),
+        "captions": FIGURES,
+    }  # fmt: skip
+
+
+def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
+    """Figures that exist, by machine and id."""
+    found = {}
+    for label in labels:
+        for name in FIGURES:
+            path = folder / f"{file_stem(label, name)}.svg"
+            if path.is_file():
+                found[label, name] = path
+    return found
+
+
+# ---------------------------------------------------------------- rendering
+
+
+def environment() -> jinja2.Environment:
+    """Templates that escape every value and refuse undefined ones."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def to_html(report: dict) -> str:
+    """One file that needs no other: styles, fonts (only their used letters) and figures inside."""
+    sources = {
+        key: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+        for key, path in report["figures"].items()
+    }
+    without_fonts = _render(report, sources, "", "screen")
+    letters = "".join(sorted(set(without_fonts)))
+    faces = []
+    for family, style, weight, name in FACES:
+        data = base64.b64encode(_subset(FONTS / name, letters)).decode()
+        faces.append(_face(family, style, weight, f"data:font/woff2;base64,{data}"))
+    return _render(report, sources, "\n".join(faces), "screen")
+
+
+def to_pdf(report: dict) -> bytes:
+    """The pages. Equal reports give equal bytes."""
+    supplies = Supplies()
+    sources = {}
+    for number, (key, path) in enumerate(sorted(report["figures"].items())):
+        sources[key] = supplies.add(f"figures/{number}.svg", path.read_bytes(), "image/svg+xml")
+    faces = []
+    for family, style, weight, name in FACES:
+        kind = "font/otf" if name.endswith(".otf") else "font/ttf"
+        url = supplies.add(f"fonts/{name}", (FONTS / name).read_bytes(), kind)
+        faces.append(_face(family, style, weight, url))
+    html = _render(report, sources, "\n".join(faces), "print")
+    fetcher = OnlySupplies(supplies)
+    document = HTML(string=html, url_fetcher=fetcher, base_url=None)
+    return document.write_pdf(font_config=FontConfiguration())
+
+
+def _render(report: dict, sources: dict, faces: str, media: str) -> str:
+    def figure(machine: str, name: str) -> str | None:
+        return sources.get((machine, name))
+
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    template = environment().get_template(report["template"])
+    # the style sheet is ours; Markup tells the template so
+    return template.render(**report, style=Markup(faces + "\n" + style), figure=figure, media=media)
+
+
+def _face(family: str, style: str, weight: int, url: str) -> str:
+    return (
+        f"@font-face {{ font-family: '{family}'; font-style: {style}; font-weight: {weight}; "
+        f"src: url({url}); }}"
+    )
+
+
+def _subset(path: Path, letters: str) -> bytes:
+    """The font with only these letters, as WOFF2."""
+    from fontTools import subset
+    from fontTools.ttLib import TTFont
+
+    options = subset.Options()
+    options.flavor = "woff2"
+    options.layout_features = ["kern", "liga", "tnum", "calt", "case", "mark", "mkmk", "ccmp"]
+    options.notdef_outline = True
+    font = TTFont(path, recalcTimestamp=False)
+    cutter = subset.Subsetter(options)
+    cutter.populate(text=letters)
+    cutter.subset(font)
+    font.flavor = "woff2"
+    out = io.BytesIO()
+    font.save(out)
+    return out.getvalue()

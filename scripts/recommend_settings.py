@@ -1,0 +1,29 @@
+"""Recommend settings for every machine: recommended.yaml."""
+
+import argparse
+from pathlib import Path
+
+from parallel_transcription.findings import load_files
+from parallel_transcription.findings.output import run
+from parallel_transcription.recommend import recommend, write_yaml
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"),
+        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
+    )  # fmt: skip
+    for name in ("runs", "timings", "machines", "study"):
+        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
+    parser.add_argument("--output", type=Path, help="default: RESULTS/recommended.yaml")
+    args = parser.parse_args()
+    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
+    recommended = recommend(tables)
+    write_yaml(recommended, args.output or args.results / "recommended.yaml")
+    for label, settings in recommended.items():
+        print(f"{label}: {settings.get('snippet', settings.get('reason'))} ({settings['status']})")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,110 @@
+"""A copy of the project in a folder of its own, and the Snakemake in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "schemas", "resources")
+REPORT_ONLY = {
+    "choose_candidates",
+    "merge_timings",
+    "judge_findings",
+    "recommend_settings",
+    "draw_figures",
+    "write_machine_report",
+    "write_findings_report",
+}
+
+
+class Project:
+    """A checkout with a study of its own at ``config/test.yaml``."""
+
+    def __init__(self, folder: Path, study: dict):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(
+                    source,
+                    folder / part,
+                    ignore=shutil.ignore_patterns("__pycache__", ".ruff_cache"),
+                )
+            elif source.exists():
+                shutil.copy2(source, folder / part)
+        (folder / "audio").mkdir()
+        for clip in ("english-short", "english-unseen-voice"):
+            for suffix in (".opus", ".txt"):
+                shutil.copy2(ROOT / "audio" / f"{clip}{suffix}", folder / "audio")
+        self.write_study(study)
+
+    @classmethod
+    def moved(cls, project: Project, folder: Path) -> Project:
+        """The same checkout, results and all, in another place."""
+        copy = cls.__new__(cls)
+        copy.folder = folder
+        shutil.copytree(project.folder, folder, symlinks=True)
+        return copy
+
+    @property
+    def study_file(self) -> Path:
+        return self.folder / "config" / "test.yaml"
+
+    def study(self) -> dict:
+        return yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
+
+    def write_study(self, study: dict) -> None:
+        self.study_file.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change a file of the checkout; the old text must be there."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{file} does not contain {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def snakemake(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess:
+        """Run Snakemake in the checkout, with the study unless arguments name another."""
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        environment.pop("PYTHONPATH", None)
+        command = ["snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run the study; it must succeed."""
+        done = self.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        return done
+
+    def planned(self, *arguments: str) -> dict[str, list[str]]:
+        """What a dry run would run: the outputs of each rule's jobs."""
+        done = self.snakemake("-n", *arguments)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        jobs: dict[str, list[str]] = {}
+        text = done.stdout + done.stderr
+        for rule, output in re.findall(
+            r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (.*)$", text, re.M
+        ):
+            jobs.setdefault(rule, []).append(output)
+        if not jobs:
+            assert "Nothing to be done" in text, text
+        return jobs
+
+    def runs(self) -> set[str]:
+        """The names of the run records that are there."""
+        return {path.stem for path in self.folder.glob("results/*/runs/*.json")}

@@ -1,0 +1,363 @@
+"""Audio: which files a pattern means, and which files are refused before anything is timed."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parallel_transcription import audio
+from parallel_transcription.audio import AudioError, expand, inspect, inspect_all, natural_key
+
+SCRIPTS = Path(audio.__file__).resolve().parents[1]
+
+
+def write_sound(path, codec="pcm_s16le", rate=16000, layout="mono", seconds=2.0, amplitude=0.5):
+    """A tone of 440 Hz, encoded by PyAV."""
+    import av
+    import numpy
+
+    times = numpy.arange(int(rate * seconds)) / rate
+    wave = (amplitude * numpy.sin(2 * numpy.pi * 440 * times)).astype(numpy.float32)
+    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    frame = av.AudioFrame.from_ndarray(numpy.tile(wave, (channels, 1)), "fltp", layout)
+    frame.sample_rate = rate
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(os.path.abspath(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        context = stream.codec_context
+        resampler = av.AudioResampler(
+            context.format.name, layout, rate, frame_size=context.frame_size or 0
+        )
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+# ----------------------------------------------------------------------------- patterns
+
+
+def expanded(patterns, base) -> list[str]:
+    return [path.as_posix() for path in expand(patterns, base)]
+
+
+def test_order_is_that_of_the_patterns_then_natural(folder):
+    touch(folder, "b/take10.wav", "b/take2.wav", "b/Take1.wav", "a/x.wav", "a/ä.wav")
+    assert expanded(["b/*.wav", "a/*"], folder) == [
+        "b/Take1.wav",
+        "b/take2.wav",
+        "b/take10.wav",
+        "a/x.wav",
+        "a/ä.wav",
+    ]
+
+
+def test_every_file_once_at_its_first_place(folder):
+    touch(folder, "1.wav", "2.wav", "3.wav")
+    patterns = ["2.wav", "*.wav", "./1.wav", str(folder / "3.wav"), "x/../2.wav"]
+    (folder / "x").mkdir()
+    assert expanded(patterns, folder) == ["2.wav", "1.wav", "3.wav"]
+
+
+def test_paths_stay_relative_to_the_base_wherever_one_is(folder, monkeypatch):
+    touch(folder, "project/audio/a.wav", "other/b.wav")
+    monkeypatch.chdir("/")
+    patterns = ["audio/*.wav", "../other/*.wav", str(folder / "other" / "*.wav")]
+    found = expanded(patterns, folder / "project")
+    assert found == ["audio/a.wav", "../other/b.wav"]
+
+
+def test_wildcards_pass_over_what_is_no_audio(folder):
+    touch(
+        folder,
+        "a/1.flac",
+        "a/1.txt",
+        "a/README.md",
+        "a/.hidden.wav",
+        "a/deep/2.opus",
+        "a/SUMS.sha256",
+    )
+    assert expanded(["a/*"], folder) == ["a/1.flac"]
+    assert expanded(["a/**"], folder) == ["a/1.flac", "a/deep/2.opus"]
+    assert expanded(["a/1.txt"], folder) == ["a/1.txt"]  # asked for by name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "take[1].wav",
+        "-rf.wav",
+        "grün & blau.wav",
+        "a\nb.wav",
+        "$(x);`y`'.wav",
+        "12:30.wav",
+        "*?.wav",
+    ],
+)
+def test_odd_names_are_names(folder, name):
+    touch(folder, name, "other.wav")
+    assert expanded([name], folder) == [name]
+    assert name in expanded(["*.wav"], folder)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("nowhere.wav", "'nowhere.wav': there is no such file"),
+        ("audio/*.ogg", "'audio/.*' matches nothing; correct"),
+        ("audio/*.txt", "matches nothing but folders and files that are no audio"),
+        ("audio", "'audio' is a folder; name the files in it: 'audio/\\*'"),
+        ("audio/", "is a folder"),
+        ("", "is no file name"),
+        ("a\0b", "is no file name"),
+        (7, "7 is no file name"),
+        ("x" * 5000, "there is no such file"),
+    ],
+)
+def test_patterns_that_name_no_file(folder, pattern, message):
+    touch(folder, "audio/a.wav", "audio/a.txt")
+    with pytest.raises(AudioError, match=message):
+        expand(["audio/a.wav", pattern], folder)
+
+
+def test_no_patterns(folder):
+    with pytest.raises(AudioError, match="no audio is named"):
+        expand([], folder)
+
+
+def test_natural_order():
+    names = ["b", "a10", "a9", "a09", "A1", "a", "10", "9", "²", "a-1"]
+    assert sorted(names, key=natural_key)[:2] == ["9", "10"]
+    assert sorted(names, key=natural_key) == sorted(reversed(names), key=natural_key)
+
+
+# --------------------------------------------------------------------------- good files
+
+FORMATS = [
+    ("a.wav", {}),
+    ("b.wav", {"codec": "pcm_s24le", "rate": 48000, "layout": "stereo"}),
+    ("c.wav", {"codec": "pcm_f32le", "rate": 8000}),
+    ("d.wav", {"codec": "pcm_mulaw", "rate": 11025}),
+    ("e.flac", {"codec": "flac", "rate": 44100, "layout": "stereo"}),
+    ("f.flac", {"codec": "flac", "rate": 96000, "layout": "5.1"}),
+    ("g.opus", {"codec": "libopus", "rate": 48000}),
+    ("h.mp3", {"codec": "libmp3lame", "rate": 22050, "layout": "stereo"}),
+    ("i.mp4", {"codec": "aac", "rate": 32000, "layout": "stereo"}),
+    ("j.m4a", {"codec": "alac", "rate": 44100}),
+    ("k.webm", {"codec": "libopus", "rate": 24000}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), FORMATS, ids=[name for name, _ in FORMATS])
+def test_any_format_rate_and_layout(folder, name, options):
+    path = write_sound(folder / name, **options)
+    found = inspect(name)
+    assert found["seconds"] == pytest.approx(2.0, abs=0.1)
+    assert found["sample_rate"] in (options.get("rate", 16000), 48000)  # Opus decodes to 48 kHz
+    assert found["channels"] == {"stereo": 2, "5.1": 6}.get(options.get("layout"), 1)
+    assert found["peak_dbfs"] == pytest.approx(-6, abs=4)
+    assert -3.5 < found["rms_dbfs"] - found["peak_dbfs"] < -2.5  # a sine: -3.01 dB
+    assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found["size_bytes"] == path.stat().st_size
+    assert found["file"] == found["path"] == name
+    assert found["reference"] is None
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_seconds_are_what_faster_whisper_gets(folder):
+    from faster_whisper.audio import decode_audio
+
+    path = write_sound(folder / "a.mp3", "libmp3lame", rate=44100)
+    assert inspect(path)["seconds"] * 16000 == len(decode_audio(str(path)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-rf.wav",
+        "grün & blau.wav",
+        "a\nb.wav",
+        "$(x);`y`'.wav",
+        "12:30.wav",
+        "http:x.wav",
+        "%03d.wav",
+    ],
+)
+def test_odd_names_are_decoded(folder, name):
+    write_sound(folder / name)
+    assert inspect(name)["file"] == name
+
+
+def test_reference_is_the_text_beside(folder):
+    write_sound(folder / "a.b.wav")
+    (folder / "a.b.txt").write_bytes(b"\xef\xbb\xbf \xc3\x9cber alles\r\n")
+    assert inspect("a.b.wav")["reference"] == "Über alles"
+    (folder / "a.b.txt").write_text("\n")
+    assert inspect("a.b.wav")["reference"] is None
+    (folder / "a.b.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(AudioError, match=r"a\.b\.txt' is not UTF-8"):
+        inspect("a.b.wav")
+
+
+# ---------------------------------------------------------------------------- bad files
+
+
+def cut(name: str, codec: str, share: float, **options):
+    def make(path: Path):
+        whole = write_sound(path.with_name(name), codec, seconds=4.0, **options)
+        content = whole.read_bytes()
+        whole.unlink()
+        path.write_bytes(content[: int(share * len(content))])
+
+    return make
+
+
+def video_only(path: Path):
+    import av
+
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width = stream.height = 64
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode(None))
+
+
+def no_samples(path: Path):
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+
+
+def unknown_length(path: Path):
+    """A RIFF file whose size was never filled in, as programs write it to a pipe."""
+    write_sound(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+
+
+BAD = {
+    "nowhere.wav": (lambda p: None, "does not exist"),
+    "folder.wav": (lambda p: p.mkdir(), "is a folder"),
+    "pipe.wav": (os.mkfifo, "is no regular file"),
+    "x" * 300 + ".wav": (lambda p: None, "cannot be read .File name too long"),
+    "empty.wav": (lambda p: p.touch(), "is empty .0 bytes"),
+    "junk.wav": (lambda p: p.write_bytes(bytes(range(256)) * 40), "cannot be decoded"),
+    "text.mp3": (lambda p: p.write_text("not a sound\n" * 100), "cannot be decoded|cut off"),
+    "no_samples.wav": (no_samples, "cannot be decoded|0 samples"),
+    "video.mp4": (video_only, "has no audio stream"),
+    "list.m3u8": (lambda p: p.write_text("#EXTM3U\n#EXTINF:1,\na.ts\n"), "playlist|cannot be"),
+    "list.ffconcat": (
+        lambda p: p.write_text("ffconcat version 1.0\nfile /etc/hostname\n"),
+        "playlist|cannot be",
+    ),
+    "short.wav": (lambda p: write_sound(p, seconds=0.05), r"lasts only 0\.050 s"),
+    "silent.wav": (lambda p: write_sound(p, amplitude=0.0), "is silent .digital silence"),
+    "quiet.wav": (lambda p: write_sound(p, amplitude=0.0005), "is silent .its peak is -66 dBFS"),
+    "cut.wav": (cut("w.wav", "pcm_s16le", 0.5), "its end is missing"),
+    "cut.flac": (cut("w.flac", "flac", 0.5), "is cut off or damaged"),
+    "cut.mp3": (cut("w.mp3", "libmp3lame", 0.5), "is cut off or damaged"),
+    "cut.opus": (cut("w.opus", "libopus", 0.5, rate=48000), "its end is missing"),
+    "cut.webm": (cut("w.webm", "libopus", 0.5, rate=48000), "is cut off or damaged"),
+    "cut.mp4": (cut("w.mp4", "aac", 0.9), "cannot be decoded"),
+}
+
+
+@pytest.mark.parametrize("name", BAD, ids=lambda name: name[:20])
+def test_bad_files_are_named_with_fault_and_remedy(folder, name):
+    make, message = BAD[name]
+    make(folder / name)
+    with pytest.raises(AudioError, match=f"^'{name}' .*(?:{message}).*; ."):
+        inspect(name)
+
+
+def test_wave_of_unknown_length_is_good(folder):
+    unknown_length(folder / "piped.wav")
+    assert inspect("piped.wav")["seconds"] == pytest.approx(2.0, abs=0.01)
+
+
+def test_wave_with_other_chunks_first_is_good(folder):
+    content = write_sound(folder / "a.wav").read_bytes()
+    odd = b"junk" + (3).to_bytes(4, "little") + b"abc\0"
+    (folder / "b.wav").write_bytes(content[:12] + odd + content[12:])
+    assert inspect("b.wav")["seconds"] == pytest.approx(2.0, abs=0.01)
+    (folder / "b.wav").write_bytes((content[:12] + odd + content[12:])[:-5000])
+    with pytest.raises(AudioError, match="its end is missing"):
+        inspect("b.wav")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(folder):
+    write_sound(folder / "a.wav").chmod(0)
+    with pytest.raises(AudioError, match="cannot be read"):
+        inspect("a.wav")
+
+
+# -------------------------------------------------------------------------- many files
+
+
+def test_all_bad_files_are_named_at_once(folder):
+    write_sound(folder / "good.wav")
+    touch(folder, "bad1.wav", "bad2.wav")
+    with pytest.raises(AudioError) as caught:
+        inspect_all(["bad2.wav", "good.wav", "bad1.wav", "nowhere.wav"])
+    assert [line.split("'")[1] for line in str(caught.value).splitlines()] == [
+        "bad1.wav",
+        "bad2.wav",
+        "nowhere.wav",
+    ]
+
+
+def inspect_audio(*arguments: str, cwd: Path):
+    command = [sys.executable, str(SCRIPTS / "inspect_audio.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_script_writes_a_manifest_sorted_by_path(folder):
+    for name in ("b.wav", "-rf.wav", "a\nb.wav"):
+        write_sound(folder / name, seconds=0.2)
+    (folder / "more.json").write_text(json.dumps(["a\nb.wav", "b.wav"]))
+    options = ("--out", "new/audio.json", "--files-from", "more.json", "--cache", "hashes.txt")
+    done = inspect_audio(*options, "--", "b.wav", "-rf.wav", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((folder / "new" / "audio.json").read_text())
+    assert [entry["path"] for entry in manifest] == ["-rf.wav", "a\nb.wav", "b.wav"]
+    assert [path.name for path in (folder / "new").iterdir()] == ["audio.json"]
+
+
+def test_script_names_all_bad_files_and_writes_nothing(folder):
+    write_sound(folder / "good.wav")
+    touch(folder, "bad.wav")
+    done = inspect_audio("--out", "audio.json", "good.wav", "bad.wav", "gone.wav", cwd=folder)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: audio: 'bad.wav' is empty (0 bytes); copy it again from its source.",
+        "Error: audio: 'gone.wav' does not exist; correct the name.",
+    ]
+    assert not (folder / "audio.json").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--files-from", "nowhere.json")])
+def test_script_without_files(folder, options):
+    done = inspect_audio("--out", "audio.json", *options, cwd=folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ") and "Traceback" not in done.stderr

@@ -1,0 +1,176 @@
+"""What a change reruns, and what it does not: exactly these jobs, by dry run (DESIGN: rerun rules)."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from project import REPORT_ONLY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+MACHINE = "results/test-machine/runs/"
+
+
+def transcribed(jobs):
+    """The runs that a plan would measure, without folder and suffix."""
+    return sorted(o.removeprefix(MACHINE).removesuffix(".json") for o in jobs.get("transcribe", []))
+
+
+def configurations(jobs):
+    """The readable parts of the runs that a plan would measure."""
+    return sorted({run.rsplit("-", 2)[0] for run in transcribed(jobs)})
+
+
+def test_nothing_reruns_after_a_move_to_another_folder(checkout):
+    assert checkout.planned() == {}
+
+
+def test_nothing_reruns_after_touching_every_file(checkout):
+    later = time.time() + 60
+    for path in checkout.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts and "results" not in path.parts:
+            os.utime(path, (later, later))
+    assert checkout.planned() == {}
+
+
+def test_nothing_reruns_after_another_order_of_keys_comments_and_explicit_defaults(checkout):
+    def backwards(value):
+        if isinstance(value, dict):
+            return {key: backwards(value[key]) for key in reversed(value)}
+        return value
+
+    study = backwards(checkout.study())
+    study["grid"] = [backwards({**block, "beam_size": 5, "block": "x"}) for block in study["grid"]]
+    text = yaml.safe_dump(study, sort_keys=False)
+    checkout.study_file.write_text("# a comment\n" + text.replace("rounds: 2", "rounds: 2 # two"))
+    jobs = checkout.planned()
+    assert transcribed(jobs) == []
+    assert set(jobs) <= REPORT_ONLY, "the study's text is shown in the report, nothing else changes"
+
+
+def test_a_new_value_reruns_nothing_that_exists(checkout):
+    study = checkout.study()
+    study["grid"][0]["num_workers"] = [1, 2, 3]
+    checkout.write_study(study)
+    jobs = checkout.planned()
+    assert configurations(jobs) == ["one_model-mini-en-int8-cpu-i1-w3-t1-f2"]
+    assert len(transcribed(jobs)) == 2
+    assert "prepare_model" not in jobs and "inspect_audio" not in jobs
+
+
+def test_a_changed_value_reruns_only_what_has_it(checkout):
+    study = checkout.study()
+    study["grid"][2]["cpu_threads"] = 2
+    checkout.write_study(study)
+    assert configurations(checkout.planned()) == [
+        "multi_model-mini-en-int8-cpu-i2-w1-t2-f2",
+        "multi_process-mini-en-int8-cpu-i2-w1-t2-f2",
+    ]
+
+
+def test_more_rounds_run_only_the_new_ones(checkout):
+    study = checkout.study()
+    study["rounds"] = 3
+    checkout.write_study(study)
+    jobs = transcribed(checkout.planned())
+    assert len(jobs) == 4 and all(run.endswith("-r03") for run in jobs)
+
+
+def test_a_new_machine_reruns_nothing_that_exists(checkout):
+    jobs = checkout.planned("--config", "machine=another")
+    assert all("results/another/" in output for output in jobs["transcribe"])
+    assert "prepare_model" not in jobs and "inspect_audio" not in jobs
+    assert "test-machine" not in str(jobs["transcribe"])
+
+
+def test_a_changed_audio_file_reruns_what_used_it(checkout):
+    shutil.copy(
+        checkout.folder / "audio/english-unseen-voice.opus",
+        checkout.folder / "audio/english-short.opus",
+    )
+    jobs = checkout.planned()
+    assert {run for run in checkout.runs() if "-f0-" not in run} >= set(transcribed(jobs))
+    assert not any("-f0-" in run for run in transcribed(jobs)), "cold starts use no audio"
+    regular = [run for run in checkout.runs() if "-f2-" in run and "-r9" not in run]
+    assert set(regular) <= set(transcribed(jobs))
+
+
+def test_a_changed_reference_transcript_measures_nothing(checkout):
+    (checkout.folder / "audio/english-short.txt").write_text("something else\n")
+    jobs = checkout.planned()
+    assert transcribed(jobs) == []
+    assert "merge_timings" in jobs, "its word error rates change"
+
+
+def test_a_changed_model_reruns_what_used_it(checkout):
+    folder = checkout.folder / "resources/models/mini-en"
+    config = folder / "config.json"
+    config.write_text(config.read_text() + "\n")
+    jobs = checkout.planned()
+    regular = {run for run in checkout.runs() if "-r9" not in run}
+    assert "prepare_model" in jobs
+    assert regular <= set(transcribed(jobs))
+
+
+def test_changed_measuring_code_reruns_the_measurements(checkout):
+    checkout.edit(
+        "scripts/parallel_transcription/strategies.py", "import threading", "import threading  # x"
+    )
+    regular = {run for run in checkout.runs() if "-r9" not in run}
+    assert regular <= set(transcribed(checkout.planned()))
+
+
+@pytest.mark.parametrize(
+    ("file", "first"),
+    [
+        ("scripts/parallel_transcription/timings.py", "merge_timings"),
+        ("scripts/parallel_transcription/statistics.py", "judge_findings"),
+        ("scripts/parallel_transcription/report.py", "write_findings_report"),
+        ("scripts/draw_figures.py", "draw_figures"),
+    ],
+)
+def test_changed_reporting_code_measures_nothing(checkout, file, first):
+    path = checkout.folder / file
+    path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    jobs = checkout.planned()
+    assert transcribed(jobs) == []
+    assert first in jobs and set(jobs) <= REPORT_ONLY
+
+
+def test_a_changed_margin_only_judges_again(checkout):
+    jobs = checkout.planned("--config", "equivalence_margin=0.1")
+    assert transcribed(jobs) == []
+    assert "judge_findings" in jobs
+
+
+def test_only_measures_a_part_and_keeps_the_rest_in_the_report(checkout):
+    for path in checkout.folder.glob("results/*/runs/*.json"):
+        if "multi_process" in path.name or "-w2-" in path.name:
+            path.unlink()
+    jobs = checkout.planned("--config", "only={strategy: multi_process}")
+    assert configurations(jobs) == ["multi_process-mini-en-int8-cpu-i2-w1-t1-f2"]
+
+
+def test_another_numpy_reruns_nothing(checkout):
+    """What a rerun looks at is plain text: the same in a process without numpy."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.modules['numpy'] = None; sys.path.insert(0, 'scripts')\n"
+            "from pathlib import Path; import yaml\n"
+            "from parallel_transcription.study import build_study\n"
+            "from parallel_transcription.plan import Plan\n"
+            "study = build_study(yaml.safe_load(open('config/test.yaml')), 'x', Path.cwd())\n"
+            "plan = Plan(study, Path.cwd(), Path('results'), 'code', Path('cache'))\n"
+            "print(plan.specification(next(iter(study.points)), 1))",
+        ],
+        cwd=checkout.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"round":1' in done.stdout and "numpy" not in done.stdout

@@ -1,0 +1,134 @@
+"""A bad study ends with one clear message: file, key, value, remedy; a good one becomes a grid."""
+
+import copy
+
+import pytest
+import yaml
+from project import ROOT
+
+from parallel_transcription.study import StudyError, build_study
+
+GOOD = {
+    "audio": ["audio/english-short.opus"],
+    "grid": [{"strategy": "one_model", "model": "dummy-tiny", "num_workers": [1, 2]}],
+}
+
+
+def build(study, file="config/mine.yaml"):
+    return build_study(study, file, ROOT)
+
+
+def changed(path, value):
+    """The good study with one value changed; ``path`` such as ("grid", 0, "num_workers")."""
+    study = copy.deepcopy(GOOD)
+    place = study
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return study
+
+
+def test_a_good_study_becomes_a_grid():
+    study = build(copy.deepcopy(GOOD))
+    assert len(study.points) == 2
+    assert len(study.schedule) == 2 * study.settings["rounds"]
+    assert study.settings["name"] == "mine"
+
+
+BAD = {
+    "unknown key": (("colour",), "red", ["colour", "unknown key"]),
+    "misspelt key": (("repeets",), 3, ["repeets", "repeats"]),
+    "unknown dimension": (("grid", 0, "workers"), 2, ["grid[0]", "workers", "num_workers"]),
+    "zero workers": (("grid", 0, "num_workers"), 0, ["grid[0].num_workers", "0", "at least 1"]),
+    "negative threads": (("grid", 0, "cpu_threads"), [1, -1], ["cpu_threads[1]", "-1"]),
+    "text for a number": (("grid", 0, "num_workers"), "two", ["num_workers", "'two'", "integer"]),
+    "yes for a number": (("grid", 0, "num_workers"), True, ["num_workers", "boolean"]),
+    "half a worker": (("grid", 0, "num_workers"), 1.5, ["num_workers", "1.5"]),
+    "unknown strategy": (("grid", 0, "strategy"), "one-model", ["'one-model'", "one_model"]),
+    "empty values": (("grid", 0, "num_workers"), [], ["num_workers", "empty list"]),
+    "empty grid": (("grid",), [], ["grid", "empty list"]),
+    "empty block": (("grid", 0), {}, ["grid[0]", "empty mapping"]),
+    "grid is no list": (("grid",), {"strategy": "one_model"}, ["grid", "mapping"]),
+    "a GPU on a CPU": (("grid", 0, "device_index"), "1", ["device_index", '"1"', "cuda"]),
+    "ambiguous devices": (("grid", 0, "device_index"), [0, 1, 2], ["device_index", "0"]),
+    "float16 on a CPU": (("grid", 0, "compute_type"), "float16", ["compute_type", "int8"]),
+    "unknown compute type": (("grid", 0, "compute_type"), "int4", ["'int4'", "int8"]),
+    "instances of one model": (("grid", 0, "instances"), 2, ["instances", "multi_model"]),
+    "more callers than files": (("grid", 0, "callers"), 9, ["callers", "9"]),
+    "audio that is not there": (("audio",), ["audio/none-*.wav"], ["audio", "none-*.wav"]),
+    "no audio": (("audio",), [], ["audio", "empty list"]),
+    "audio is a number": (("audio",), [3], ["audio[0]", "3"]),
+    "unknown model": (("grid", 0, "model"), "tinny", ["tinny", "tiny"]),
+    "unknown dummy": (("grid", 0, "model"), "dummy-huge", ["dummy-huge"]),
+    "missing folder": (("grid", 0, "model"), "./no/model", ["no/model"]),
+    "no rounds": (("rounds",), 0, ["rounds", "0", "at least 1"]),
+    "margin of one": (("equivalence_margin",), 1, ["equivalence_margin", "1"]),
+    "no time": (("timeout_s",), 0, ["timeout_s", "0"]),
+    "endless time": (("timeout_s",), float("inf"), ["timeout_s"]),
+    "path as a label": (("machine",), "../up", ["machine", "../up"]),
+    "newline in a name": (("name",), "a\nb", ["name"]),
+    "foreign variable": (("grid", 0, "thread_env"), "PATH=/x", ["thread_env", "PATH"]),
+    "only nothing": (("only",), "one_model-none", ["only", "list_configurations"]),
+    "packing without cores": (("packing",), {"jobs": 2}, ["packing", "cores"]),
+    "unknown limit": (("limits",), {"max_gpus": 1}, ["limits", "max_gpus"]),
+    "different repeats": (
+        ("grid",),
+        [{**GOOD["grid"][0], "repeats": 1}, {**GOOD["grid"][0], "repeats": 2}],
+        ["grid[1].repeats", "2"],
+    ),
+    "endless grid": (
+        ("grid", 0),
+        {
+            "strategy": "one_model",
+            "num_workers": list(range(1, 700)),
+            "cpu_threads": list(range(1, 700)),
+        },
+        ["grid[0]", "100000"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_study_is_refused_with_file_key_value_and_remedy(name):
+    path, value, expected = BAD[name]
+    with pytest.raises(StudyError) as error:
+        build(changed(path, value))
+    message = str(error.value)
+    assert message.startswith("config/mine.yaml: ")
+    for part in expected:
+        assert part in message, message
+    assert len(message) < 1500
+
+
+def test_a_study_that_is_no_mapping_is_refused():
+    with pytest.raises(StudyError, match="mapping"):
+        build(["audio"])
+
+
+def test_all_problems_are_named_at_once():
+    study = changed(("rounds",), 0)
+    study["colour"] = "red"
+    study["grid"][0]["num_workers"] = 0
+    with pytest.raises(StudyError) as error:
+        build(study)
+    assert len(str(error.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.name)
+def test_every_ready_study_is_valid(file):
+    assert build(yaml.safe_load(file.read_text(encoding="utf-8")), str(file)).schedule
+
+
+def test_the_published_grid_is_complete():
+    """Every row of the published CPU table is a configuration of cpu.yaml."""
+    import csv
+
+    study = build(yaml.safe_load((ROOT / "config/cpu.yaml").read_text()), "config/cpu.yaml")
+    measured = {
+        tuple(p.configuration[k] for k in ("strategy", "instances", "num_workers", "cpu_threads"))
+        for p in study.points.values()
+    }
+    with (ROOT / "resources/published/published_cpu.csv").open(encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            numbers = (int(row[k]) for k in ("instances", "num_workers", "cpu_threads"))
+            assert (row["strategy"], *numbers) in measured, row

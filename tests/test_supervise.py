@@ -1,0 +1,156 @@
+"""Whatever happens to the measured process, the outcome says so, and no process stays behind."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from parallel_transcription import models
+from parallel_transcription.configuration import complete
+from parallel_transcription.supervise import clean_environment, stated_environment, supervise
+from project import ROOT
+
+PROTOCOL = {"repeats": 1, "warmups": 1, "timeout_s": 60.0, "load_timeout_s": 60.0}
+CLIP = str(ROOT / "audio" / "english-short.opus")
+
+
+def order(files=(CLIP, CLIP), **values):
+    configuration = complete(
+        {"strategy": "one_model", "language": "en", "cpu_threads": 1}
+        | {"files_in_parallel": len(files)}
+        | values
+    )
+    model = ROOT / models.prepare(models.parse_model("mini-en"), "unused")["path"]
+    return {
+        "configuration": configuration,
+        "model_path": str(model),
+        "files": list(files),
+        "affinity": None,
+    }
+
+
+def send(number, at, repeat=1):
+    """A progress callback that sends a signal to the measured process at a moment of its life."""
+
+    def callback(event):
+        if event["event"] == at and event.get("repeat", repeat) == repeat:
+            for child in psutil.Process().children():
+                child.send_signal(number)
+
+    return callback
+
+
+@pytest.fixture(autouse=True)
+def no_process_left():
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    deadline = time.monotonic() + 10
+    while set(psutil.Process().children(recursive=True)) - before:
+        assert time.monotonic() < deadline, "a measured process is still there"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "values"),
+    [
+        ("one_model", {"num_workers": 2}),
+        ("multi_model", {"instances": 2, "init_stagger_s": 0.1}),
+        ("multi_process", {"instances": 2}),
+    ],
+)
+def test_each_strategy_hears_the_same_words(strategy, values):
+    outcome = supervise(order(strategy=strategy, **values), PROTOCOL, None)
+    assert outcome["status"] == "ok", outcome["error"]
+    (start,) = outcome["starts"]
+    assert [one["repeat"] for one in start["passes"]] == [0, 1]
+    texts = {task["text"] for one in start["passes"] for task in one["transcriptions"]}
+    assert len(texts) == 1 and len(texts.pop().split()) > 5
+    assert len(start["loads"]) == values.get("instances", 1)
+    assert start["passes"][1]["cpu_s"] > 0
+    assert start["memory_after"]["uss"] > start["memory_before"]["uss"]
+
+
+def test_a_stagger_separates_the_starts_of_initialisations():
+    staggered = order(strategy="multi_model", instances=3, init_stagger_s=0.2)
+    loads = supervise(staggered, PROTOCOL, None)["starts"][0]["loads"]
+    gaps = [b["started_s"] - a["started_s"] for a, b in zip(loads, loads[1:], strict=False)]
+    assert all(0.15 < gap < 1 for gap in gaps)
+
+
+def test_one_caller_takes_one_file_after_another():
+    outcome = supervise(order(callers=1), PROTOCOL, None)
+    first, second = outcome["starts"][0]["passes"][1]["transcriptions"]
+    assert first["finished_s"] <= second["started_s"]
+    assert first["caller"] == second["caller"] == 0
+
+
+def test_several_callers_start_at_one_moment():
+    outcome = supervise(order(files=[CLIP] * 4, num_workers=1), PROTOCOL, None)
+    last = outcome["starts"][0]["passes"][1]
+    assert max(task["started_s"] for task in last["transcriptions"]) < 0.5 * last["makespan_s"]
+
+
+def test_cold_starts_are_fresh_processes_that_only_load():
+    cold = order(files=(), strategy="multi_model", instances=2)
+    outcome = supervise(cold, PROTOCOL | {"repeats": 3}, None)
+    assert [start["start"] for start in outcome["starts"]] == [1, 2, 3]
+    assert all(start["passes"] == [] and start["status"] == "ok" for start in outcome["starts"])
+
+
+def test_an_exception_in_a_caller_is_recorded_with_its_reason(tmp_path):
+    outcome = supervise(order(files=[CLIP, str(tmp_path / "gone.wav")]), PROTOCOL, None)
+    assert outcome["status"] == "failed"
+    assert "gone.wav" in outcome["error"]
+    tasks = outcome["starts"][0]["passes"][0]["transcriptions"]
+    assert [task["status"] for task in tasks] == ["ok", "failed"]
+
+
+def test_a_model_that_does_not_load_is_recorded(tmp_path):
+    outcome = supervise({**order(), "model_path": str(tmp_path)}, PROTOCOL, None)
+    assert outcome["status"] == "failed"
+    assert "1 of 1 instances did not load" in outcome["error"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_a_native_crash_is_recorded(number):
+    outcome = supervise(order(), PROTOCOL, None, send(number, "pass"))
+    assert outcome["status"] == "failed"
+    assert signal.Signals(number).name in outcome["error"]
+    assert outcome["starts"][0]["stopped_in_repeat"] == 1
+
+
+def test_a_kill_is_recorded_as_such():
+    outcome = supervise(order(), PROTOCOL, None, send(signal.SIGKILL, "pass"))
+    assert outcome["status"] == "killed"
+    assert len(outcome["starts"][0]["passes"]) == 1, "the warm-up that was over is kept"
+
+
+def test_a_hang_ends_at_the_timeout():
+    protocol = PROTOCOL | {"timeout_s": 2.0}
+    begin = time.monotonic()
+    outcome = supervise(order(), protocol, None, send(signal.SIGSTOP, "pass"))
+    assert outcome["status"] == "timeout"
+    assert "2 s" in outcome["error"]
+    assert time.monotonic() - begin < 30
+
+
+def test_the_measured_process_sees_only_the_stated_thread_environment(monkeypatch):
+    """Snakemake exports OMP_NUM_THREADS and MKL_NUM_THREADS, which would override cpu_threads."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CT2_USE_MKL"):
+        monkeypatch.setenv(name, "7")
+    environment = clean_environment("OMP_WAIT_POLICY=passive")
+    stated = stated_environment(environment)
+    assert stated["OMP_WAIT_POLICY"] == "passive"
+    assert not {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"} & set(stated)
+    assert "CT2_USE_MKL" not in environment
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_the_log_keeps_what_the_engine_says_of_itself(tmp_path):
+    log = tmp_path / "logs" / "run.log"
+    outcome = supervise(order(), PROTOCOL, log)
+    assert "ctranslate2" in log.read_text().lower() or "CPU" in log.read_text()
+    assert outcome["engine"]["isa"]
+    assert outcome["engine"]["compute_type"] == "int8_float32"

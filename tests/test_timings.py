@@ -1,0 +1,299 @@
+"""Tables hold what the records hold: every number is checked against the record it came from."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from parallel_transcription.configuration import complete, identify, run_id
+from parallel_transcription.settings import DEFAULTS
+from parallel_transcription.timings import (
+    RUN_COLUMNS,
+    TIMING_COLUMNS,
+    build_tables,
+    word_error_rate,
+    write_tables,
+)
+
+
+def make_record(round_number=1, machine="m", **values):
+    """A record with two files, a warm-up and two repeats, of round numbers."""
+    configuration = complete({"strategy": "one_model", "num_workers": 2, "cpu_threads": 1} | values)
+    configuration_id = identify(configuration)
+    files = configuration["files_in_parallel"]
+
+    def one_pass(repeat):
+        return {
+            "repeat": repeat,
+            "status": "ok",
+            "error": None,
+            "started_at": 1_800_000_000.0 + repeat,
+            "clock_jump_s": 0.0,
+            "makespan_s": 2.0 + repeat,
+            "cpu_s": 3.0,
+            "cpu_user_s": 2.5,
+            "cpu_system_s": 0.5,
+            "context_switches_voluntary": 10,
+            "context_switches_involuntary": 20,
+            "foreign_cpu_s": 0.1,
+            "foreign_cpu_share": 0.02 * repeat,
+            "steal_share": 0.0,
+            "cpu_callers_s": 0.3,
+            "rss_peak_bytes": 100_000_000,
+            "memory": {"rss": 90_000_000, "pss": 80_000_000, "uss": 70_000_000},
+            "transcriptions": [
+                {
+                    "counter": i + 1,
+                    "file": f"audio/{i}.wav",
+                    "caller": i,
+                    "instance": 0,
+                    "submitted_s": 0.0,
+                    "started_s": 0.001,
+                    "finished_s": 1.0 + repeat + i * 0.5,
+                    "status": "ok",
+                    "error": None,
+                    "text": "one two four",
+                    "segments": 1,
+                    "last_end_s": 9.0,
+                    "language": "en",
+                    "cpu_s": 0.1,
+                }
+                for i in range(files)
+            ],
+        }
+
+    start = {
+        "start": 1,
+        "status": "ok",
+        "error": None,
+        "stopped_in_repeat": None,
+        "started_at": 1_800_000_000.0,
+        "prepare_s": 0.5,
+        "loads": [
+            {
+                "instance": 0,
+                "started_s": 0.0,
+                "finished_s": 0.25,
+                "error": None,
+                "compute_type": "int8_float32",
+            }
+        ],
+        "memory_before": {"rss": 3_000_000, "pss": 2_000_000, "uss": 1_000_000},
+        "memory_after": {"rss": 9_000_000, "pss": 8_000_000, "uss": 60_000_000},
+        "passes": [one_pass(repeat) for repeat in (0, 1, 2)],
+    }
+    return {
+        "schema": 1,
+        "run": run_id(configuration_id, round_number),
+        "configuration_id": configuration_id,
+        "configuration": configuration,
+        "round": round_number,
+        "study": "made",
+        "machine": machine,
+        "protocol": {"repeats": 2, "warmups": 1, "timeout_s": 60, "load_timeout_s": 900},
+        "code": "c0de",
+        "model": {"kind": "embedded", "sha256": "a" * 64},
+        "audio": [
+            {
+                "path": f"audio/{i}.wav",
+                "file": f"{i}.wav",
+                "sha256": str(i) * 64,
+                "seconds": 10.0,
+                "reference": "one two three four",
+            }
+            for i in range(files)
+        ],
+        "host": {"cpu_model": "Made", "logical_cpus": 2, "affinity_cpus": 2},
+        "node": "secret-host",
+        "engine": {"ctranslate2": "4"},
+        "environment": {"OPENBLAS_NUM_THREADS": "1"},
+        "affinity": None,
+        "packed": False,
+        "log": None,
+        "started_at": 1_800_000_000.0,
+        "finished_at": 1_800_000_010.0,
+        "status": "ok",
+        "error": None,
+        "starts": [start],
+    }
+
+
+def save(results, *records):
+    paths = []
+    for record in records:
+        path = results / record["machine"] / "runs" / f"{record['run']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def tables_of(results, *records, **settings):
+    return build_tables(save(results, *records), {**DEFAULTS, **settings})
+
+
+def test_columns_are_the_contract():
+    assert TIMING_COLUMNS[:22] == tuple(
+        "run machine strategy model compute_type device device_index instances num_workers "
+        "cpu_threads files_in_parallel round repeat counter file audio_seconds submitted_s "
+        "started_s finished_s seconds text_sha256 status".split()
+    )
+    assert RUN_COLUMNS[13:26] == tuple(
+        "makespan_s rtfx cpu_s cores_used load_s warmup_s rss_peak_mb pss_mb model_mb gpu_util "
+        "gpu_mem_mb energy_j status".split()
+    )
+    assert RUN_COLUMNS[26] == "error"
+
+
+def test_a_row_per_repeat_with_the_records_numbers(tmp_path):
+    runs = tables_of(tmp_path, make_record()).runs
+    assert list(runs["repeat"]) == [1, 2], "the warm-up is no row"
+    second = runs.iloc[1]
+    assert second["makespan_s"] == 4.0
+    assert second["rtfx"] == 20.0 / 4.0
+    assert second["cores_used"] == 3.0 / 4.0
+    assert second["warmup_s"] == 2.0
+    assert second["load_s"] == 0.25
+    assert second["model_mb"] == 59.0
+    assert (second["rss_peak_mb"], second["pss_mb"], second["uss_mb"]) == (100.0, 80.0, 70.0)
+    assert second["started_at"].startswith("2027-01-15T08:00:02")
+
+
+def test_a_row_per_transcription(tmp_path):
+    timings = tables_of(tmp_path, make_record()).timings
+    assert len(timings) == 4
+    last = timings.iloc[3]
+    assert (last["repeat"], last["counter"], last["file"]) == (2, 2, "1.wav")
+    assert last["seconds"] == 3.5
+    assert last["wer"] == 0.25
+
+
+def test_disturbed_repeats_are_marked_at_the_studys_limit(tmp_path):
+    runs = tables_of(tmp_path, make_record(), disturbed_above=0.03).runs
+    assert list(runs["disturbed"]) == [False, True]
+
+
+def test_a_timeout_is_a_censored_row(tmp_path):
+    record = make_record()
+    start = record["starts"][0]
+    start["passes"] = start["passes"][:1]
+    message = "a repeat took longer than 60 s"
+    start |= {"status": "timeout", "error": message, "stopped_in_repeat": 1}
+    record |= {"status": "timeout", "error": message}
+    runs = tables_of(tmp_path, record).runs
+    assert len(runs) == 1
+    row = runs.iloc[0]
+    assert (row["status"], row["repeat"], row["timeout_s"]) == ("timeout", 1, 60)
+    assert pd.isna(row["makespan_s"]) and "60 s" in row["error"]
+
+
+def test_a_run_that_never_loaded_has_a_row(tmp_path):
+    record = make_record()
+    record["starts"][0] |= {
+        "passes": [],
+        "loads": [],
+        "memory_before": None,
+        "memory_after": None,
+        "status": "failed",
+        "error": "=cmd|' /C calc'!A0",
+    }
+    tables = tables_of(tmp_path, record)
+    assert list(tables.runs["status"]) == ["failed"]
+    write_tables(tables, tmp_path)
+    assert ",'=cmd" in (tmp_path / "runs.csv").read_text(), "a spreadsheet must not run it"
+
+
+def test_cold_starts_have_a_row_each(tmp_path):
+    record = make_record(strategy="multi_model", instances=2, num_workers=1, files_in_parallel=0)
+    start = record["starts"][0] | {"passes": []}
+    record["starts"] = [start, start | {"start": 2, "status": "failed", "error": "race"}]
+    runs = tables_of(tmp_path, record).runs
+    assert list(runs["repeat"]) == [1, 2]
+    assert list(runs["status"]) == ["ok", "failed"]
+
+
+def test_dummy_weights_have_no_word_error_rate(tmp_path):
+    record = make_record()
+    record["model"]["kind"] = "dummy"
+    assert tables_of(tmp_path, record).timings["wer"].isna().all()
+
+
+def test_newer_reference_transcripts_count(tmp_path):
+    tables = build_tables(
+        save(tmp_path, make_record()), DEFAULTS, references={"0" * 64: "one two four"}
+    )
+    assert sorted(set(tables.timings["wer"])) == [0.0, 0.25]
+
+
+def test_parquet_holds_the_same_as_csv(tmp_path):
+    write_tables(tables_of(tmp_path, make_record()), tmp_path)
+    for name in ("runs", "timings"):
+        csv, parquet = (
+            pd.read_csv(tmp_path / f"{name}.csv", dtype={"device_index": str}),
+            pd.read_parquet(tmp_path / f"{name}.parquet"),
+        )
+        assert list(csv.columns) == list(parquet.columns)
+        numbers = csv.select_dtypes("number").columns
+        pd.testing.assert_frame_equal(csv[numbers], parquet[numbers], check_dtype=False)
+
+
+DAMAGE = {
+    "half a file": (lambda text: text[: len(text) // 2], "is not JSON"),
+    "empty": (lambda text: "", "is not JSON"),
+    "no UTF-8": (lambda text: b"\xff\xfe\x00", "is not JSON"),
+    "a list": (lambda text: "[]", "is not a run record"),
+    "foreign": (lambda text: '{"hello": 1}', "is not a run record"),
+    "a key more": (lambda text: text.replace('"round"', '"extra": 1, "round"', 1), "record"),
+    "edited": (lambda text: text.replace('"num_workers": 2', '"num_workers": 3'), "id is"),
+    "no number": (lambda text: text.replace('"makespan_s": 4.0', '"makespan_s": "x"'), "record"),
+    "deep": (lambda text: "[" * 100_000, "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_files_are_named_and_left_out(tmp_path, name):
+    damage, reason = DAMAGE[name]
+    good, bad = save(tmp_path, make_record(1), make_record(2))
+    text = damage(bad.read_text())
+    bad.write_bytes(text if isinstance(text, bytes) else text.encode())
+    tables = build_tables([good, bad], DEFAULTS)
+    assert len(tables.runs) == 2
+    ((file, why),) = tables.left_out
+    assert file == str(bad) and reason in why
+
+
+def test_a_renamed_or_moved_record_is_left_out(tmp_path):
+    (path,) = save(tmp_path, make_record())
+    other = path.with_name("other.json")
+    other.write_text(path.read_text())
+    moved = tmp_path / "elsewhere" / "runs" / path.name
+    moved.parent.mkdir(parents=True)
+    moved.write_text(path.read_text())
+    assert len(build_tables([path, other, moved], DEFAULTS).left_out) == 2
+
+
+def test_differing_hardware_under_one_label_is_flagged(tmp_path):
+    other = make_record(2)
+    other["host"]["cpu_model"] = "Another"
+    machines = tables_of(tmp_path, make_record(), other).machines
+    assert machines["m"]["mixed_hardware"] and not machines["m"]["mixed_code"]
+    assert machines["m"]["records"] == 2
+
+
+def test_tables_do_not_depend_on_the_order_of_files(tmp_path):
+    paths = save(tmp_path, *(make_record(n) for n in (1, 2, 3)))
+    a, b = build_tables(paths, DEFAULTS), build_tables(paths[::-1], DEFAULTS)
+    pd.testing.assert_frame_equal(a.runs, b.runs)
+    pd.testing.assert_frame_equal(a.timings, b.timings)
+
+
+def test_no_host_name_in_what_reports_read(tmp_path):
+    write_tables(tables_of(tmp_path, make_record()), tmp_path)
+    for path in tmp_path.glob("*.*"):
+        assert b"secret-host" not in path.read_bytes(), path.name
+
+
+def test_word_error_rate_ignores_case_and_punctuation():
+    assert word_error_rate("Hello, world!", "hello world") == 0
+    assert word_error_rate("one two three four", "one two for") == 0.5
+    assert word_error_rate("one two", "") == 1.0
