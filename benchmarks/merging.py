@@ -13,9 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from test_timings import make_record  # noqa: E402
-
 from parallel_transcription.configuration import run_id  # noqa: E402
+from test_timings import make_record  # noqa: E402
 
 
 def main() -> int:

@@ -8,13 +8,11 @@ TABLES = [
 ]
 
 
-checkpoint choose_candidates:
+rule choose_candidates:
     input:
         PLAN.records(),
-        audio="results/audio.json",
     output:
-        chosen=f"results/{STUDY.machine}/candidates.json",
-        tables=temp(directory(f"results/{STUDY.machine}/grid")),
+        f"results/{STUDY.machine}/candidates.json",
     log:
         "logs/choose_candidates.log",
     conda:
@@ -24,19 +22,34 @@ checkpoint choose_candidates:
     params:
         machine=STUDY.machine,
         study=PLAN.settings_json(),
-        code=[code_of("merge_timings.py"), code_of("choose_candidates.py")],
+        code=code_of("choose_candidates.py"),
     shell:
-        "(python scripts/merge_timings.py --results results --study {params.study:q}"
-        " --out {output.tables:q}"
-        " && python scripts/choose_candidates.py --results {output.tables:q}"
-        " --machine {params.machine} --output {output.chosen:q}) > {log:q} 2>&1"
+        "python scripts/choose_candidates.py --results results --study {params.study:q}"
+        " --machine {params.machine} --out {output:q} > {log:q} 2>&1"
+
+
+# Fresh rounds of the best settings, all in one job: which they are is known only now.
+rule confirm_settings:
+    input:
+        f"results/{STUDY.machine}/candidates.json",
+    output:
+        f"results/{STUDY.machine}/confirmation.json",
+    log:
+        f"logs/{STUDY.machine}/confirm_settings.log",
+    conda:
+        "../envs/measure.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        study=PLAN.settings_json(),
+    shell:
+        "python scripts/confirm_settings.py --results results --study {params.study:q}"
+        " --candidates {input:q} --log {log:q} --out {output:q}"
 
 
 rule merge_timings:
     input:
-        f"results/{STUDY.machine}/candidates.json",
-        confirmation_records,
-        audio="results/audio.json",
+        f"results/{STUDY.machine}/confirmation.json",
     output:
         multiext("results/timings", ".csv", ".parquet"),
         multiext("results/runs", ".csv", ".parquet"),
@@ -51,6 +64,7 @@ rule merge_timings:
         timing_slot=SLOTS,
     params:
         study=PLAN.settings_json(),
+        references=PLAN.references(),
         others=digest(PLAN.others()),
         code=code_of("merge_timings.py"),
     shell:

@@ -1,6 +1,6 @@
 # The study and its plan, for all rules. Holds no rules.
 
-import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,9 +19,11 @@ STATE = Path(".snakemake/parallel_transcription")
 if Path.cwd().resolve() != ROOT.resolve():
     raise WorkflowError(f"Run snakemake in the project's folder: cd {ROOT}")
 
-study_files = workflow.overwrite_configfiles or ["config/config.yaml"]
+study_files = [
+    os.path.relpath(file) for file in workflow.overwrite_configfiles or ["config/config.yaml"]
+]
 try:
-    STUDY = build_study(config, ", ".join(map(str, study_files)), ROOT)
+    STUDY = build_study(config, ", ".join(study_files), ROOT)
 except StudyError as error:
     raise WorkflowError(f"The study is not valid:\n{error}") from None
 
@@ -37,14 +39,6 @@ workflow.global_resources["timing_slot"] = SLOTS if workflow.local_exec else 100
 def code_of(script):
     """A fingerprint of a script and of what it imports: a changed step runs again."""
     return fingerprint.code_fingerprint([ROOT / "scripts" / script])
-
-
-def confirmation_records(wildcards):
-    """Fresh rounds of the best configurations, known once the grid is measured."""
-    if STUDY.settings.get("only") or not STUDY.settings["confirmation_rounds"]:
-        return []
-    with checkpoints.choose_candidates.get().output.chosen.open() as stream:
-        return PLAN.confirmations(json.load(stream)["configurations"])
 
 
 onstart:

@@ -1,37 +1,35 @@
-# Models and audio files, made ready and checked before anything is timed.
+# Models and audio files, made ready and checked before anything is timed. The names of their manifests
+# follow from their content.
 
 
 rule inspect_audio:
     output:
-        "results/audio.json",
+        "results/prepared/audio/{key}.json",
     log:
-        "logs/inspect_audio.log",
+        "logs/inspect_audio/{key}.log",
+    priority: 2
     conda:
         "../envs/measure.yaml"
     resources:
         timing_slot=SLOTS,
     params:
-        audio=PLAN.audio_identity(),
-        files=PLAN.audio,
-        code=code_of("inspect_audio.py"),
+        file=lambda wildcards: PLAN.audio_of_key[wildcards.key],
     shell:
-        "python scripts/inspect_audio.py --out {output:q} -- {params.files:q} > {log:q} 2>&1"
+        "python scripts/inspect_audio.py --out {output:q} -- {params.file:q} > {log:q} 2>&1"
 
 
 rule prepare_model:
     output:
-        "results/models/{model}.json",
+        "results/prepared/models/{key}.json",
     log:
-        "logs/prepare_model/{model}.log",
-    wildcard_constraints:
-        model="|".join(PLAN.models),
+        "logs/prepare_model/{key}.log",
+    priority: 1
     conda:
         "../envs/measure.yaml"
     resources:
         timing_slot=SLOTS,
     params:
-        model=lambda wildcards: PLAN.model_identity(wildcards.model),
-        name=lambda wildcards: PLAN.models[wildcards.model],
+        name=lambda wildcards: PLAN.model_of_key[wildcards.key],
     shell:
         "python scripts/prepare_model.py --model {params.name:q}"
         " --models-folder results/models --manifest {output:q} > {log:q} 2>&1"

@@ -1,11 +1,9 @@
-# One job = one configuration × one round, measured in a fresh process. All models are ready before
-# the first measurement starts.
+# One job = one configuration × one round, measured in a fresh process.
 
 
 rule transcribe:
     input:
-        ancient("results/audio.json"),
-        ancient(PLAN.model_manifests()),
+        lambda w: PLAN.manifests(f"{w.strategy}-{w.configuration}"),
     output:
         f"results/{STUDY.machine}/runs/{{strategy}}-{{configuration}}-r{{round}}.json",
     log:

@@ -22,7 +22,10 @@ def main() -> int:
     except OSError as error:
         print(f"error: {given.study}: {error.strerror}", file=sys.stderr)
         return 2
-    except (yaml.YAMLError, StudyError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        print(f"error: {given.study}: is not YAML: {error}", file=sys.stderr)
+        return 2
+    except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     shown = set()

@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from parallel_transcription.audio import read_reference
+from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.record import write_json
 from parallel_transcription.settings import DEFAULTS
 from parallel_transcription.study import StudyError, expand_grid
@@ -26,7 +28,6 @@ def main() -> int:
     parser.add_argument("--study", help="the study's settings as JSON")
     given = parser.parse_args()
     paths = sorted(given.results.glob("*/runs/*.json"))
-    references = _references(given.results / "audio.json")
     if given.study:
         settings = json.loads(given.study)
         try:
@@ -39,11 +40,11 @@ def main() -> int:
             paths,
             settings,
             lambda record: record["machine"] != here or record["configuration_id"] in grid,
-            references,
+            _references(settings.get("audio_files", [])),
         )
     else:
         settings = _settings_found(given.results)
-        tables = build_tables(paths, settings, references=references)
+        tables = build_tables(paths, settings)
     if tables.runs.empty:
         print(f"error: no run records under {given.results}/*/runs/", file=sys.stderr)
         return 2
@@ -56,14 +57,9 @@ def main() -> int:
     return 0
 
 
-def _references(manifest: Path) -> dict[str, str | None]:
+def _references(files: list[str]) -> dict[str, str | None]:
     """Reference transcripts as they are now, by the audio's SHA-256."""
-    if not manifest.exists():
-        return {}
-    return {
-        sound["sha256"]: sound["reference"]
-        for sound in json.loads(manifest.read_text(encoding="utf-8"))
-    }
+    return {file_sha256(file): read_reference(file) for file in map(Path, files) if file.is_file()}
 
 
 def _settings_found(results: Path) -> dict:

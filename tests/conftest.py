@@ -1,6 +1,7 @@
 """One small study, run once from beginning to end, for all tests that look at what comes out."""
 
 import pytest
+
 from project import Project
 
 TINY_STUDY = {

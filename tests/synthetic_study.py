@@ -188,29 +188,11 @@ def default_configurations(
                 points.append(
                     configuration("multi_model", instances=2, workers=2, threads=t, files=f)
                 )
-        if replicas:
-            points.append(configuration("one_model", workers=2, files=f, replica=2))
-            points.append(configuration("multi_model", instances=2, files=f, replica=2))
-    known = {p["configuration"] for p in points if p["replica"] == 1}
-    return [
-        p
-        for p in points
-        if p["replica"] == 1 or ({**p, "replica": 1} and _first(p)["configuration"] in known)
-    ]
-
-
-def _first(point: dict) -> dict:
-    fields = {k: v for k, v in point.items() if k != "configuration"}
-    named = ("strategy", "instances", "num_workers", "cpu_threads", "files_in_parallel")
-    more = {k: v for k, v in fields.items() if k not in named}
-    return configuration(
-        fields["strategy"],
-        instances=fields["instances"],
-        workers=fields["num_workers"],
-        threads=fields["cpu_threads"],
-        files=fields["files_in_parallel"],
-        **{**more, "replica": 1},
-    )
+    if replicas:
+        f = files[0]
+        points.append(configuration("one_model", workers=2, files=f, replica=2))
+        points.append(configuration("multi_model", instances=2, files=f, replica=2))
+    return points
 
 
 def in_use(point: dict) -> int:
@@ -307,22 +289,23 @@ def make_tables(
     labels = ["synthetic-a", "synthetic-b"][:machines]
     machine_facts = {}
     for label, cpu_count, seconds_per_file in zip(labels, (cpus, 8), (3.1, 2.2), strict=False):
-        plan = [(r, p) for r in range(1, rounds + 1) for p in points]
-        plan += [
-            (900 + r, p)
-            for r in range(1, confirmation_rounds + 1)
-            for p in points
-            if p["configuration"] in (confirm or [])
-        ]
-        shared = {r: float(rng.normal(0, drift)) for r in sorted({r for r, _ in plan})}
-        for number, point in plan:
-            status = broken.get(point["configuration"], "ok")
-            _add_run(
-                runs, timings, rng, label, number, point, status, repeats, cpu_count,
-                seconds_per_file, truth, shared[number], disturbed_share, references,
-            )  # fmt: skip
+
+        def measure(numbers, chosen, label=label, cpu_count=cpu_count, seconds=seconds_per_file):
+            shared = {r: float(rng.normal(0, drift)) for r in numbers}
+            for number in numbers:
+                for point in chosen:
+                    status = broken.get(point["configuration"], "ok")
+                    _add_run(
+                        runs, timings, rng, label, number, point, status, repeats, cpu_count,
+                        seconds, truth, shared[number], disturbed_share, references,
+                    )  # fmt: skip
+
+        measure(range(1, rounds + 1), points)
         for stagger, rate in zip((0.0, 0.1, 0.5), init_failures, strict=True):
             _add_starts(runs, rng, label, stagger, rate, init_starts, cpu_count)
+        # last, so that fresh rounds change no other number
+        fresh = [p for p in points if p["configuration"] in (confirm or [])]
+        measure(range(901, 901 + confirmation_rounds), fresh)
         machine_facts[label] = {
             "cpu_model": "Synthetic CPU (nothing was measured)",
             "physical_cores": cpu_count,

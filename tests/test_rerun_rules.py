@@ -8,6 +8,7 @@ import time
 
 import pytest
 import yaml
+
 from project import REPORT_ONLY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -144,6 +145,14 @@ def test_a_changed_margin_only_judges_again(checkout):
     jobs = checkout.planned("--config", "equivalence_margin=0.1")
     assert transcribed(jobs) == []
     assert "judge_findings" in jobs
+
+
+def test_confirmation_rounds_that_still_hold_are_kept(checkout):
+    """Another margin chooses again; what was confirmed from the same specification stays."""
+    confirmed = {p: p.read_bytes() for p in checkout.folder.glob("results/*/runs/*-r9*.json")}
+    assert confirmed
+    checkout.run("--config", "equivalence_margin=0.06", "--until", "confirm_settings")
+    assert {path: path.read_bytes() for path in confirmed} == confirmed
 
 
 def test_only_measures_a_part_and_keeps_the_rest_in_the_report(checkout):

@@ -92,6 +92,7 @@ def make_record(round_number=1, machine="m", **values):
         "machine": machine,
         "protocol": {"repeats": 2, "warmups": 1, "timeout_s": 60, "load_timeout_s": 900},
         "code": "c0de",
+        "specification": "",
         "model": {"kind": "embedded", "sha256": "a" * 64},
         "audio": [
             {

@@ -1,1 +1,1 @@
-"""Measures how transcriptions run in parallel with faster-whisper, and tells which settings to use."""
+"""Measure parallel transcription with faster-whisper, and tell which settings to use."""

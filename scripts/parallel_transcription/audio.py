@@ -21,10 +21,10 @@ from parallel_transcription.fingerprint import FingerprintError, file_sha256
 SAMPLE_RATE = 16000  # what Whisper works on, samples per second
 SHORTEST_S = 0.1
 SILENT_BELOW_DBFS = -60.0
-#: What may stand beside audio; patterns with wildcards pass over it.
+#: Endings of what may stand beside audio ("": README, SHA256SUMS); wildcards pass over it.
 NOT_AUDIO = frozenset(
-    (".txt", ".md", ".rst", ".json", ".yaml", ".yml", ".csv", ".tsv", ".srt", ".vtt", ".py", ".sh",
-     ".sha256", ".license", ".html", ".pdf", ".ini", ".toml", ".log", ".part", ".tmp")
+    ("", ".txt", ".md", ".rst", ".json", ".yaml", ".yml", ".csv", ".tsv", ".srt", ".vtt", ".py",
+     ".sh", ".sha256", ".license", ".html", ".pdf", ".ini", ".toml", ".log", ".part", ".tmp")
 )  # fmt: skip
 _SHORTFALL_S = 0.5  # how much shorter than its header says a whole file may turn out
 _SHORTFALL_SHARE = 0.02

@@ -1,4 +1,4 @@
-"""The dimensions of the grid: the one table from which schema, defaults, ids and documentation follow."""
+"""The grid's dimensions: the table that schema, defaults, ids and documentation follow from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPUTE_TYPES = (
     "float32",
 )
 
-#: Variables of the thread environment that a study may set; all others that steer threads are removed.
+#: Thread variables that a study may set; all others that steer threads are removed.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OMP_WAIT_POLICY",
@@ -76,8 +76,8 @@ DIMENSIONS: tuple[Dimension, ...] = (
         "model",
         "mini-en",
         {"type": "string", "minLength": 1, "maxLength": 300},
-        "`mini-en` (embedded), `dummy-<size>`, a faster-whisper name, a hub id `org/name[@revision]` "
-        "or a CTranslate2 folder (`./…`, `/…`).",
+        "`mini-en` (embedded), `dummy-<size>`, a faster-whisper name, a hub id "
+        "`org/name[@revision]` or a CTranslate2 folder (`./…`, `/…`).",
     ),
     Dimension(
         "compute_type",
@@ -129,7 +129,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
         "thread_env",
         "OPENBLAS_NUM_THREADS=1",
         {"type": "string", "pattern": _THREAD_ENV},
-        "Thread variables of the measured process, `NAME=value NAME=value`; all others are removed.",
+        "Thread variables of the measured process, `NAME=value NAME=value`; others are removed.",
     ),
     Dimension(
         "language",

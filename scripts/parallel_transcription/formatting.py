@@ -27,6 +27,12 @@ def strategy_name(strategy: Any) -> str:
     return STRATEGY_NAMES.get(str(strategy), clean(strategy, 30))
 
 
+def strategy_place(strategy: Any) -> int:
+    """Where a strategy stands in the order of tables."""
+    names = list(STRATEGY_NAMES)
+    return names.index(str(strategy)) if str(strategy) in names else len(names)
+
+
 def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or value != value
 
@@ -112,6 +118,15 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{integer(count)} {one if count == 1 else many or one + 's'}"
 
 
+def effect_parts(effect: dict | None) -> dict[str, str]:
+    """An effect in two pieces: the value with its unit, and the interval."""
+    if not effect or is_missing(effect.get("value")):
+        return {"value": NOTHING, "interval": ""}
+    text = effect_text(effect)
+    value, _, interval = text.partition(" (")
+    return {"value": value, "interval": interval.removesuffix(")")}
+
+
 def effect_text(effect: dict | None) -> str:
     """An effect with its unit and interval: ``1.003 s (0.991 to 1.017)``."""
     if not effect or is_missing(effect.get("value")):
@@ -139,7 +154,9 @@ def _decimals(effect: dict) -> int:
         return 0
     if len(ends) == 2 and ends[1] > ends[0]:
         digits = 1 - math.floor(math.log10(ends[1] - ends[0]))
-        return min(3, max(0, digits))
+        # four digits in all are enough, however narrow the interval
+        most = 3 - math.floor(math.log10(value)) if value else 3
+        return min(3, max(0, min(digits, most)))
     if not value:
         return 0
     return min(3, max(0, 2 - math.floor(math.log10(value))))

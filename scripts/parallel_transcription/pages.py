@@ -14,12 +14,14 @@ import pandas as pd
 import yaml
 
 from parallel_transcription import tables
+from parallel_transcription.evidence import columns_of, most_rows, rows_of
 from parallel_transcription.figures import FIGURES
 from parallel_transcription.formatting import (
     DUMMY_NOTICE,
     EMBEDDED_NOTICE,
     NOTHING,
     clean,
+    effect_parts,
     effect_text,
     fixed,
     integer,
@@ -30,6 +32,7 @@ from parallel_transcription.formatting import (
     seconds,
     setting,
     strategy_name,
+    strategy_place,
 )
 from parallel_transcription.tables import FilesTable, Results
 
@@ -41,14 +44,30 @@ VERDICTS = {
 }
 
 QUESTIONS = {
-    1: "Do calls run in parallel, or do they queue?",
-    2: "Is one model as good as many?",
-    3: "What does cpu_threads do, and what is its best value?",
-    4: "Should there be as many workers as files?",
+    1: "Parallel, or a queue?",
+    2: "One model, many models, or many processes?",
+    3: "How many threads?",
+    4: "How many workers?",
     5: "How do several GPUs do?",
     6: "Is the model only once in memory?",
     7: "Can several models be started at the same time?",
     8: "Which settings should be used here?",
+}
+
+#: The findings on the first page, as short questions that their claims answer with yes.
+SHORT = {
+    "parallel_or_queue": "Do calls run in parallel?",
+    "one_or_many": "Is one model as fast as many?",
+    "processes": "Is it as fast as many processes?",
+    "threads_limit": "Does cpu_threads limit the cores?",
+    "best_threads": "Does the number of threads matter?",
+    "oversubscription": "Are threads beyond the CPUs slower?",
+    "workers_equal_files": "Are as many workers as files best?",
+    "several_gpus": "Does one model use several GPUs?",
+    "memory_workers": "One copy in memory for all workers?",
+    "memory_instances": "One copy in memory for all models?",
+    "init_race": "Must starts be delayed?",
+    "recommendation": "Are these settings the best?",
 }
 
 MOST_EVIDENCE_ROWS = 48
@@ -100,22 +119,43 @@ def table(
         "rows": rows,
         "size": size,
         "wide": letters > 150,
+        "whole": len(rows) <= 14,
         "note": note,
         "prose": False,
+        "widths": [],
+        "narrow": False,
     }
 
 
-def evidence_table(evidence: Any) -> dict | None:
-    """The rows of a finding as a table; what is the same in all rows goes into a note."""
+def evidence_table(finding: str, evidence: Any) -> dict | None:
+    """The rows of a finding as a table: the columns that its section needs."""
     rows = [r for r in evidence or [] if isinstance(r, dict)]
     if not rows:
         return None
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    names = [n for n in names if any(not _empty(row.get(n)) for row in rows)]
-    shown = rows[:MOST_EVIDENCE_ROWS]
+    chosen_rows = rows_of(finding, rows)
+    shown = chosen_rows[: most_rows(finding, MOST_EVIDENCE_ROWS)]
     left_out = len(rows) - len(shown)
-    note = f"{plural(left_out, 'row')} more in findings.json." if left_out else ""
-    cells = [[_value(row.get(n), n) for n in names] for row in shown]
+    note = f"{plural(left_out, 'row')} more in findings.json." if left_out > 0 else ""
+    columns = columns_of(finding, shown)
+    if columns is None:
+        return _any_evidence(shown, note)
+    cells = []
+    for row in shown:
+        chosen = "strong" if row.get("chosen") is True else ""
+        cells.append(
+            [
+                cell(text(row), numeric, classes=chosen + (" whole" if header == "strategy" else ""))
+                for header, text, numeric in columns
+            ]
+        )
+    return table([header for header, _, _ in columns], cells, note)
+
+
+def _any_evidence(rows: list[dict], note: str) -> dict:
+    """Evidence of a finding that is not known here: its first columns as they are."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [n for n in names if any(not _empty(row.get(n)) for row in rows)][:10]
+    cells = [[_value(row.get(n), n) for n in names] for row in rows]
     return table([heading(n) for n in names], cells, note)
 
 
@@ -181,23 +221,23 @@ def finding_view(finding: dict, results: Results) -> dict:
     """A finding as a section shows it."""
     more = finding.get("more_rounds")
     more = more if isinstance(more, dict) else None
-    figure = finding.get("figure")
     answer = clean(finding.get("answer"), 1200)
     return {
         "id": clean(finding.get("id"), 60),
         "number": finding.get("number") or 0,
         "question": clean(finding.get("question"), 200),
+        "short_question": SHORT.get(str(finding.get("id"))) or clean(finding.get("question"), 60),
         "claim": clean(finding.get("claim"), 300),
         "machine": clean(finding.get("machine"), 80),
         "label": str(finding.get("machine") or ""),
         "badge": badge(finding.get("verdict")),
         "answer": answer,
-        "short": first_sentence(answer),
         "effect": effect_text(finding.get("effect")),
+        "effect_parts": effect_parts(finding.get("effect")),
         "effect_name": clean((finding.get("effect") or {}).get("name"), 80),
         "confidence": _confidence(finding.get("effect")),
-        "figure": figure if figure in FIGURES else None,
-        "evidence": evidence_table(finding.get("evidence")),
+        "figure": figure_of(finding.get("figure")),
+        "evidence": evidence_table(str(finding.get("id")), finding.get("evidence")),
         "change": clean(finding.get("change"), 600),
         "more_rounds": {
             "rounds": integer(more.get("rounds")),
@@ -215,9 +255,27 @@ def _confidence(effect: Any) -> str:
     return percent(value, 0) if isinstance(value, (int, float)) else ""
 
 
-def first_sentence(text: str) -> str:
-    """The first sentence: up to a full stop before a capital letter."""
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z“])", text, maxsplit=1)[0]
+def figure_of(name: Any) -> str | None:
+    """The figure of a finding; both findings on memory have the same one."""
+    if name in FIGURES:
+        return str(name)
+    return "memory" if name in ("memory_workers", "memory_instances") else None
+
+
+def short_answer(answer: str, most: int = 104) -> str:
+    """The first sentence without its intervals (they stand beside it), cut at a clause if long."""
+    text = re.sub(r"\s*\([^()]*% interval[^()]*\)", "", answer)
+    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z“])", text)
+    text = sentences[0]
+    if len(text) < 32 and len(sentences) > 1:
+        text += " " + sentences[1]
+    if len(text) <= most:
+        return text
+    cuts = [m.start() for m in re.finditer(r"[,;:] | \(", text) if 40 <= m.start() <= most]
+    cuts = [c for c in cuts if text.count("(", 0, c) == text.count(")", 0, c)]
+    if not cuts:
+        cuts = [m.start() for m in re.finditer(r" ", text) if m.start() <= most] or [most]
+    return text[: cuts[-1]] + " …"
 
 
 def notice(runs: pd.DataFrame) -> str:
@@ -240,15 +298,35 @@ def sections(results: Results) -> list[dict]:
     for n in numbers:
         mine = [v for v in views if v["number"] == n]
         order = list(dict.fromkeys(v["id"] for v in mine))
+        alone = len(order) == 1
         mine.sort(key=lambda v: (order.index(v["id"]), v["machine"]))
         found.append(
             {
                 "number": n,
-                "title": QUESTIONS.get(n) or (mine[0]["question"] if mine else ""),
-                "findings": mine,
+                # a section of one question has it as its title
+                "title": mine[0]["question"] if alone else QUESTIONS.get(n, ""),
+                "alone": alone,
+                "findings": _figures_once(mine),
             }
         )
     return found
+
+
+def _figures_once(views: list[dict]) -> list[dict]:
+    """Mark findings whose figure another one of the section has shown already."""
+    seen: set[tuple[str, str | None]] = set()
+    marked = []
+    for view in views:
+        key = (view["label"], view["figure"])
+        marked.append({**view, "figure_shown": key in seen})
+        seen.add(key)
+    return marked
+
+
+def overview_view(results: Results) -> dict:
+    """The answers on several machines: a row for each question, a column for each machine."""
+    view = machines_view(results, numbered=True)
+    return view or table(["question"], [])
 
 
 # ---------------------------------------------------------------- the machine
@@ -303,6 +381,7 @@ def machine_view(results: Results, label: str) -> dict:
         "rows": rows,
         "warnings": warnings,
         "cpu": clean(facts.get("cpu_model"), 80),
+        "cpus": plural(int(logical), "CPU") if isinstance(logical, int) else "",
     }
 
 
@@ -363,7 +442,7 @@ def study_view(results: Results) -> dict:
     rows.append(("Disturbed", f"{plural(disturbed, 'repeat')}{limit}"))
     days = sorted({s[:10] for s in runs["started_at"] if re.match(r"\d{4}-\d\d-\d\d", s)})
     if days:
-        rows.append(("When", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"))
+        rows.append(("When", _days(days)))
     return {
         "name": name or "study",
         "file": file,
@@ -375,7 +454,16 @@ def study_view(results: Results) -> dict:
         "repeats": integer(study.get("repeats")),
         "disturbed_above": percent(study.get("disturbed_above"), 0),
         "timeout": sorted({f"{setting(t)} s" for t in runs["timeout_s"].dropna()}),
-    }
+        "measured": f"{plural(int(counted['configuration'].nunique()), 'configuration')} in "
+        f"{plural(rounds, 'round')}" + (f", {_days(days)}" if days else ""),
+        **{f"{name}_known": not is_missing(study.get(key)) for name, key in (
+            ("repeats", "repeats"), ("disturbed", "disturbed_above"),
+            ("margin", "equivalence_margin"), ("confidence", "confidence"))},
+    }  # fmt: skip
+
+
+def _days(days: list[str]) -> str:
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 # ---------------------------------------------------------------- the published form
@@ -405,7 +493,7 @@ def files_table_view(one: FilesTable) -> dict:
         columns += ["first", "last"]
         groups.append({"text": "median of a file (s)", "span": 2})
     columns += ["best", "median", "RTFx", "n"]
-    groups += [{"text": "all files: makespan (s)", "span": 2}, {"text": "", "span": 2}]
+    groups += [{"text": "makespan (s)", "span": 2}, {"text": "", "span": 2}]
     columns.append("status")
     groups.append({"text": "", "span": 1})
     if variants:
@@ -498,8 +586,11 @@ def data_view(results: Results) -> list[dict]:
             "CPU (s)", "load (s)", "model (MB)", "memory (MB)", "peak (MB)", "rounds", "n",
             "disturbed", "status", "variant",
         ]  # fmt: skip
-        group = group.sort_values(
-            ["files_in_parallel", "strategy", "instances", "num_workers", "cpu_threads",
+        group = group.assign(
+            place=[strategy_place(s) for s in group["strategy"]],
+            starts=group["files_in_parallel"] == 0,
+        ).sort_values(
+            ["starts", "files_in_parallel", "place", "instances", "num_workers", "cpu_threads",
              "variant", "configuration"]
         )  # fmt: skip
         rows = [
@@ -600,7 +691,7 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict
             {
                 "title": f"{names.get(str(machine), clean(machine, 40))}, "
                 f"{strategy_name(strategy)}",
-                "table": table(
+                "table": {**table(
                     ["threads", "workers", "in use", "file 1", "file 2",
                      "cores", "file 1", "file 2", "makespan"],
                     rows,
@@ -609,7 +700,7 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict
                         {"text": "published (best, s)", "span": 3},
                         {"text": f"{clean(label, 40)} (median, s)", "span": 4},
                     ],
-                ),
+                ), "narrow": True},
             }
         )  # fmt: skip
     return found
@@ -652,24 +743,36 @@ def scoreboard_view(results: Results) -> dict | None:
     if not rows:
         return None
     several = len({str(r.get("machine")) for r in rows if r.get("machine")}) > 1
-    columns = ["claim", "published", "measured here", "verdict"]
+    columns = ["claim", "what was published", "measured here", "verdict"]
     if several:
-        columns.insert(3, "machine")
+        columns.insert(2, "machine")
     cells = []
-    for r in rows:
+    last = None
+    for r in sorted(rows, key=_claims_in_order(rows)) if several else rows:
+        published = _words(r.get("published"))
+        shown = clean(r.get("published_tables"), 300)
+        if shown:
+            published = shown if published == "no numbers" else f"{published}. {shown}"
+        claim = clean(r.get("claim"), 300)
+        again = claim == last
         line = [
-            cell(clean(r.get("claim"), 300)),
-            cell(_words(r.get("published"))),
-            cell(_words(r.get("ours"))),
+            cell("" if again else claim),
+            cell("" if again else published),
+            cell(short_answer(_words(r.get("ours")), 150)),
             cell(badge(r.get("verdict"))["word"], badge=badge(r.get("verdict"))),
         ]
         if several:
-            line.insert(3, cell(clean(r.get("machine"), 60)))
+            line.insert(2, cell(clean(r.get("machine"), 40)))
+        last = claim
         cells.append(line)
-    view = table(columns, cells)
-    view["size"] = "small"
-    view["prose"] = True
-    return view
+    widths = [25, 26, 13, 21, 15] if several else [26, 32, 27, 15]
+    return {**table(columns, cells), "size": "small", "prose": True, "widths": widths}
+
+
+def _claims_in_order(rows: list[dict]):
+    """Several machines stand below each other for each claim."""
+    order = list(dict.fromkeys(str(r.get("claim")) for r in rows))
+    return lambda r: (order.index(str(r.get("claim"))), str(r.get("machine")))
 
 
 def _words(value: Any) -> str:
@@ -678,17 +781,22 @@ def _words(value: Any) -> str:
     return clean(value, 300) or NOTHING
 
 
-def machines_view(results: Results) -> dict | None:
-    """Several machines side by side: every verdict and effect."""
+def machines_view(results: Results, numbered: bool = False) -> dict | None:
+    """Several machines side by side: every verdict and effect; ``numbered``: questions 1 to 8."""
     labels = results.labels
     if len(labels) < 2:
         return None
+    # more machines than fit on a line are in the data of findings.json
+    labels = labels[:4]
     by = {(f.get("id"), f.get("machine")): f for f in results.findings}
     order = list(dict.fromkeys(f.get("id") for f in results.findings))
     rows = []
     for name in order:
         first = next(f for f in results.findings if f.get("id") == name)
-        line = [cell(clean(first.get("question"), 120))]
+        if numbered and not first.get("number"):
+            continue
+        question = SHORT.get(str(name)) if numbered else None
+        line = [cell(question or clean(first.get("question"), 120))]
         for label in labels:
             f = by.get((name, label))
             line.append(
@@ -701,33 +809,152 @@ def machines_view(results: Results) -> dict | None:
     return view
 
 
+def machines_side_by_side(results: Results) -> dict | None:
+    """What the machines are and what their recommended settings do, a column for each."""
+    labels = results.labels
+    if len(labels) < 2:
+        return None
+    labels = labels[:6]
+    facts = [machine_view(results.of(label), label) for label in labels]
+    chosen = [recommended_view(results, label) for label in labels]
+    rows = []
+    for name in ("Processor", "Cores", "Memory", "Virtualised", "System"):
+        values = [dict(f["rows"]).get(name, NOTHING) for f in facts]
+        if any(v != NOTHING for v in values):
+            rows.append([cell(name), *(cell(v) for v in values)])
+    rows.append([cell("Recommended"), *(cell(c["snippet"] or NOTHING, classes="code")
+                                        for c in chosen)])  # fmt: skip
+    for name in ("Throughput", "CPU", "Memory", "Slowest file"):
+        values = [dict(c["facts"]).get(name, NOTHING) for c in chosen]
+        title = {"CPU": "cores used", "Memory": "memory in use"}.get(name, name.lower())
+        rows.append([cell(title.capitalize()), *(cell(v) for v in values)])
+    view = table(["", *(clean(x, 40) for x in labels)], rows)
+    return {**view, "size": "small", "prose": True}
+
+
 # ---------------------------------------------------------------- recommended settings
 
 
 def recommended_view(results: Results, label: str) -> dict:
     """The recommended settings of a machine, as code to paste and what stands behind it."""
-    mine = tables._of_machine(results.recommended, label).get(label)
+    mine = results.recommended.get(label)
     mine = mine if isinstance(mine, dict) else {}
-    finding = next(
-        (f for f in results.findings
-         if f.get("id") == "recommendation" and f.get("machine") == label), None,
-    )  # fmt: skip
+    evidence = mine.get("evidence") if isinstance(mine.get("evidence"), dict) else {}
+    others = mine.get("others") if isinstance(mine.get("others"), list) else []
+    environment = mine.get("environment") if isinstance(mine.get("environment"), dict) else {}
+    alternatives = mine.get("alternatives") if isinstance(mine.get("alternatives"), dict) else {}
+    service = mine.get("melvin_asr")
     return {
         "machine": clean(label, 80),
-        "code": _paste(mine),
-        "finding": finding_view(finding, results) if finding else None,
-        "file": "results/recommended.yaml",
+        "snippet": clean(mine.get("snippet"), 400),
+        "code": python_call(mine),
+        "facts": _recommended_facts(mine, evidence),
+        "environment": " ".join(f"{clean(k, 40)}={clean(v, 40)}" for k, v in environment.items()),
+        "status": _confirmation(mine),
+        "reason": clean(mine.get("reason"), 200),
+        "service": yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip()
+        if isinstance(service, dict)
+        else "",
+        "alternatives": [
+            _alternative(name, value)
+            for name, value in alternatives.items()
+            if isinstance(value, dict)
+        ],
+        "others": [
+            {
+                "files": _files(o.get("files_in_parallel")),
+                "model": clean(o.get("model"), 60),
+                "snippet": clean(o.get("snippet") or o.get("reason"), 300),
+                "status": clean(o.get("status"), 40),
+            }
+            for o in others
+            if isinstance(o, dict)
+        ][:12],
+        "notes": [clean(n, 500) for n in mine.get("notes") or []],
     }
 
 
-def _paste(mine: dict) -> str:
-    """Settings as Python, or as YAML where they have another form."""
-    arguments = next(
-        (mine[k] for k in ("WhisperModel", "whisper_model", "settings", "recommended")
-         if isinstance(mine.get(k), dict)), None,
-    )  # fmt: skip
-    if arguments:
-        lines = [f"    {k}={v!r}," for k, v in arguments.items() if re.fullmatch(r"\w+", str(k))]
-        return "\n".join(["model = WhisperModel(", *lines, ")"])
-    shown = {k: v for k, v in mine.items() if k not in ("evidence", "confirmation", "alternatives")}
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).strip() if shown else ""
+def python_call(mine: dict) -> str:
+    """The call to paste, a line for each argument."""
+    snippet = clean(mine.get("snippet"), 400)
+    call = re.fullmatch(r"(.*?WhisperModel\()(.*)(\).*)", snippet)
+    arguments = mine.get("whisper_model")
+    if not call or not isinstance(arguments, dict):
+        return snippet
+    parts = _split_arguments(call.group(2))
+    return "\n".join([call.group(1), *(f"    {p}," for p in parts), call.group(3)])
+
+
+def _split_arguments(text: str) -> list[str]:
+    """Arguments of a call, split at the commas outside brackets and quotes."""
+    parts, depth, quote, start = [], 0, "", 0
+    for k, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == "," and not depth:
+            parts.append(text[start:k].strip())
+            start = k + 1
+    return [p for p in [*parts, text[start:].strip()] if p]
+
+
+def _files(value: Any) -> str:
+    return plural(int(value), "file") if isinstance(value, (int, float)) else ""
+
+
+def _recommended_facts(mine: dict, evidence: dict) -> list[tuple[str, str]]:
+    """What the settings did, in a few words."""
+    rows = []
+    if isinstance(mine.get("callers"), int):
+        rows.append(("Hand out", f"{_files(mine.get('files_in_parallel'))} at once, from "
+                                 f"{plural(mine['callers'], 'thread')}"))  # fmt: skip
+    if isinstance(evidence.get("rtfx"), (int, float)):
+        text = f"{number(evidence['rtfx'])} s of audio per second"
+        rows.append(("Throughput", text))
+    if isinstance(evidence.get("cores_used"), (int, float)):
+        rows.append(("CPU", f"{fixed(evidence['cores_used'], 2)} cores"))
+    if isinstance(evidence.get("memory_mb"), (int, float)):
+        rows.append(("Memory", f"{number(evidence['memory_mb'])} MB"))
+    if isinstance(evidence.get("slowest_file_s"), (int, float)):
+        rows.append(("Slowest file", f"{seconds(evidence['slowest_file_s'])} s"))
+    return rows
+
+
+def _confirmation(mine: dict) -> str:
+    """What the fresh rounds say."""
+    status = clean(mine.get("status"), 60)
+    fresh = mine.get("confirmation")
+    rounds = fresh.get("rounds") if isinstance(fresh, dict) else 0
+    if status == "confirmed":
+        return f"confirmed in {plural(int(rounds or 0), 'fresh round')}"
+    if status == "not confirmed":
+        return (
+            f"not confirmed: slower than the runner-up in {plural(int(rounds or 0), 'fresh round')}"
+        )
+    if status == "not yet":
+        return (
+            "not yet measured again in fresh rounds"
+            if not rounds
+            else (f"not yet decided after {plural(int(rounds), 'fresh round')}")
+        )
+    return status
+
+
+def _alternative(name: str, value: dict) -> dict:
+    titles = {"memory_saving": "with less memory", "core_saving": "with fewer cores"}
+    share, saved = value.get("throughput_share"), value.get("saved")
+    text = []
+    if isinstance(saved, (int, float)):
+        text.append(f"{percent(saved, 0)} less")
+    if isinstance(share, (int, float)):
+        text.append(f"{percent(share, 0)} of the throughput")
+    return {
+        "title": titles.get(name, clean(name, 40)),
+        "text": ", ".join(text),
+        "snippet": clean(value.get("snippet"), 300),
+    }

@@ -34,43 +34,58 @@ class Plan:
     def __init__(self, study: Study, root: Path, results: Path, code: str, cache: Path):
         self.study = study
         self.results = results
-        self._code = code
         self.audio = [_from_here(file, root) for file in study.files]
+        self._code = code
         self._sha256 = {path: fingerprint.file_sha256(path, cache) for path in self.audio}
         names = sorted({p.configuration["model"] for p in study.points.values()})
-        self.models = {_model_key(name): name for name in names}
         self._identities = {name: models.identity(models.parse_model(name), root) for name in names}
+        self._audio_keys = {
+            path: _key(Path(path).stem, [path, sha256]) for path, sha256 in self._sha256.items()
+        }
+        self._model_keys = {
+            name: _key(name.rstrip("/").rsplit("/", 1)[-1], [name, identity])
+            for name, identity in self._identities.items()
+        }
+        self.audio_of_key = {key: path for path, key in self._audio_keys.items()}
+        self.model_of_key = {key: name for name, key in self._model_keys.items()}
         self._specifications: dict[str, str] = {}
         self._folder = f"{results}/{study.machine}/runs"
         self._records = [self.record(point.id, number) for point, number in study.schedule]
-        last = len(self._records) + CONFIRMATION
-        self._priorities = {name: last - i for i, name in enumerate(self._records)}
+        self._priorities = {name: -i for i, name in enumerate(self._records)}
 
     def record(self, configuration_id: str, round_number: int) -> str:
         """Where a run's record goes."""
-        run = run_id(configuration_id, round_number)
-        return f"{self._folder}/{run}.json"
+        return f"{self._folder}/{run_id(configuration_id, round_number)}.json"
 
     def records(self) -> list[str]:
         """The records of all wanted runs, in the order of measurement."""
         return list(self._records)
 
-    def confirmations(self, configuration_ids: Iterable[str]) -> list[str]:
-        """The records of the fresh rounds that confirm the given configurations, interleaved."""
-        rounds = self.study.settings["confirmation_rounds"]
+    def confirmations(self, configuration_ids: Iterable[str]) -> list[tuple[str, int]]:
+        """Configuration and round of the fresh rounds that confirm configurations, interleaved."""
         ids = list(configuration_ids)
         return [
-            self.record(one, CONFIRMATION + number)
-            for number in range(1, rounds + 1)
+            (one, CONFIRMATION + number)
+            for number in range(1, self.study.settings["confirmation_rounds"] + 1)
             for one in (ids if number % 2 else ids[::-1])
         ]
 
     def priority(self, run: str) -> int:
-        """Snakemake's priority of a run: earlier in the schedule is higher."""
-        name = f"{self._folder}/{run}.json"
-        if name in self._priorities:
-            return self._priorities[name]
-        return CONFIRMATION * 2 - int(run.rsplit("-r", 1)[1])
+        """Snakemake's priority of a run: earlier in the schedule is higher; all are below 1."""
+        return self._priorities.get(f"{self._folder}/{run}.json", -len(self._records))
+
+    def manifests(self, configuration_id: str) -> list[str]:
+        """The manifests of a configuration's model and audio files.
+
+        Their names follow from the content, so a changed file has another manifest, and one that is
+        there is never out of date.
+        """
+        point = self.study.points[configuration_id]
+        files = dict.fromkeys(self.files_of(point))
+        return [
+            f"{self.results}/prepared/models/{self._model_keys[point.configuration['model']]}.json",
+            *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
+        ]
 
     def specification(self, configuration_id: str, round_number: int) -> str:
         """What a run is told, as canonical JSON."""
@@ -92,10 +107,8 @@ class Plan:
                 "timeout_s": settings["timeout_s"],
                 "load_timeout_s": settings["load_timeout_s"],
             },
-            "model": self._identities[point.configuration["model"]],
-            "manifest": f"models/{_model_key(point.configuration['model'])}.json",
-            "audio": files,
-            "audio_sha256": [self._sha256[file] for file in files],
+            "model": self._model_keys[point.configuration["model"]],
+            "audio": [self._audio_keys[file] for file in files],
             "code": self._code,
         }
         if settings.get("packing"):
@@ -103,32 +116,23 @@ class Plan:
         return specification
 
     def files_of(self, point: GridPoint) -> list[str]:
-        """The audio files of a grid point: the first n, from the start again where there are fewer."""
+        """A grid point's audio files: the first n, from the start again where there are fewer."""
         wanted = point.configuration["files_in_parallel"]
         return [self.audio[i % len(self.audio)] for i in range(wanted)]
 
-    def audio_identity(self) -> str:
-        """All audio files with their content and their reference transcripts', as JSON."""
-        references = {path: Path(path).with_suffix(".txt") for path in self.audio}
+    def settings_json(self) -> str:
+        """The settings that later steps need, as canonical JSON: what the user wrote, the study's
+        file, the machine's label and the audio files."""
+        settings = {k: v for k, v in self.study.settings.items() if k != "only"}
         return canonical_json(
-            {
-                path: [sha256, _text_digest(references[path])]
-                for path, sha256 in self._sha256.items()
-            }
+            settings
+            | {"file": self.study.file, "machine": self.study.machine, "audio_files": self.audio}
         )
 
-    def model_identity(self, key: str) -> str:
-        """A model's name and content, as canonical JSON."""
-        return canonical_json(self._identities[self.models[key]])
-
-    def model_manifests(self) -> list[str]:
-        """Where the manifests of all models go."""
-        return [f"{self.results}/models/{key}.json" for key in self.models]
-
-    def settings_json(self) -> str:
-        """The settings that the reports need, as canonical JSON."""
-        settings = {k: v for k, v in self.study.settings.items() if k != "only"}
-        return canonical_json(settings | {"file": self.study.file, "machine": self.study.machine})
+    def references(self) -> str:
+        """A fingerprint of all reference transcripts: word error rates follow from them."""
+        texts = [Path(path).with_suffix(".txt") for path in self.audio]
+        return digest(text.read_bytes().hex() if text.is_file() else "" for text in texts)
 
     def others(self) -> list[str]:
         """Records that are there beside the wanted ones: more rounds, other parts of the grid.
@@ -147,10 +151,6 @@ class Plan:
         return found
 
 
-def _text_digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
 def digest(texts: Iterable[str]) -> str:
     """A short fingerprint of a list of texts."""
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:16]
@@ -163,9 +163,6 @@ def _from_here(path: Path, root: Path) -> str:
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
-def _model_key(name: str) -> str:
-    """A file name for a model; exact names that are plain keep their form."""
-    plain = slug(name)
-    if plain == name:
-        return plain
-    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+def _key(name: str, content: object) -> str:
+    """A file name that says what it is about and is another one for other content."""
+    return f"{slug(name)}-{hashlib.sha256(canonical_json(content).encode()).hexdigest()[:12]}"

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-
 PLAN = Path(".snakemake/parallel_transcription/plan.json")
 
 

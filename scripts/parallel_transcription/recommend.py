@@ -508,9 +508,9 @@ def candidates_to_confirm(tables: Tables, label: str | None = None) -> dict:
 
 def write_yaml(value: dict, path: Path) -> None:
     text = (
-        "# Recommended settings, made from the measured tables; `status` says whether fresh rounds\n"
-        "# have confirmed them. Times in seconds, memory in MB (1e6 bytes), rtfx = seconds of audio\n"
-        "# per second.\n"
+        "# Recommended settings, made from the measured tables; `status` says whether fresh\n"
+        "# rounds have confirmed them. Times in seconds, memory in MB (1e6 bytes), rtfx = seconds\n"
+        "# of audio per second.\n"
     )
     text += yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
     Path(path).write_text(text, encoding="utf-8")
@@ -582,19 +582,27 @@ def judge(machine: Machine) -> dict:
         "not yet": common.INCONCLUSIVE,
     }[fresh["status"]]
     level = machine.confidence
+    speed = common.estimate(
+        row["rtfx"], row["rtfx_low"], row["rtfx_high"], level, f"{common.TIMES} real time"
+    )
     answer = (
         f"For {common.plural(int(row['files_in_parallel']), 'file')} at once with {row['model']} "
         f"({row['compute_type']}): {common.name_of(row)}, "
-        f"{common.plural(int(row['callers']), 'caller')}. It does "
-        f"{common.estimate(row['rtfx'], row['rtfx_low'], row['rtfx_high'], level)} × real time "
-        f"on {common.number(row['cores_used'])} cores and {common.number(row['memory_mb'])} MB."
+        f"{common.plural(int(row['callers']), 'caller')}. It does {speed} on "
+        f"{common.number(row['cores_used'])} cores and {common.number(row['memory_mb'])} MB."
     )
     second = choice["runner_up"]
     if fresh["ratio"] is not None:
+        takes = common.estimate(
+            fresh["ratio"],
+            fresh["low"],
+            fresh["high"],
+            level,
+            "times the makespan of the runner-up",
+        )
         answer += (
-            f" In {common.plural(fresh['rounds'], 'fresh round')} it takes "
-            f"{common.estimate(fresh['ratio'], fresh['low'], fresh['high'], level)} times the "
-            f"makespan of the runner-up: {fresh['status']}."
+            f" In {common.plural(fresh['rounds'], 'fresh round')} it takes {takes}: "
+            f"{fresh['status']}."
         )
     elif second is not None:
         answer += " It has not been measured again in fresh rounds yet."
@@ -637,7 +645,7 @@ def judge(machine: Machine) -> dict:
             row["rtfx"],
             row["rtfx_low"],
             row["rtfx_high"],
-            "× real time",
+            f"{common.TIMES} real time",
             level,
         ),
         evidence=rows,

@@ -118,6 +118,7 @@ def record_schema() -> dict[str, Any]:
                     }
                 ),
                 "code": {"type": "string"},
+                "specification": {"type": "string"},
                 "model": {"type": "object"},
                 "audio": {
                     "type": "array",

@@ -17,6 +17,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 from weasyprint import HTML
+from weasyprint.document import Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
@@ -27,6 +28,7 @@ from parallel_transcription.formatting import clean
 from parallel_transcription.tables import Results
 
 TEMPLATES = Path(__file__).with_name("templates")
+CAPTIONS = Path(__file__).resolve().parents[2] / "report"
 FONTS = Path(__file__).resolve().parents[2] / "resources" / "fonts"
 
 #: Family, style, weight and file of the fonts of a page.
@@ -37,6 +39,16 @@ FACES = (
     ("Fira Code", "normal", 400, "FiraCode-Regular.ttf"),
 )
 SCHEME = "report:"
+
+#: What the first page of the findings holds, the fullest first.
+FITS = (
+    {"letters": 140, "figure": True},
+    {"letters": 104, "figure": True},
+    {"letters": 92, "figure": True},
+    {"letters": 72, "figure": True},
+    {"letters": 104, "figure": False},
+    {"letters": 60, "figure": False},
+)
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +102,8 @@ def machine_report(
         "cold_starts": pages.cold_start_view(mine),
         "transcripts": pages.transcripts_view(mine),
         "figures": figure_paths(figures, [machine]),
-        "captions": FIGURES,
+        "captions": captions(),
+        "titles": FIGURES,
     }
 
 
@@ -116,11 +129,24 @@ def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.
         ],
         "published_gpu": pages.published_gpu_view(gpu),
         "scoreboard": pages.scoreboard_view(results),
-        "side_by_side": pages.machines_view(results),
+        "side_by_side": pages.machines_side_by_side(results),
+        "overview": pages.overview_view(results),
+        "not_measured": pages.badge("not measured"),
         "data": pages.data_view(results),
         "figures": figure_paths(figures, labels),
-        "captions": FIGURES,
+        "captions": captions(),
+        "titles": FIGURES,
     }  # fmt: skip
+
+
+def captions() -> dict[str, str]:
+    """Captions of the figures: those that ``snakemake --report`` shows too."""
+    found = dict(FIGURES)
+    for name in FIGURES:
+        path = CAPTIONS / f"{name}.rst"
+        if path.is_file():
+            found[name] = " ".join(path.read_text(encoding="utf-8").split())
+    return found
 
 
 def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
@@ -139,13 +165,15 @@ def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]
 
 def environment() -> jinja2.Environment:
     """Templates that escape every value and refuse undefined ones."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["short_answer"] = pages.short_answer
+    return made
 
 
 def to_html(report: dict) -> str:
@@ -174,20 +202,44 @@ def to_pdf(report: dict) -> bytes:
         kind = "font/otf" if name.endswith(".otf") else "font/ttf"
         url = supplies.add(f"fonts/{name}", (FONTS / name).read_bytes(), kind)
         faces.append(_face(family, style, weight, url))
-    html = _render(report, sources, "\n".join(faces), "print")
-    fetcher = OnlySupplies(supplies)
-    document = HTML(string=html, url_fetcher=fetcher, base_url=None)
-    return document.write_pdf(font_config=FontConfiguration())
+    fetcher, style = OnlySupplies(supplies), "\n".join(faces)
+
+    def document(**more: Any) -> Document:
+        html = _render(report, sources, style, "print", **more)
+        page = HTML(string=html, url_fetcher=fetcher, base_url=None)
+        return page.render(font_config=FontConfiguration())
+
+    if report["template"] != "findings.html":
+        return document().write_pdf()
+    # the first page is one page: shorter answers, in the end no figure, until all of it fits
+    for fit in FITS:
+        if len(document(fit=fit, only_first=True).pages) <= 1:
+            break
+    return document(fit=fit).write_pdf()
 
 
-def _render(report: dict, sources: dict, faces: str, media: str) -> str:
+def _render(
+    report: dict,
+    sources: dict,
+    faces: str,
+    media: str,
+    fit: dict | None = None,
+    only_first: bool = False,
+) -> str:
     def figure(machine: str, name: str) -> str | None:
         return sources.get((machine, name))
 
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     template = environment().get_template(report["template"])
     # the style sheet is ours; Markup tells the template so
-    return template.render(**report, style=Markup(faces + "\n" + style), figure=figure, media=media)
+    return template.render(
+        **report,
+        style=Markup(faces + "\n" + style),
+        figure=figure,
+        media=media,
+        fit=fit or FITS[0],
+        only_first=only_first,
+    )
 
 
 def _face(family: str, style: str, weight: int, url: str) -> str:

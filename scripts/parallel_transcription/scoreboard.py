@@ -125,7 +125,7 @@ def _above(rows: list[dict], columns: dict) -> tuple[str, str]:
     values = [r[columns["estimate"]] for r in known]
     numbers = f"{common.times(min(values))} to {common.times(max(values))} times as fast"
     if len(values) == 1:
-        numbers = f"{common.estimate(values[0], low[0], high[0])} times as fast"
+        numbers = common.estimate(values[0], low[0], high[0], of="times as fast")
     if all(v > limit for v in low):
         return common.CONFIRMED, numbers
     if all(v is not None and v < limit for v in high):
@@ -240,9 +240,9 @@ def cpu_in_use(cpu: pd.DataFrame, gpu: pd.DataFrame) -> str:
     busy = table["num_workers"].clip(upper=2) * table["cpu_threads"] / 128 * 100
     close = (table["cpu_in_use"] - busy).abs() <= 0.12 * busy + 0.1
     return (
-        f"The CPU in use is min(workers, 2) × threads / 128 in {int(close.sum())} of {len(table)} "
-        "rows (Epyc, not collapsed), also where more threads made nothing faster: threads that "
-        "wait in a spin loop count as used."
+        f"The CPU in use is min(workers, 2) {common.TIMES} threads / 128 in {int(close.sum())} of "
+        f"{len(table)} rows (Epyc, not collapsed), also where more threads made nothing faster: "
+        "threads that wait in a spin loop count as used."
     )
 
 

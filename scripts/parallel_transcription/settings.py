@@ -76,8 +76,8 @@ SETTINGS: tuple[Setting, ...] = (
             "minItems": 1,
             "items": {"type": "string", "minLength": 1, "maxLength": 1000},
         },
-        "Files or patterns, relative to the project's folder. `files_in_parallel: n` takes the first "
-        "n files, from the start again when there are fewer.",
+        "Files or patterns, relative to the project's folder. `files_in_parallel: n` takes the "
+        "first n files, from the start again when there are fewer.",
         required=True,
     ),
     Setting(
@@ -109,8 +109,8 @@ SETTINGS: tuple[Setting, ...] = (
                 },
             },
         },
-        "A list of blocks. A block gives dimensions one value or a list; its grid is their Cartesian "
-        "product; the blocks' union without duplicates is the study's grid. `block:` is a remark; "
+        "A list of blocks. A block gives dimensions one value or a list; its grid is their "
+        "Cartesian product; the blocks' union without duplicates is the study's grid. `block:` is a remark; "
         "`rounds:` and `repeats:` override the study's.",
         required=True,
     ),
@@ -182,8 +182,8 @@ SETTINGS: tuple[Setting, ...] = (
             "required": ["jobs", "cores"],
             "properties": {"jobs": _count(2, 1024), "cores": _count(1, 1024)},
         },
-        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own. Quicker and less "
-        "exact: caches and memory bandwidth are shared; such results are marked.",
+        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own. Quicker and "
+        "less exact: caches and memory bandwidth are shared; such results are marked.",
     ),
 )
 

@@ -79,6 +79,12 @@ def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
     )
 
 
+def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
+    """The study that ``Plan.settings_json`` tells of, in a later step."""
+    config = {k: v for k, v in settings.items() if k not in ("file", "audio_files")}
+    return build_study(config, settings["file"], root)
+
+
 def _name_of(file: str) -> str:
     stem = Path(file).stem
     return "default" if stem == "config" else stem
@@ -100,8 +106,8 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
                 known = points.get(point.id)
                 if known and known.repeats != repeats:
                     raise StudyError(
-                        f"{file}: grid[{number}].repeats: {repeats} for {point.id}, which an earlier "
-                        f"block measures with repeats {known.repeats}; give both blocks the same"
+                        f"{file}: grid[{number}].repeats: {repeats} for {point.id}, which an "
+                        f"earlier block measures with repeats {known.repeats}; give both blocks the same"
                     )
                 if not known or known.rounds < rounds:
                     points[point.id] = point

@@ -18,33 +18,112 @@ import pandas as pd
 import yaml
 
 from parallel_transcription.dimensions import DIMENSIONS
-from parallel_transcription.formatting import clean, plural, setting, strategy_name
+from parallel_transcription.formatting import clean, plural, setting, strategy_name, strategy_place
 
 #: Rounds above this measure the recommended settings again; they were not used to choose.
 CONFIRMATION_ROUNDS_ABOVE = 900
 
-RUN_NUMBERS = (
-    "instances num_workers cpu_threads files_in_parallel round repeat makespan_s rtfx cpu_s "
-    "cores_used load_s warmup_s rss_peak_mb pss_mb model_mb gpu_util gpu_mem_mb energy_j replica "
-    "callers init_stagger_s beam_size slowdown total_workers audio_total_s timeout_s uss_mb "
-    "cpu_outside_engine_s context_switches_voluntary context_switches_involuntary "
-    "foreign_cpu_share steal_share logical_cpus affinity_cpus"
-).split()
-RUN_FLAGS = (
-    "vad_filter word_timestamps condition_on_previous_text temperature_fallback disturbed packed"
-).split()
-RUN_TEXTS = (
-    "run machine strategy model compute_type device device_index status error configuration study "
-    "thread_env language started_at engine_compute_type model_kind model_sha256 workload code"
-).split()
-TIMING_NUMBERS = (
-    "instances num_workers cpu_threads files_in_parallel round repeat counter audio_seconds "
-    "submitted_s started_s finished_s seconds replica callers instance caller cpu_s wer"
-).split()
-TIMING_TEXTS = (
-    "run machine strategy model compute_type device device_index file text_sha256 status "
-    "configuration audio_sha256 text reference"
-).split()
+RUN_NUMBERS = [
+    "instances",
+    "num_workers",
+    "cpu_threads",
+    "files_in_parallel",
+    "round",
+    "repeat",
+    "makespan_s",
+    "rtfx",
+    "cpu_s",
+    "cores_used",
+    "load_s",
+    "warmup_s",
+    "rss_peak_mb",
+    "pss_mb",
+    "model_mb",
+    "gpu_util",
+    "gpu_mem_mb",
+    "energy_j",
+    "replica",
+    "callers",
+    "init_stagger_s",
+    "beam_size",
+    "slowdown",
+    "total_workers",
+    "audio_total_s",
+    "timeout_s",
+    "uss_mb",
+    "cpu_outside_engine_s",
+    "context_switches_voluntary",
+    "context_switches_involuntary",
+    "foreign_cpu_share",
+    "steal_share",
+    "logical_cpus",
+    "affinity_cpus",
+]
+RUN_FLAGS = [
+    "vad_filter",
+    "word_timestamps",
+    "condition_on_previous_text",
+    "temperature_fallback",
+    "disturbed",
+    "packed",
+]
+RUN_TEXTS = [
+    "run",
+    "machine",
+    "strategy",
+    "model",
+    "compute_type",
+    "device",
+    "device_index",
+    "status",
+    "error",
+    "configuration",
+    "study",
+    "thread_env",
+    "language",
+    "started_at",
+    "engine_compute_type",
+    "model_kind",
+    "model_sha256",
+    "workload",
+    "code",
+]
+TIMING_NUMBERS = [
+    "instances",
+    "num_workers",
+    "cpu_threads",
+    "files_in_parallel",
+    "round",
+    "repeat",
+    "counter",
+    "audio_seconds",
+    "submitted_s",
+    "started_s",
+    "finished_s",
+    "seconds",
+    "replica",
+    "callers",
+    "instance",
+    "caller",
+    "cpu_s",
+    "wer",
+]
+TIMING_TEXTS = [
+    "run",
+    "machine",
+    "strategy",
+    "model",
+    "compute_type",
+    "device",
+    "device_index",
+    "file",
+    "text_sha256",
+    "status",
+    "configuration",
+    "audio_sha256",
+    "text",
+    "reference",
+]
 
 STATUSES = ("ok", "timeout", "failed", "killed")
 
@@ -214,14 +293,14 @@ def status_text(rows: pd.DataFrame) -> str:
     return "; ".join(parts) or "ok"
 
 
-def variant(row: Any, audio_free: bool = False) -> str:
+def variant(row: Any) -> str:
     """What a configuration has that is neither its place in the grid nor a default, in words."""
     words = []
     files, callers = row["files_in_parallel"], row["callers"]
-    if not math.isnan(callers) and callers != max(1, files) and not audio_free:
+    if files > 0 and not math.isnan(callers) and callers != files:
         words.append("one after another" if callers == 1 else plural(int(callers), "caller"))
     if row["replica"] > 1:
-        words.append("same again (A/A)")
+        words.append("same again")
     if row["init_stagger_s"] > 0:
         words.append(f"stagger {setting(row['init_stagger_s'])} s")
     if row["slowdown"] > 0:
@@ -307,13 +386,34 @@ _KEPT = [
     "logical_cpus",
     "affinity_cpus",
 ]
-_ADDED = (
-    "rounds repeats ok censored disturbed packed makespan_s best_s bound_s status variant".split()
-)
-_MEDIANS = (
-    "cpu_s cores_used load_s rss_peak_mb pss_mb uss_mb model_mb cpu_outside_engine_s "
-    "context_switches_voluntary context_switches_involuntary gpu_util gpu_mem_mb energy_j"
-).split()
+_ADDED = [
+    "rounds",
+    "repeats",
+    "ok",
+    "censored",
+    "disturbed",
+    "packed",
+    "makespan_s",
+    "best_s",
+    "bound_s",
+    "status",
+    "variant",
+]
+_MEDIANS = [
+    "cpu_s",
+    "cores_used",
+    "load_s",
+    "rss_peak_mb",
+    "pss_mb",
+    "uss_mb",
+    "model_mb",
+    "cpu_outside_engine_s",
+    "context_switches_voluntary",
+    "context_switches_involuntary",
+    "gpu_util",
+    "gpu_mem_mb",
+    "energy_j",
+]
 
 
 # ---------------------------------------------------------------- the tables of the published study
@@ -352,7 +452,9 @@ def files_tables(results: Results) -> list[FilesTable]:
     per_file = dict(list(timings.groupby(["configuration", "workload", "counter"], sort=True)))
     keys = ["model", "compute_type", "device", "files_in_parallel", "strategy", "workload"]
     tables = []
-    for key, group in summary.groupby(keys, sort=True, dropna=False):
+    groups = list(summary.groupby(keys, sort=True, dropna=False))
+    groups.sort(key=lambda item: (*item[0][:4], strategy_place(item[0][4]), item[0][5]))
+    for key, group in groups:
         model, compute_type, device, files, strategy, workload = key
         group = group.sort_values(
             ["replica", "slowdown", "callers", *TABLE_DIMENSIONS, "variant", "configuration"],

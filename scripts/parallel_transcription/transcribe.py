@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from parallel_transcription.configuration import (
 )
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.record import SCHEMA_VERSION, write_json
-from parallel_transcription.supervise import SCRIPTS, supervise
+from parallel_transcription.supervise import SCRIPTS, Progress, supervise
 
 #: What the measured process runs; a change here, or in what it imports, reruns the measurements.
 MEASURING_CODE = [
@@ -96,8 +96,14 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
     protocol = {
         key: getattr(given, key) for key in ("repeats", "warmups", "timeout_s", "load_timeout_s")
     }
-    spec = {"round": 1, "machine": machine.default_label(), "code": measuring_code()}
-    record = _measure(spec | {"protocol": protocol}, configuration, manifest, sounds, given, _say)
+    spec = {
+        "round": 1,
+        "study": "by-hand",
+        "machine": machine.default_label(),
+        "code": measuring_code(),
+        "protocol": protocol,
+    }
+    record = _measure(spec, configuration, manifest, sounds, given.log, given.record, _say)
     if record["status"] != "ok":
         print(f"{record['status']}: {record['error']}", file=sys.stderr)
         return 1
@@ -105,20 +111,47 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 
 def _run_spec(given: argparse.Namespace) -> int:
-    spec = json.loads(given.spec)
-    manifest = json.loads((given.results / spec["manifest"]).read_text(encoding="utf-8"))
-    found = json.loads((given.results / "audio.json").read_text(encoding="utf-8"))
-    inspected = {sound["path"]: sound for sound in found}
-    sounds = [inspected[path] for path in spec["audio"]]
-    begin = time.monotonic()
-    spec["study"] = progress.read_plan()["study"]
-    record = _measure(spec, complete(spec["configuration"]), manifest, sounds, given, None)
-    line = f"{record['run']}  {record['status']}"
-    if record["error"]:
-        line += f" ({record['error']})"
-    line += progress.advance(record["run"], time.monotonic() - begin)
-    print(line, file=sys.stderr, flush=True)
+    record = run_specification(given.spec, given.results, given.log, given.record)
+    print(describe(record) + progress.advance(record["run"], took(record)), file=sys.stderr)
     return 0
+
+
+def run_specification(text: str, results: Path, log: Path, record_file: Path) -> dict[str, Any]:
+    """Measure what a plan specifies, and write the record; returns the record.
+
+    Args:
+        text: The specification, JSON from ``Plan.specification``.
+        results: The folder with the manifests of models and audio.
+        log: Takes the measured process's own output.
+        record_file: Where the record goes.
+    """
+    spec = json.loads(text)
+    prepared = results / "prepared"
+    manifest = _read(prepared / "models" / f"{spec['model']}.json")
+    sounds = [_read(prepared / "audio" / f"{key}.json")[0] for key in spec["audio"]]
+    spec |= {"study": progress.read_plan()["study"], "specification": fingerprint_of(text)}
+    configuration = complete(spec["configuration"])
+    return _measure(spec, configuration, manifest, sounds, log, record_file)
+
+
+def fingerprint_of(specification: str) -> str:
+    """What a record keeps of its specification: whether it is still the same."""
+    return hashlib.sha256(specification.encode()).hexdigest()
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """The line that is printed for a finished run."""
+    reason = f" ({record['error']})" if record["error"] else ""
+    return f"{record['run']}  {record['status']}{reason}"
+
+
+def took(record: Mapping[str, Any]) -> float:
+    """Seconds from the run's start to its end."""
+    return record["finished_at"] - record["started_at"]
+
+
+def _read(manifest: Path) -> Any:
+    return json.loads(manifest.read_text(encoding="utf-8"))
 
 
 def _measure(
@@ -126,13 +159,14 @@ def _measure(
     configuration: Configuration,
     manifest: Mapping[str, Any],
     sounds: Sequence[Mapping[str, Any]],
-    given: argparse.Namespace,
-    on_event: Any,
+    log: Path | None,
+    record_file: Path | None,
+    on_event: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure, and write the record where one is asked for."""
     host = machine.describe()
-    if given.log:
-        given.log.unlink(missing_ok=True)
+    if log:
+        log.unlink(missing_ok=True)
     with packing.slot(spec.get("packing")) as affinity:
         order = {
             "configuration": configuration,
@@ -140,7 +174,7 @@ def _measure(
             "files": [sound["path"] for sound in sounds],
             "affinity": affinity,
         }
-        outcome = supervise(order, spec["protocol"], given.log, on_event)
+        outcome = supervise(order, spec["protocol"], log, on_event)
     configuration_id = identify(configuration)
     record = {
         "schema": SCHEMA_VERSION,
@@ -152,17 +186,18 @@ def _measure(
         "machine": spec["machine"],
         "protocol": spec["protocol"],
         "code": spec["code"],
+        "specification": spec.get("specification", ""),
         "model": manifest,
         "audio": list(sounds),
         "host": host,
         "node": machine.node(),
         "affinity": affinity,
         "packed": affinity is not None,
-        "log": str(given.log) if given.log else None,
+        "log": str(log) if log else None,
         **outcome,
     }
-    if given.record:
-        write_json(given.record, record)
+    if record_file:
+        write_json(record_file, record)
     return record
 
 

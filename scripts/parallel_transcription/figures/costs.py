@@ -244,7 +244,7 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
         + p9.labs(x="memory in use (MB)", y="throughput (seconds\nof audio per second)")
         + [s for s in style.strategy_scales(rows["name"], "strategy")
            if not isinstance(s, p9.scale_fill_manual)]
-        + style.theme(2.9, titled=True)
+        + style.theme(2.5, titled=True)
     )  # fmt: skip
     if len(chosen):
         row = chosen.iloc[0]

@@ -113,7 +113,8 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
         + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, top),
                                 labels=style.plain_labels)
         + p9.scale_y_continuous(trans="log2", labels=style.plain_labels,
-                                breaks=style.powers(float(rows["cores"].min()), max(cpus, 1.0)))
+                                breaks=style.powers(float(rows["cores"].min()), max(cpus, 1.0)),
+                                expand=(0.06, 0, 0.14, 0))
         + p9.labs(x=f"threads that can be busy: threads {TIMES} workers with a file",
                   y="CPU cores used\nby the engine")
         + style.strategy_scales(rows["name"])

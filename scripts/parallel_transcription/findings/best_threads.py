@@ -26,6 +26,7 @@ from parallel_transcription import statistics
 from parallel_transcription.findings import common
 from parallel_transcription.findings.tables import Machine
 
+REAL_TIME = f"{common.TIMES} real time"
 ID, NUMBER = "best_threads", 3
 QUESTION = "Which cpu_threads is best on this machine, and does it matter?"
 CLAIM = (
@@ -101,7 +102,7 @@ def judge(machine: Machine) -> dict:
             best["rtfx"],
             best["low"],
             best["high"],
-            "× real time",
+            REAL_TIME,
             machine.confidence,
         ),
         evidence=rows,
@@ -179,7 +180,7 @@ def rank(machine: Machine, group) -> list[dict]:
 
 def _setting(row: dict) -> str:
     return (
-        f"{common.plural(int(row['workers']), 'worker')} × "
+        f"{common.plural(int(row['workers']), 'worker')} {common.TIMES} "
         f"{common.plural(int(row['cpu_threads']), 'thread')}"
     )
 
@@ -197,8 +198,9 @@ def _answer(machine: Machine, verdict: str, ranks: list[list[dict]]) -> str:
         text = (
             f"Best for {common.plural(int(best['files']), 'file')} at once ({best['model']}): "
             f"{_setting(best)}, "
-            f"{common.estimate(best['rtfx'], best['low'], best['high'], machine.confidence)} "
-            "× real time"
+        )
+        text += common.estimate(
+            best["rtfx"], best["low"], best["high"], machine.confidence, REAL_TIME
         )
         if ties:
             text += f"; as good: {common.listing(_setting(r) for r in ties)}"

@@ -1,4 +1,4 @@
-"""What the modules of the findings share: words for numbers, rows of evidence, the finding itself."""
+"""What the findings share: words for numbers, rows of evidence, the finding itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from parallel_transcription import statistics
 from parallel_transcription.findings.tables import Machine, Pair
 from parallel_transcription.statistics import Comparison
 
+TIMES = "\u00d7"  # the multiplication sign
 CONFIRMED, REFUTED, INCONCLUSIVE, NOT_MEASURED = (
     "confirmed",
     "refuted",
@@ -69,18 +70,19 @@ def _places(low: float, high: float) -> int:
     return max(0, min(most, math.ceil(-math.log10(width / 3))))
 
 
-def estimate(
-    value: float, low: float, high: float, confidence: float = 0.95, unit: str = ""
-) -> str:
-    """ "1.93 (95 % interval 1.89 to 1.96)", with the decimals of the interval."""
-    spread = interval(low, high, confidence, unit)
+def estimate(value: float, low: float, high: float, confidence: float = 0.95, of: str = "") -> str:
+    """ "1.93 times as fast (95 % interval 1.89 to 1.96)", with the interval's decimals.
+
+    of: what stands behind the number, such as "MB" or "times as fast".
+    """
+    spread = interval(low, high, confidence)
     if value is None or not math.isfinite(value):
         return "unknown"
     if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
         text = f"{value:,.{_places(low, high)}f}"
     else:
         text = times(value)
-    return f"{text}{' ' + unit if unit else ''} ({spread})"
+    return f"{text}{' ' + of if of else ''} ({spread})"
 
 
 def times(ratio: float) -> str:
@@ -174,13 +176,16 @@ def finding(
     *,
     effect: dict | None = None,
     evidence: list[dict] | None = None,
-    figure: bool = True,
+    figure: str | None = "",
     runs: Iterable[str] = (),
     change: str = "",
     more_rounds: dict | None = None,
     notes: Iterable[str] = (),
 ) -> dict:
-    """A finding as results/findings.json holds it. The figure's name is the finding's id."""
+    """A finding as results/findings.json holds it. `figure` "" is the figure named as the finding.
+
+    Without evidence there is no figure.
+    """
     evidence = list(evidence or [])
     keys = list(dict.fromkeys(k for row in evidence for k in row))
     return plain(
@@ -194,7 +199,7 @@ def finding(
             "answer": answer,
             "effect": effect,
             "evidence": [{k: row.get(k) for k in keys} for row in evidence],
-            "figure": id if figure and evidence else None,
+            "figure": (id if figure == "" else figure) if evidence else None,
             "runs": sorted(set(runs)),
             "change": change,
             "more_rounds": more_rounds,

@@ -105,6 +105,7 @@ def judge(machine: Machine, what: str = "worker") -> dict:
             f"There are no memory figures for different numbers of {what}s, or too few runs. To "
             f"measure it: {study}, in at least 2 rounds, on a system that reports USS.",
             evidence=rows,
+            figure="memory",
             runs=used,
             change=f"Such rounds: {common.command(machine)}",
         )
@@ -133,13 +134,13 @@ def judge(machine: Machine, what: str = "worker") -> dict:
     }[verdict]
     texts = []
     for r in shares:
-        spread = common.estimate(
-            r[f"{what}_mb"], r[f"{what}_low"], r[f"{what}_high"], machine.confidence, "MB"
+        more = common.estimate(
+            r[f"{what}_mb"], r[f"{what}_low"], r[f"{what}_high"], machine.confidence, "MB more"
         )
         share = r[f"{what}_mb"] / r["base_mb"]
         texts.append(
             f"loading {r['model']} ({r['compute_type']}) takes {common.number(r['base_mb'])} MB, "
-            f"each further {what} {spread} more, {common.percent(share)} of the first"
+            f"each further {what} {more}, {common.percent(share)} of the first"
         )
     wanted = max(r["runs"] for r in shares)
     plan = None
@@ -163,12 +164,14 @@ def judge(machine: Machine, what: str = "worker") -> dict:
             machine.confidence,
         ),
         evidence=rows,
+        figure="memory",
         runs=used,
         change=(
-            f"A model for which a further {what} is shown to cost more than {100 * LIMIT:g} % of the "
-            "first."
+            f"A model for which a further {what} is shown to cost more than {100 * LIMIT:g} % of "
+            "the first."
             if verdict == common.CONFIRMED
-            else f"Every model's further {what} shown to cost less than {100 * LIMIT:g} % of the first."
+            else f"Every model's further {what} shown to cost less than {100 * LIMIT:g} % of the "
+            "first."
         ),
         more_rounds=plan,
         notes=[
@@ -222,6 +225,6 @@ def _activations(machine: Machine, model: str, compute_type: str, group) -> str:
     value, low, high = fit.coefficients["use"]
     return (
         f"After use, each worker that worked has left "
-        f"{common.estimate(value, low, high, machine.confidence, 'MB')} more in the process "
-        f"({model} {compute_type})."
+        f"{common.estimate(value, low, high, machine.confidence, 'MB more in the process')}, "
+        f"{model} {compute_type}."
     )

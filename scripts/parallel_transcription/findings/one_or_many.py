@@ -112,7 +112,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
         effect=common.effect(
             f"makespan of one model / {other}, all pairs together",
             *together,
-            "×",
+            common.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -218,10 +218,10 @@ def _answer(machine, verdict, rows, results: list[Comparison], together, other: 
         f"{still} {'is' if still == 1 else 'are'} open."
     )
     if np.isfinite(ratio):
-        spread = common.estimate(ratio, low, high, machine.confidence)
-        parts.append(
-            f"Over the pairs together, one model takes {spread} times the makespan of {other}."
+        takes = common.estimate(
+            ratio, low, high, machine.confidence, f"times the makespan of {other}"
         )
+        parts.append(f"Over the pairs together, one model takes {takes}.")
     if beyond:
         worst = max(beyond, key=lambda r: (abs(np.log(r["ratio"])), r["configuration_a"]))
         who, slower = (ONE, other) if worst["ratio"] < 1 else (other, ONE)

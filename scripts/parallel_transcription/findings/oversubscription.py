@@ -28,10 +28,10 @@ from parallel_transcription.findings import common
 from parallel_transcription.findings.tables import Machine
 
 ID, NUMBER = "oversubscription", 3
-QUESTION = "What happens when threads × workers exceed the CPUs?"
+QUESTION = f"What happens when threads {common.TIMES} workers exceed the CPUs?"
 CLAIM = (
-    "Once threads × workers in use exceed the usable CPUs, the makespan gets longer by more than "
-    "the margin."
+    f"Once threads {common.TIMES} workers in use exceed the usable CPUs, the makespan gets longer "
+    "by more than the margin."
 )
 
 
@@ -58,9 +58,9 @@ def judge(machine: Machine) -> dict:
             QUESTION,
             CLAIM,
             common.NOT_MEASURED,
-            "There are no matched rounds of a setting whose threads × workers exceed the CPUs and "
-            "of one that fits them. To measure it: a study whose largest cpu_threads × num_workers "
-            "is twice the CPUs or more.",
+            f"There are no matched rounds of a setting whose threads {common.TIMES} workers exceed "
+            "the CPUs and of one that fits them. To measure it: a study whose largest cpu_threads "
+            f"{common.TIMES} num_workers is twice the CPUs or more.",
             change=f"Such rounds: {common.command(machine)}",
             notes=common.troubles(machine, arms),
         )
@@ -90,9 +90,9 @@ def judge(machine: Machine) -> dict:
         verdict,
         _answer(machine, verdict, rows, slower, faster, slope, cpus),
         effect=common.effect(
-            "makespan per doubling of threads × workers beyond the CPUs",
+            f"makespan per doubling of threads {common.TIMES} workers beyond the CPUs",
             *slope,
-            "×",
+            common.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -181,18 +181,19 @@ def _answer(machine, verdict, rows, slower, faster, slope, cpus) -> str:
     if slower:
         first = slower[0]
         worst = max(slower, key=lambda r: (r["ratio"], r["configuration_a"]))
+        takes = common.estimate(
+            first["ratio"], first["low"], first["high"], machine.confidence, "times the makespan"
+        )
         parts.append(
-            f"It starts at {first['oversubscription']:g} times the CPUs "
-            f"({common.plural(int(first['workers']), 'worker')} × "
-            f"{common.plural(int(first['cpu_threads']), 'thread')}: "
-            f"{common.estimate(first['ratio'], first['low'], first['high'], machine.confidence)} "
-            "times the makespan)."
+            f"It starts at {first['oversubscription']:g} times the CPUs, where "
+            f"{common.plural(int(first['workers']), 'worker')} {common.TIMES} "
+            f"{common.plural(int(first['cpu_threads']), 'thread')} take {takes}."
         )
         least = "at least " if worst["remark"].startswith("ratio at least") else ""
         if worst is not first:
             parts.append(
                 f"The worst takes {least}{common.number(worst['ratio'])} times the makespan "
-                f"({common.plural(int(worst['workers']), 'worker')} × "
+                f"({common.plural(int(worst['workers']), 'worker')} {common.TIMES} "
                 f"{common.plural(int(worst['cpu_threads']), 'thread')})."
             )
         seen, before = worst["switches_per_s"], worst["reference_switches_per_s"]

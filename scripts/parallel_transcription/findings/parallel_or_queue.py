@@ -40,6 +40,8 @@ CLAIM = (
     "another."
 )
 
+LITTLE = 1.25  # with one worker, a gain below this is work beside the model, not the model's calls
+
 
 def judge(machine: Machine) -> dict:
     arms = machine.ordinary()
@@ -194,12 +196,24 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
     else:
         parts.append("Not decided:")
     if row["speed_up"] is not None:
-        speed = common.estimate(row["speed_up"], row["low"], row["high"], level)
-        parts.append(f"{who} are done {speed} times as fast as one after another,")
+        speed = common.estimate(
+            row["speed_up"],
+            row["low"],
+            row["high"],
+            level,
+            "times as fast as one after another",
+        )
+        parts.append(f"{who} are done {speed},")
     else:
         parts.append(f"{who} are done")
-    gain = common.estimate(row["over_one_worker"], row["over_low"], row["over_high"], level)
-    parts.append(f"{gain} times as fast as with one worker.")
+    gain = common.estimate(
+        row["over_one_worker"],
+        row["over_low"],
+        row["over_high"],
+        level,
+        "times as fast as with one worker",
+    )
+    parts.append(f"{gain}.")
     lone = [
         r
         for r in rows
@@ -215,7 +229,14 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
         text = (
             f"With one worker and {r['callers']} callers the gain over one after another is "
             f"{common.estimate(r['speed_up'], r['low'], r['high'], level)}: "
-            "only decoding and features overlap, the model's calls wait for each other"
+            + (
+                "the model's calls wait for each other, only what is beside the model (decoding, "
+                "features) overlaps"
+                if r["high"] is not None and r["high"] < LITTLE
+                else "more than decoding and features beside the model would explain"
+                if r["low"] is not None and r["low"] > LITTLE
+                else "whether more than decoding and features overlaps is open"
+            )
         )
         if r["cpu_outside_engine_share"] is not None and math.isfinite(
             r["cpu_outside_engine_share"]
@@ -235,7 +256,7 @@ def _effect(machine: Machine, row: dict, arm) -> dict | None:
     else:
         name = f"gain over one worker, {arm['num_workers']} workers"
         values = (row["over_one_worker"], row["over_low"], row["over_high"])
-    return common.effect(name, *values, "×", machine.confidence)
+    return common.effect(name, *values, common.TIMES, machine.confidence)
 
 
 def _scaling(machine: Machine, same, callers: int) -> str:

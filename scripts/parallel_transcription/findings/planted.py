@@ -76,6 +76,9 @@ def judge(machine: Machine) -> dict | None:
     plan, sentence = common.more_rounds(
         machine, [(p, r) for (_, p), r in zip(entries, results, strict=True)], len(results)
     )
+    as_long = common.estimate(
+        head["ratio"], head["low"], head["high"], machine.confidence, "times as long"
+    )
     found = sum(r["outcome"] == "plain faster" for r in rows)
     return common.finding(
         machine,
@@ -86,19 +89,17 @@ def judge(machine: Machine) -> dict | None:
         verdict,
         f"{found} of {common.plural(len(rows), 'slowed arm')} "
         f"{'was' if found == 1 else 'were'} found slower. Slowed by "
-        f"{common.percent(head['planted'])}, the makespan is "
-        f"{common.estimate(head['ratio'], head['low'], head['high'], machine.confidence)} times "
-        "as long.",
+        f"{common.percent(head['planted'])}, the makespan is {as_long}.",
         effect=common.effect(
             f"makespan, slowed by {common.percent(head['planted'])} / plain",
             head["ratio"],
             head["low"],
             head["high"],
-            "×",
+            common.TIMES,
             machine.confidence,
         ),
         evidence=rows,
-        figure=False,
+        figure=None,
         runs=[c for _, p in entries for c in p.configurations],
         change="A slowed arm that is called faster or equivalent.",
         more_rounds=plan if verdict == common.INCONCLUSIVE else None,

@@ -127,7 +127,7 @@ def judge(machine: Machine) -> dict:
             machine.confidence,
         ),
         evidence=rows,
-        figure=False,
+        figure=None,
         runs=[r["configuration"] for r in rows],
         change="A parallel transcription with another text."
         if not differing

@@ -118,11 +118,10 @@ def judge(machine: Machine) -> dict:
         common.REFUTED: "No:",
         common.INCONCLUSIVE: "Not decided:",
     }[verdict]
-    answer = (
-        f"{start} one model on {head['devices']} GPUs is "
-        f"{common.estimate(head['ratio'], head['low'], head['high'], machine.confidence)} times "
-        "as fast as on one."
+    speed = common.estimate(
+        head["ratio"], head["low"], head["high"], machine.confidence, "times as fast as on one"
     )
+    answer = f"{start} one model on {head['devices']} GPUs is {speed}."
     if many:
         same = sum(r["size"] == statistics.WITHIN for r in rows[len(entries) :])
         answer += (
@@ -142,7 +141,7 @@ def judge(machine: Machine) -> dict:
             head["ratio"],
             head["low"],
             head["high"],
-            "×",
+            common.TIMES,
             machine.confidence,
         ),
         evidence=rows,

@@ -353,9 +353,11 @@ class Machine:
     @cached_property
     def arms(self) -> pd.DataFrame:
         """A row per arm: dimensions, workload, in_use, total_workers, counts of statuses."""
-        if self.runs.empty:
-            return pd.DataFrame(columns=["arm", "configuration", "workload", *DIMENSIONS])
         columns = ["configuration", "workload", "total_workers", "in_use", "threads", "model_kind"]
+        if self.runs.empty:
+            counts = ["n_ok", "n_timeout", "n_failed", "n_killed", "error"]
+            empty = self.runs[[*columns, *DIMENSIONS]].assign(**dict.fromkeys(counts))
+            return empty.assign(arm=self.runs["arm"])
         arms = self.runs.groupby("arm", sort=True)[[*columns, *DIMENSIONS]].first()
         status = self.runs["status"]
         for name in ("ok", "timeout", "failed", "killed"):

@@ -32,7 +32,7 @@ from parallel_transcription.findings.tables import Machine
 
 ID, NUMBER = "threads_limit", 3
 QUESTION = "Does cpu_threads limit the cores used, per worker and per instance?"
-CLAIM = "cpu_threads limits the CPU cores used to cpu_threads × workers in use."
+CLAIM = f"cpu_threads limits the CPU cores used to cpu_threads {common.TIMES} workers in use."
 TOLERANCE = 0.05
 ALLOWANCE = 0.1  # cores per caller, where the engine's share of the CPU time is unknown
 
@@ -87,13 +87,13 @@ def judge(machine: Machine) -> dict:
         common.REFUTED: ["No:"],
         common.INCONCLUSIVE: ["Not decided:"],
     }[verdict]
+    level = machine.confidence
     top = max(judged, key=lambda r: (r["cores"] / r["expected_cores"], r["configuration"]))
     parts.append(
         f"in {outcomes.count('within')} of {common.plural(len(judged), 'configuration')} that can "
-        "tell, the engine stayed within cpu_threads × workers in use; at most it used "
-        f"{common.estimate(top['cores'], top['low'], top['high'], machine.confidence)} cores "
-        f"where {top['expected_cores']:g} {'was' if top['expected_cores'] == 1 else 'were'} "
-        "expected."
+        f"tell, the engine stayed within cpu_threads {common.TIMES} workers in use; at most it "
+        f"used {common.estimate(top['cores'], top['low'], top['high'], level, 'cores')} where "
+        f"{top['expected_cores']:g} {'was' if top['expected_cores'] == 1 else 'were'} expected."
     )
     per_worker = _beyond_one(machine, rows, "worker")
     per_instance = _beyond_one(machine, rows, "instance")
@@ -117,13 +117,14 @@ def judge(machine: Machine) -> dict:
             top["cores"] / top["expected_cores"],
             top["low"] / top["expected_cores"],
             top["high"] / top["expected_cores"],
-            "×",
+            common.TIMES,
             machine.confidence,
         ),
         evidence=rows,
         runs=used,
         change=(
-            "A configuration shown to use more than cpu_threads × workers in use plus 5 %."
+            f"A configuration shown to use more than cpu_threads {common.TIMES} workers in use "
+            "plus 5 %."
             if verdict != common.REFUTED
             else "Every configuration shown to stay within, for example with thread variables of "
             "the environment removed."

@@ -106,7 +106,7 @@ def judge(machine: Machine) -> dict:
             head["ratio"],
             head["low"],
             head["high"],
-            "×",
+            common.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -121,7 +121,8 @@ def judge(machine: Machine) -> dict:
         more_rounds=plan if verdict == common.INCONCLUSIVE else None,
         notes=[
             sentence if verdict == common.INCONCLUSIVE else "",
-            "Where files × threads exceed the CPUs, workers beyond the CPUs cannot help."
+            f"Where files {common.TIMES} threads exceed the CPUs, workers beyond the CPUs cannot "
+            "help."
             if any(not r["fits_cpus"] for r in rows)
             else "",
             common.correction_note(len(results), machine.confidence),
@@ -206,7 +207,7 @@ def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:
                 for standing, word in words.items()
                 if (count := sum(r["standing"] == standing for r in some))
             ]
-            place = "" if fits else " (files × threads beyond the CPUs)"
+            place = "" if fits else f" (files {common.TIMES} threads beyond the CPUs)"
             low = min(r["ratio"] for r in some)
             high = max(r["ratio"] for r in some)
             spread = (

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Measure the best settings again, in fresh rounds that had no part in choosing them.
+
+A round that was measured before from the same specification is kept.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from parallel_transcription.configuration import run_id
+from parallel_transcription.models import PROJECT_ROOT
+from parallel_transcription.plan import Plan
+from parallel_transcription.record import write_json
+from parallel_transcription.study import build_study_again
+from parallel_transcription.transcribe import (
+    describe,
+    fingerprint_of,
+    measuring_code,
+    run_specification,
+)
+
+
+def main() -> int:
+    """Confirm; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--study", required=True, help="the study's settings as JSON")
+    parser.add_argument("--candidates", type=Path, required=True, help="from choose_candidates.py")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="JSON list of the runs")
+    given = parser.parse_args()
+    study = build_study_again(json.loads(given.study), PROJECT_ROOT)
+    cache = Path(".snakemake/parallel_transcription/hashes")
+    plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
+    candidates = json.loads(given.candidates.read_text(encoding="utf-8"))["configurations"]
+    runs = []
+    for configuration_id, round_number in plan.confirmations(candidates):
+        specification = plan.specification(configuration_id, round_number)
+        record = Path(plan.record(configuration_id, round_number))
+        runs.append(run_id(configuration_id, round_number))
+        if not _measured(record, specification):
+            done = run_specification(specification, given.results, given.log, record)
+            print(describe(done), file=sys.stderr, flush=True)
+    write_json(given.out, runs)
+    return 0
+
+
+def _measured(record: Path, specification: str) -> bool:
+    """Whether a record is there that was made from this specification."""
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        return known["specification"] == fingerprint_of(specification)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,640 @@
+"""Findings: verdicts follow from the tables, whatever is in them and whatever is missing."""
+
+import contextlib
+import io
+import json
+import math
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from parallel_transcription import findings, scoreboard
+from parallel_transcription.findings import tables as result_tables
+from parallel_transcription.findings.common import estimate, interval, number
+from parallel_transcription.findings.tables import per_round
+from synthetic_study import configuration, make_tables, sha, write_tables
+
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = ROOT / "resources" / "published"
+IDS = {
+    "parallel_or_queue": 1,
+    "one_or_many": 2,
+    "processes": 2,
+    "threads_limit": 3,
+    "best_threads": 3,
+    "oversubscription": 3,
+    "workers_equal_files": 4,
+    "several_gpus": 5,
+    "memory_workers": 6,
+    "memory_instances": 6,
+    "init_race": 7,
+    "recommendation": 8,
+    "noise_floor": 0,
+    "same_text": 0,
+}
+KEYS = {
+    "id", "number", "question", "claim", "machine", "verdict", "answer", "effect", "evidence",
+    "figure", "runs", "change", "more_rounds", "notes",
+}  # fmt: skip
+VERDICTS = {"confirmed", "refuted", "inconclusive", "not measured"}
+
+
+@pytest.fixture(scope="module")
+def study():
+    return make_tables(1, machines=2)
+
+
+@pytest.fixture(scope="module")
+def found(study):
+    return findings.judge(study)
+
+
+def of(found, id, machine="synthetic-a"):
+    return next(f for f in found if f["id"] == id and f["machine"] == machine)
+
+
+def judge_one(runs, module, timings=None, machines=None, study=None, **given):
+    timings = pd.DataFrame() if timings is None else timings
+    tables = findings.from_frames(runs, timings, machines, study)
+    return module.judge(findings.Machine(tables, tables.labels()[0]), **given)
+
+
+def small(seed=1, points=None, **given):
+    settings = {
+        "init_starts": 0,
+        "timeouts": False,
+        "failures": False,
+        "spread": 0.01,
+        "disturbed_share": 0.0,
+        "repeats": 2,
+        **given,
+    }
+    return make_tables(seed, configurations=points, **settings)
+
+
+def test_every_question_of_every_machine_is_answered(found):
+    for machine in ("synthetic-a", "synthetic-b"):
+        own = [f for f in found if f["machine"] == machine]
+        assert {f["id"]: f["number"] for f in own} == IDS
+    for finding in found:
+        assert set(finding) == KEYS
+        assert finding["verdict"] in VERDICTS
+        assert finding["answer"].endswith((".", ".yaml")) and finding["claim"] and finding["change"]
+        assert len({tuple(row) for row in finding["evidence"]}) <= 1  # the same columns in all
+        assert finding["figure"] in (None, finding["id"], "memory")
+        if finding["effect"]:
+            assert set(finding["effect"]) == {"name", "value", "low", "high", "unit", "confidence"}
+
+
+def test_findings_are_plain_json_without_nan(found):
+    text = json.dumps(found, allow_nan=False)
+    assert json.loads(text) == found
+    assert "/root" not in text and str(ROOT) not in text
+
+
+def test_findings_do_not_depend_on_the_order_of_rows(study, found):
+    shuffled = {
+        **study,
+        "runs": study["runs"].sample(frac=1, random_state=3),
+        "timings": study["timings"].sample(frac=1, random_state=4),
+    }
+    assert findings.judge(shuffled) == found
+
+
+def test_the_truth_of_the_synthetic_study_is_found(found):
+    expected = {
+        "parallel_or_queue": "confirmed",
+        "one_or_many": "confirmed",
+        "processes": "confirmed",
+        "threads_limit": "confirmed",
+        "oversubscription": "confirmed",
+        "workers_equal_files": "refuted",  # 4 files on 2 CPUs: 2 workers are faster
+        "several_gpus": "not measured",
+        "memory_workers": "confirmed",
+        "memory_instances": "refuted",
+        "init_race": "refuted",
+        "same_text": "confirmed",
+        "noise_floor": "confirmed",
+    }
+    assert {id: of(found, id)["verdict"] for id in expected} == expected
+    assert of(found, "workers_equal_files", "synthetic-b")["verdict"] == "confirmed"  # 8 CPUs
+    assert of(found, "parallel_or_queue")["effect"]["value"] == pytest.approx(2.0, abs=0.06)
+    memory = of(found, "memory_instances")["effect"]
+    assert memory["low"] < 57 < memory["high"]
+
+
+def test_csv_files_give_the_same_findings(study, found, tmp_path):
+    write_tables(study, tmp_path)
+    assert findings.judge(findings.load(tmp_path)) == found
+
+
+# --- single questions ---------------------------------------------------------------------------
+
+
+def queue_points():
+    return [
+        configuration("one_model", callers=1),
+        configuration("one_model"),
+        configuration("one_model", workers=2),
+        configuration("one_model", workers=4),
+    ]
+
+
+def test_a_queue_is_refuted_although_times_overlap():
+    tables = small(points=queue_points())
+    runs = tables["runs"].copy()
+    base = runs[(runs["callers"] == 2) & (runs["num_workers"] == 1)].set_index(["round", "repeat"])
+    rng = np.random.default_rng(1)
+    for k in runs.index[runs["num_workers"] > 1]:
+        same = base.loc[(runs.at[k, "round"], runs.at[k, "repeat"])]
+        runs.at[k, "makespan_s"] = same["makespan_s"] * np.exp(rng.normal(0, 0.005))
+    finding = judge_one(runs, findings.parallel_or_queue, tables["timings"])
+    assert finding["verdict"] == "refuted"
+    assert finding["answer"].startswith("They queue")
+    row = next(r for r in finding["evidence"] if r["workers"] == 2)
+    assert row["outcome"] == "queue" and row["overlap_in_time"] > 0.8
+
+
+def test_nothing_runs_in_parallel_on_one_cpu():
+    tables = small(points=queue_points(), cpus=1)
+    finding = judge_one(tables["runs"], findings.parallel_or_queue, tables["timings"])
+    assert finding["verdict"] == "not measured"
+    assert "one CPU" in finding["answer"]
+
+
+def test_with_one_worker_the_gain_and_what_overlaps_are_told(found):
+    row = next(
+        r
+        for r in of(found, "parallel_or_queue")["evidence"]
+        if r["workers"] == 1 and r["cpu_threads"] == 1 and r["files"] == 2
+    )
+    assert row["low"] < 1.03 < row["high"] + 0.02
+    assert row["cpu_outside_engine_share"] == pytest.approx(0.015, abs=0.01)
+    assert "wait for each other" in of(found, "parallel_or_queue")["answer"]
+
+
+def test_few_rounds_with_wide_spread_are_inconclusive_and_say_what_would_decide():
+    tables = small(
+        points=[configuration("one_model", workers=2), configuration("multi_model", instances=2)],
+        spread=0.05,
+        rounds=3,
+    )
+    finding = judge_one(tables["runs"], findings.one_or_many, study=tables["study"])
+    assert finding["verdict"] == "inconclusive"
+    plan = finding["more_rounds"]
+    assert plan["rounds"] > 3
+    names = sorted(set(tables["runs"]["configuration"]))
+    listed = ",".join(f'"{n}"' for n in names)
+    assert plan["command"] == (
+        f"snakemake --cores 2 --config rounds={plan['rounds']} 'only=[{listed}]'"
+    )
+    elsewhere = judge_one(
+        tables["runs"], findings.one_or_many, study={**tables["study"], "file": "config/x.yaml"}
+    )
+    assert "--configfile config/x.yaml --config" in elsewhere["more_rounds"]["command"]
+
+
+def test_a_difference_that_may_be_within_the_margin_does_not_refute():
+    rounds = 8
+    points = [configuration("one_model", workers=2), configuration("multi_model", instances=2)]
+    tables = small(points=points, rounds=rounds, repeats=1)
+    runs = tables["runs"].copy()
+    noise = np.random.default_rng(2).normal(0, 0.025, rounds)
+    noise -= noise.mean()
+    for strategy, shift in (("one_model", 0.0), ("multi_model", 0.045)):
+        mask = runs["strategy"] == strategy
+        runs.loc[mask, "makespan_s"] = 3 * np.exp(shift + (noise if shift else 0))
+    finding = judge_one(runs, findings.one_or_many)
+    (row,) = finding["evidence"]
+    assert (row["outcome"], row["size"]) == ("one model faster", "open")
+    assert finding["verdict"] == "inconclusive"
+
+
+def test_arms_with_different_workloads_or_threads_are_never_paired():
+    points = [configuration("one_model", workers=2), configuration("multi_model", instances=2)]
+    tables = small(points=points)
+    runs = tables["runs"].copy()
+    runs.loc[runs["strategy"] == "one_model", "workload"] = "other"
+    assert judge_one(runs, findings.one_or_many)["verdict"] == "not measured"
+    tables = small(points=[points[0], configuration("multi_model", instances=2, threads=2)])
+    assert judge_one(tables["runs"], findings.one_or_many)["verdict"] == "not measured"
+
+
+def test_more_cores_than_threads_allow_refute_the_limit():
+    tables = small(points=queue_points())
+    runs = tables["runs"].copy()
+    runs["cpu_s"] = runs["cpu_s"] * 1.4
+    finding = judge_one(runs, findings.threads_limit)
+    assert finding["verdict"] == "refuted"
+    assert judge_one(tables["runs"], findings.threads_limit)["verdict"] == "confirmed"
+    runs["cpu_s"] = None
+    assert judge_one(runs, findings.threads_limit)["verdict"] == "not measured"
+
+
+def test_the_limit_counts_per_worker_and_per_instance(found):
+    rows = of(found, "threads_limit")["evidence"]
+    for level in ("worker", "instance"):
+        shown = {r["limit_counts_per_level"] for r in rows if r["level"] == level}
+        assert "shown" in shown
+    assert "per worker" in of(found, "threads_limit")["answer"]
+
+
+def test_the_best_setting_and_what_ties_with_it(found):
+    rows = [r for r in of(found, "best_threads", "synthetic-b")["evidence"] if r["files"] == 2]
+    assert rows[0]["standing"] == "best" and rows[0]["cpu_threads"] == 4
+    ratios = [r["time_ratio_to_best"] for r in rows if r["rtfx"] is not None]
+    assert ratios == sorted(ratios) and ratios[0] == 1
+    late = rows[-1]  # ran into the time limit: no throughput, last, surely slower
+    assert (late["cpu_threads"], late["rtfx"], late["standing"]) == (64, None, "slower")
+
+
+def test_threads_that_change_nothing_do_not_matter():
+    points = [configuration("one_model", workers=2, threads=t) for t in (1, 2)]
+    tables = small(points=points, cpus=2, cliff=0.0, rounds=6)
+    runs = tables["runs"].copy()
+    faster = runs["cpu_threads"] == 2
+    runs.loc[faster, ["makespan_s"]] *= 2**0.17
+    runs["rtfx"] = runs["audio_total_s"] / runs["makespan_s"]
+    assert judge_one(runs, findings.best_threads)["verdict"] == "refuted"
+
+
+def test_oversubscription_starts_where_it_was_planted(found):
+    finding = of(found, "oversubscription")
+    assert finding["effect"]["value"] > 1.1
+    assert all(r["oversubscription"] > 1 for r in finding["evidence"])
+    late = next(r for r in finding["evidence"] if r["cpu_threads"] == 64)
+    assert late["ratio"] > 15 and late["high"] is None and "at least" in late["remark"]
+    none = small(points=queue_points(), cpus=8)
+    assert judge_one(none["runs"], findings.oversubscription)["verdict"] == "not measured"
+
+
+def test_more_workers_are_judged_by_cpu_seconds_too(found):
+    rows = of(found, "workers_equal_files", "synthetic-b")["evidence"]
+    more = [r for r in rows if r["relation"] == "more workers"]
+    assert more and {r["cpu_standing"] for r in more} == {"equivalent"}
+    assert {r["standing"] for r in rows if r["relation"] == "fewer workers"} == {"slower"}
+
+
+def gpu_tables(speed=2.6):
+    runs = small(
+        points=[
+            configuration("one_model", files=3, device="cuda"),
+            configuration("one_model", files=3, device="cuda", device_index="0,1,2"),
+            configuration("multi_model", instances=3, files=3, device="cuda", device_index="0,1,2"),
+        ],
+        cpus=16,
+    )["runs"]
+    several = runs["device_index"] == "0,1,2"
+    runs.loc[several & (runs["strategy"] == "one_model"), "total_workers"] = 3
+    rng = np.random.default_rng(3)
+    base = runs["round"].map(lambda r: 9.0 * (1 + 0.01 * (r % 3)))
+    runs["makespan_s"] = base * np.exp(rng.normal(0, 0.004, len(runs)))
+    runs.loc[several, "makespan_s"] /= speed
+    return runs
+
+
+def test_several_gpus_are_judged_when_there_are_any():
+    finding = judge_one(gpu_tables(), findings.several_gpus)
+    assert finding["verdict"] == "confirmed"
+    assert finding["effect"]["value"] == pytest.approx(2.6, abs=0.05)
+    kinds = {r["comparison"] for r in finding["evidence"]}
+    assert len(kinds) == 2 and "equivalent" in finding["answer"]
+    assert judge_one(gpu_tables(speed=1.0), findings.several_gpus)["verdict"] == "refuted"
+
+
+def test_without_gpus_the_command_is_told(found):
+    finding = of(found, "several_gpus")
+    assert "config/multi_gpu.yaml" in finding["answer"]
+    assert finding["figure"] is None and finding["evidence"] == []
+
+
+def test_workers_that_copy_the_model_refute_and_missing_memory_is_said():
+    points = [*queue_points(), configuration("multi_model", instances=2)]
+    tables = small(points=points)
+    runs = tables["runs"].copy()
+    runs["model_mb"] = 60.0 * runs["total_workers"] + np.arange(len(runs)) % 3 * 0.1
+    assert judge_one(runs, findings.memory, what="worker")["verdict"] == "refuted"
+    runs["model_mb"] = None
+    for what in ("worker", "instance"):
+        assert judge_one(runs, findings.memory, what=what)["verdict"] == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("starts", "failures", "verdict"),
+    [
+        (40, (0.475, 0.0, 0.0), "confirmed"),
+        (40, (0.0, 0.0, 0.0), "refuted"),
+        (20, (0.0, 0.0, 0.0), "inconclusive"),
+        (30, (0.034, 0.0, 0.0), "inconclusive"),
+        (30, (0.4, 0.4, 0.4), "inconclusive"),
+    ],
+)
+def test_the_init_race(starts, failures, verdict):
+    tables = small(points=[], init_starts=starts, init_failures=failures)
+    finding = judge_one(tables["runs"], findings.init_race, study=tables["study"])
+    assert finding["verdict"] == verdict
+    rows = finding["evidence"]
+    assert [r["init_stagger_s"] for r in rows] == [0.0, 0.1, 0.5]
+    if (starts, verdict) == (20, "inconclusive"):
+        assert finding["more_rounds"]["rounds"] == 2  # 20 starts a round, 29 are needed
+    if verdict == "refuted":
+        assert "hub" in finding["answer"]  # what was not tested is said
+
+
+def test_without_cold_starts_the_race_is_not_measured():
+    tables = small(points=queue_points())
+    assert judge_one(tables["runs"], findings.init_race)["verdict"] == "not measured"
+
+
+def test_other_texts_are_found_and_listed():
+    tables = small(points=queue_points(), text_differences=3)
+    finding = judge_one(tables["runs"], findings.same_text, tables["timings"])
+    assert finding["verdict"] == "refuted"
+    assert sum(r["different"] for r in finding["evidence"]) == 3
+    assert finding["evidence"][0]["files_different"]
+    assert judge_one(tables["runs"], findings.same_text)["verdict"] == "not measured"
+
+
+def test_a_file_that_alone_gives_two_texts_is_no_difference_and_is_said():
+    tables = small(points=queue_points(), text_differences=1)
+    timings = tables["timings"].copy()
+    alone = timings.index[(timings["callers"] == 1) & (timings["file"].str.contains("_1"))][0]
+    timings.loc[alone, "text_sha256"] = sha("Another text.")
+    finding = judge_one(tables["runs"], findings.same_text, timings)
+    assert finding["verdict"] == "confirmed"
+    assert "more than one text" in finding["notes"][0]
+
+
+def test_the_noise_floor_uses_placebo_workers_where_there_are_no_replicas():
+    points = [configuration("multi_model", instances=2, workers=w) for w in (1, 2, 4)]
+    finding = judge_one(small(points=points)["runs"], findings.noise_floor)
+    assert {r["kind"] for r in finding["evidence"]} == {"placebo workers"}
+    assert finding["verdict"] == "confirmed" and len(finding["evidence"]) == 2
+    low, value, high = (finding["effect"][k] for k in ("low", "value", "high"))
+    assert low < value < high
+
+
+def test_the_published_table_as_noise_floor_would_show_its_noise(study):
+    runs = small(points=[configuration("multi_model", instances=2, workers=w) for w in (1, 2)])[
+        "runs"
+    ]
+    runs.loc[runs["num_workers"] == 2, "makespan_s"] *= 1.11
+    assert judge_one(runs, findings.noise_floor)["verdict"] == "refuted"
+
+
+def test_a_real_planted_slowdown_is_found():
+    points = [configuration("one_model", workers=2, slowdown=s) for s in (0.0, 0.02, 0.2)]
+    finding = judge_one(small(points=points)["runs"], findings.planted)
+    assert finding["verdict"] == "confirmed"
+    assert finding["effect"]["value"] == pytest.approx(1.2, abs=0.02)
+    assert judge_one(small(points=points[:1])["runs"], findings.planted) is None
+
+
+def test_slowed_and_replica_arms_answer_no_other_question():
+    points = [
+        configuration("one_model", workers=2, slowdown=0.5),
+        configuration("one_model", workers=2, replica=2),
+        configuration("multi_model", instances=2),
+    ]
+    assert judge_one(small(points=points)["runs"], findings.one_or_many)["verdict"] == (
+        "not measured"
+    )
+
+
+def test_failed_and_late_arms_are_reported(found):
+    notes = " ".join(of(found, "one_or_many")["notes"])
+    assert "failed in 6 repeats (RuntimeError: out of memory)" in notes
+    assert "ran into the time limit" in notes
+    assert "disturbed repeat" in notes
+
+
+def test_an_arm_that_always_runs_into_the_limit_is_decided():
+    points = [configuration("one_model", workers=2), configuration("multi_model", instances=2)]
+    runs = small(points=points, rounds=4)["runs"]
+    late = runs["strategy"] == "multi_model"
+    runs.loc[late, ["makespan_s", "rtfx"]] = np.nan
+    runs.loc[late, "status"] = "timeout"
+    finding = judge_one(runs, findings.one_or_many)
+    (row,) = finding["evidence"]
+    assert (row["outcome"], row["size"]) == ("one model faster", "beyond")
+    assert row["censored_rounds"] == 4 and "at most" in row["remark"]
+    assert finding["verdict"] == "refuted"
+
+
+# --- rounds -------------------------------------------------------------------------------------
+
+
+def rows(values, disturbed=None, status=None):
+    n = len(values)
+    frame = pd.DataFrame(
+        {
+            "repeat": range(1, n + 1),
+            "makespan_s": values,
+            "status": status or ["ok"] * n,
+            "disturbed": disturbed or [False] * n,
+        }
+    )
+    point = configuration("one_model", files=1)
+    given = {k: v for k, v in point.items() if k in result_tables.NEEDED}
+    frame = frame.assign(**given, run="x-r01", machine="m", round=1, timeout_s=60.0)
+    return findings.from_frames(frame, pd.DataFrame()).runs
+
+
+def test_a_round_is_the_median_of_its_repeats():
+    (row,) = per_round(rows([1.0, 9.0, 2.0])).to_dict("records")
+    assert (row["makespan_s"], row["censored"], row["repeats"]) == (2.0, False, 3)
+
+
+def test_disturbed_repeats_count_only_where_nothing_else_is_there():
+    (row,) = per_round(rows([1.0, 9.0, 2.0], [False, True, False])).to_dict("records")
+    assert (row["makespan_s"], row["disturbed"], row["left_out"]) == (1.5, False, 1)
+    (row,) = per_round(rows([1.0, 9.0], [True, True])).to_dict("records")
+    assert (row["makespan_s"], row["disturbed"], row["left_out"]) == (5.0, True, 0)
+
+
+def test_late_repeats_are_the_largest_and_failed_ones_have_no_time():
+    late = ["ok", "timeout", "ok"]
+    (row,) = per_round(rows([1.0, np.nan, 2.0], status=late)).to_dict("records")
+    assert (row["makespan_s"], row["censored"]) == (2.0, False)
+    late = ["ok", "timeout", "timeout"]
+    (row,) = per_round(rows([1.0, np.nan, np.nan], status=late)).to_dict("records")
+    assert (row["makespan_s"], row["censored"]) == (60.0, True)
+    (row,) = per_round(rows([1.0, np.nan], status=["ok", "failed"])).to_dict("records")
+    assert (row["makespan_s"], row["repeats"]) == (1.0, 1)
+    assert per_round(rows([np.nan], status=["killed"])).empty
+
+
+# --- odd tables ---------------------------------------------------------------------------------
+
+
+def test_tables_with_only_the_needed_columns_are_judged():
+    runs = small(points=queue_points())["runs"][result_tables.NEEDED]
+    found = findings.judge({"runs": runs, "timings": pd.DataFrame()})
+    assert {f["id"] for f in found} == set(IDS)
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout", "killed"])
+def test_a_study_in_which_nothing_worked_is_judged(status):
+    runs = small()["runs"].assign(status=status, makespan_s=np.nan, rtfx=np.nan, error="no luck")
+    found = findings.judge({"runs": runs, "timings": pd.DataFrame()})
+    assert {f["verdict"] for f in found} <= {"not measured", "inconclusive", "refuted"}
+    assert not any(f["verdict"] == "confirmed" for f in found)
+
+
+def test_only_cold_starts_or_a_single_run_are_judged():
+    tables = small(points=[], init_starts=3)
+    assert {f["verdict"] for f in findings.judge(tables)} == {"not measured", "inconclusive"}
+    single = small(points=queue_points()[:1], rounds=1, repeats=1)
+    assert len(findings.judge(single)) == len(IDS)
+
+
+def test_an_empty_table_has_no_findings():
+    runs = small()["runs"].iloc[:0]
+    assert findings.judge({"runs": runs, "timings": pd.DataFrame()}) == []
+
+
+def test_flags_and_numbers_may_be_text():
+    tables = small(points=queue_points())
+    runs = tables["runs"].copy()
+    runs["disturbed"] = "true"
+    runs["cpu_threads"] = runs["cpu_threads"].astype(str)
+    read = findings.from_frames(runs, tables["timings"]).runs
+    assert read["disturbed"].all() and read["cpu_threads"].dtype.kind == "i"
+
+
+def test_bad_tables_are_refused_in_plain_words(tmp_path):
+    with pytest.raises(findings.TableError, match=r"lacks the columns: .*makespan_s"):
+        findings.from_frames(pd.DataFrame({"run": []}), pd.DataFrame())
+    runs = small(points=queue_points())["runs"].astype({"cpu_threads": object})
+    runs.loc[0, "cpu_threads"] = "many"
+    with pytest.raises(findings.TableError, match="no number in a grid column"):
+        findings.from_frames(runs, pd.DataFrame())
+    with pytest.raises(findings.TableError, match="does not exist"):
+        findings.load(tmp_path)
+    (tmp_path / "machines.json").write_text("{", encoding="utf-8")
+    with pytest.raises(findings.TableError, match="not readable JSON"):
+        result_tables.read_json(tmp_path / "machines.json")
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def test_numbers_in_words():
+    assert [number(x) for x in (1.907, 0.0523, 1316.4, 0, 1e-16)] == [
+        "1.91", "0.0523", "1,316", "0", "0",
+    ]  # fmt: skip
+    assert interval(1.8512, 1.9723) == "95 % interval 1.85 to 1.97"
+    assert interval(0.9991, 1.0142) == "95 % interval 0.999 to 1.014"
+    assert interval(5.0, math.nan) == "95 % interval from 5.00, no upper end"
+    assert interval(None, None) == "no interval"
+    assert estimate(57.003, 56.956, 57.051, 0.95, "MB more") == (
+        "57.00 MB more (95 % interval 56.96 to 57.05)"
+    )
+
+
+# --- scoreboard ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published():
+    return scoreboard.read_claims(PUBLISHED)
+
+
+def test_every_claim_gets_a_line_per_machine(found, published):
+    board = scoreboard.scoreboard(found, published)
+    assert len(board) == 2 * len(published["claims"])
+    for line in board:
+        assert line["verdict"] in VERDICTS
+        assert line["claim"] and line["source"] and line["ours"] and line["published"]
+    json.dumps(board, allow_nan=False)
+    verdicts = {x["id"]: x["verdict"] for x in board if x["machine"] == "synthetic-a"}
+    assert verdicts["once_in_memory_workers"] == "confirmed"
+    assert verdicts["once_in_memory_instances"] == "refuted"
+    assert verdicts["parallel_with_one_worker"] == "refuted"
+    assert verdicts["more_workers_same_time"] == "confirmed"
+    assert verdicts["more_workers_more_cpu"] == "refuted"
+    assert verdicts["several_gpus"] == "not measured"
+    assert verdicts["threads_per_worker"] == "confirmed"
+
+
+def test_claims_name_findings_and_columns_that_exist(found, published):
+    columns = {f["id"]: set(f["evidence"][0]) for f in found if f["evidence"]}
+    for claim in published["claims"]:
+        rule = claim.get("judged_by")
+        if rule is None:
+            assert claim["ours"]
+            continue
+        assert rule["finding"] in IDS
+        wanted = rule.get("rows")
+        if wanted and rule["finding"] in columns:
+            used = {*wanted.get("where", {}), *([wanted["column"]] if "column" in wanted else [])}
+            assert used <= columns[rule["finding"]]
+
+
+def test_the_published_tables_contradict_some_claims_themselves(published):
+    say = {name: f(published["cpu"], published["gpu"]) for name, f in scoreboard.CHECKS.items()}
+    assert "23 to 60 % in file 1 and 5 to 11 % in makespan" in say["placebo"]
+    assert "16 % longer" in say["three_gpus"]
+    assert "19 of 19" in say["cpu_in_use"]
+    assert "8 workers 33.0 s" in say["more_workers_time"]
+    assert "Contradicted" in say["more_workers_cpu"]
+
+
+def test_claims_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(findings.TableError, match="does not exist"):
+        scoreboard.read_claims(tmp_path)
+
+
+# --- scripts ------------------------------------------------------------------------------------
+
+
+def script(name, *arguments):
+    """Runs a script in this process (importing pandas anew takes longer than all the rest)."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    before = sys.argv
+    sys.argv = [name, *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            runpy.run_path(str(ROOT / "scripts" / name), run_name="__main__")
+    except SystemExit as error:
+        code = error.code or 0
+        if isinstance(code, str):  # the interpreter would print it and exit with 1
+            err.write(f"{code}\n")
+            code = 1
+    finally:
+        sys.argv = before
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
+
+
+def test_the_scripts_write_the_results_and_twice_the_same(tmp_path):
+    write_tables(small(points=queue_points()), tmp_path)
+    command = [sys.executable, ROOT / "scripts" / "judge_findings.py", "--results", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first = (tmp_path / "findings.json").read_bytes()
+    assert json.loads((tmp_path / "scoreboard.json").read_text())
+    assert script("judge_findings.py", "--results", tmp_path).returncode == 0
+    assert (tmp_path / "findings.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "name", ["judge_findings.py", "recommend_settings.py", "choose_candidates.py"]
+)
+def test_a_missing_table_is_an_error_in_one_line(name, tmp_path):
+    done = script(name, "--results", tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["judge_findings.py", "recommend_settings.py", "choose_candidates.py"]
+)
+def test_the_scripts_explain_themselves(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and "--results" in done.stdout

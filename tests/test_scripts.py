@@ -1,0 +1,76 @@
+"""Scripts by hand: --help, a progress line per file, clear errors, and what is generated is current."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from project import ROOT
+
+SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
+CLIP = "audio/english-short.opus"
+
+
+def script(name, *arguments):
+    return subprocess.run(
+        [sys.executable, f"scripts/{name}", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_has_help(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and "usage:" in done.stdout
+
+
+@pytest.mark.parametrize("strategy", ["one_model", "multi_model", "multi_process"])
+def test_by_hand_prints_a_line_per_file(strategy, tmp_path):
+    record = tmp_path / "record.json"
+    done = script(
+        f"transcribe_{strategy}.py", "--language=en", "--cpu-threads=1", f"--record={record}",
+        CLIP, CLIP,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert "all files submitted" in done.stdout
+    for counter in (1, 2):
+        assert any(line.startswith(f"{counter} started") for line in lines)
+        assert any(line.startswith(f"{counter} finished") and "took" in line for line in lines)
+    assert json.loads(record.read_text())["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "name at least one audio file"),
+        (("--model", "nonsense", CLIP), "nonsense"),
+        (("--device-index", "1", CLIP), "device: cuda"),
+        (("--compute-type", "float16", CLIP), "float16"),
+        (("no-such-file.wav",), "no-such-file.wav"),
+        (("README.md",), "README.md"),
+    ],
+)
+def test_by_hand_bad_input_gets_one_clear_line(arguments, expected):
+    done = script("transcribe_one_model.py", *arguments)
+    assert done.returncode != 0
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_configurations_shows_ids_and_refuses_a_bad_study(tmp_path):
+    done = script("list_configurations.py")
+    assert done.returncode == 0 and "one_model-mini-en-int8-cpu-i1-w2-t1-f2" in done.stdout
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("audio: [x\n")
+    done = script("list_configurations.py", str(bad))
+    assert done.returncode == 2 and "bad.yaml" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_schemas_and_reference_tables_are_what_the_code_says():
+    done = script("write_reference.py", "--check")
+    assert done.returncode == 0, done.stdout

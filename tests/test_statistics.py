@@ -1,0 +1,312 @@
+"""Statistics: properties that must hold for any numbers, known values, coverage of intervals."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
+
+from parallel_transcription import statistics
+from parallel_transcription.statistics import A_FASTER, B_FASTER, EQUIVALENT, INCONCLUSIVE
+
+times = st.floats(0.05, 500.0)
+pairs = st.lists(st.tuples(times, st.floats(-0.4, 0.4)), min_size=2, max_size=12).map(
+    lambda items: (
+        np.array([t for t, _ in items]),
+        np.array([t * np.exp(d) for t, d in items]),
+    )
+)
+margins = st.floats(0.01, 0.5)
+SWAPPED = {A_FASTER: B_FASTER, B_FASTER: A_FASTER, EQUIVALENT: EQUIVALENT}
+
+
+@given(pairs, margins)
+@settings(max_examples=60, deadline=None)
+def test_swapping_the_arms_flips_the_verdict(pair, margin):
+    a, b = pair
+    one, other = statistics.compare(a, b, margin), statistics.compare(b, a, margin)
+    close = [one.tests.p_equivalent, one.tests.p_difference, one.p_beyond]
+    if any(abs(p - 0.05) < 1e-9 for p in close):
+        return  # on the edge, rounding decides
+    assert other.outcome == SWAPPED.get(one.outcome, INCONCLUSIVE)
+    assert other.size == one.size
+    assert other.ratio == pytest.approx(1 / one.ratio)
+    assert other.low == pytest.approx(1 / one.high)
+    assert other.median_ratio == pytest.approx(1 / one.median_ratio, rel=1e-6) or len(a) % 2 == 0
+
+
+@given(pairs, margins, st.floats(0.01, 100))
+@settings(max_examples=60, deadline=None)
+def test_units_do_not_matter(pair, margin, factor):
+    a, b = pair
+    one, other = (
+        statistics.compare(a, b, margin),
+        statistics.compare(a * factor, b * factor, margin),
+    )
+    assert other.tests.p_equivalent == pytest.approx(one.tests.p_equivalent, abs=1e-6)
+    assert other.tests.p_difference == pytest.approx(one.tests.p_difference, abs=1e-6)
+    assert other.ratio == pytest.approx(one.ratio)
+
+
+@given(pairs, margins, margins)
+@settings(max_examples=60, deadline=None)
+def test_a_wider_margin_never_takes_equivalence_away(pair, first, second):
+    small, large = sorted((first, second))
+    a, b = pair
+    if statistics.compare(a, b, small).outcome == EQUIVALENT:
+        assert statistics.compare(a, b, large).outcome == EQUIVALENT
+    if statistics.compare(a, b, large).size == statistics.BEYOND:
+        assert statistics.compare(a, b, small).size == statistics.BEYOND
+
+
+@given(pairs, margins, st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_the_order_of_rounds_does_not_matter(pair, margin, random):
+    a, b = pair
+    order = list(range(len(a)))
+    random.shuffle(order)
+    one, other = statistics.compare(a, b, margin), statistics.compare(a[order], b[order], margin)
+    assert other.tests.p_equivalent == pytest.approx(one.tests.p_equivalent, abs=1e-9)
+    assert (other.median_ratio, other.rounds) == (pytest.approx(one.median_ratio), one.rounds)
+
+
+@given(pairs, margins)
+@settings(max_examples=60, deadline=None)
+def test_labels_and_intervals_agree(pair, margin):
+    """Faster: the interval leaves out 1. Equivalent: the 90 % interval is inside the band."""
+    a, b = pair
+    c = statistics.compare(a, b, margin)
+    low, high = statistics.band(margin)
+    if c.outcome in (A_FASTER, B_FASTER):
+        assert c.high <= 1 + 1e-6 or c.low >= 1 - 1e-6
+    if c.outcome == EQUIVALENT:
+        assert c.low_equivalence >= low - 1e-6 and c.high_equivalence <= high + 1e-6
+    if c.size == statistics.BEYOND:
+        assert c.outcome != EQUIVALENT
+
+
+@given(
+    pairs,
+    st.floats(1.01, 3.0),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_time_limit_never_makes_arms_equivalent_or_turns_the_direction(pair, factor, late):
+    """Cutting A off at a limit may hide a verdict; it cannot make the slower arm faster."""
+    a, b = pair
+    late = np.array(late[: len(a)])
+    full = statistics.compare(np.where(late, a * factor, a), b, 0.05)
+    cut = statistics.compare(a, b, 0.05, censored_a=late)
+    assert cut.rounds + cut.censored_both == len(a)
+    if not late.any():
+        return
+    if cut.outcome == A_FASTER:
+        assert not cut.censored_a
+    if cut.outcome == EQUIVALENT and cut.censored_a:
+        # only where enough other rounds outvote them in the exact sign test
+        assert cut.rounds - cut.censored_a >= 5
+    if cut.censored_a:
+        assert full.ratio >= cut.ratio * (1 - 1e-9)
+
+
+def test_the_test_is_that_of_statsmodels():
+    rng = np.random.default_rng(1)
+    a, b = rng.lognormal(0, 0.05, (2, 7)) * 3
+    ours = statistics.compare(a, b, 0.05).tests
+    theirs = ttost_paired(a, b, 1 / 1.05, 1.05, transform=np.log)
+    assert ours.p_equivalent == pytest.approx(theirs[0])
+    assert ours.p_difference == pytest.approx(stats.ttest_rel(np.log(a), np.log(b)).pvalue)
+
+
+def test_the_band_is_symmetric_in_the_logarithm():
+    low, high = statistics.band(0.05)
+    assert (low, high) == (1 / 1.05, 1.05)
+    assert np.log(low) == pytest.approx(-np.log(high))
+    for wrong in (0, -0.1, 1, 5):
+        with pytest.raises(ValueError, match="margin"):
+            statistics.band(wrong)
+
+
+def test_wrong_input_is_refused():
+    with pytest.raises(ValueError, match="2 rounds"):
+        statistics.paired_tests([1.0], [1.0], 0.05)
+    with pytest.raises(ValueError, match="positive"):
+        statistics.paired_tests([1.0, 0.0], [1.0, 1.0], 0.05)
+    with pytest.raises(ValueError, match="equally long"):
+        statistics.compare([1.0, 2.0], [1.0], 0.05)
+
+
+def test_one_round_and_none_decide_nothing():
+    one = statistics.compare([2.0], [1.0], 0.05)
+    assert (one.outcome, one.rounds, one.size) == (INCONCLUSIVE, 1, statistics.OPEN)
+    assert one.ratio == pytest.approx(2.0) and np.isnan(one.low)
+    none = statistics.compare([], [], 0.05)
+    assert (none.outcome, none.rounds) == (INCONCLUSIVE, 0)
+
+
+def test_equivalent_and_yet_different_is_equivalent_slightly_faster():
+    a = np.array([1.019, 1.021, 1.02, 1.0205, 1.0195])
+    c = statistics.compare(a, np.ones(5), 0.05)
+    assert (c.outcome, c.size, c.slightly) == (EQUIVALENT, statistics.WITHIN, "B")
+
+
+def test_times_without_any_spread():
+    same = statistics.compare([3.0, 3.0, 3.0], [3.0, 3.0, 3.0], 0.05)
+    assert (same.outcome, same.slightly) == (EQUIVALENT, "")
+    twice = statistics.compare([6.0, 6.0, 6.0], [3.0, 3.0, 3.0], 0.05)
+    assert (twice.outcome, twice.size) == (B_FASTER, statistics.BEYOND)
+
+
+def test_rounds_needed_match_the_known_table():
+    table = {0.01: 3, 0.02: 4, 0.03: 6, 0.05: 13, 0.08: 31, 0.10: 47}
+    for sd, rounds in table.items():
+        assert statistics.rounds_needed(sd, 0.05) == rounds
+        assert statistics.equivalence_power(rounds, sd, 0.05) >= 0.9
+        assert statistics.equivalence_power(rounds - 1, sd, 0.05) < 0.9
+
+
+def test_rounds_needed_near_the_margin_are_not_promised():
+    assert statistics.rounds_needed(0.03, 0.05, ratio=1.05) is None
+    assert statistics.rounds_needed(float("nan"), 0.05) is None
+    far = statistics.rounds_needed(0.03, 0.05, ratio=1.2)
+    near = statistics.rounds_needed(0.03, 0.05, ratio=1.1)
+    assert far <= near < 20
+    assert statistics.rounds_needed(0.03, 0.05, family=10) > statistics.rounds_needed(0.03, 0.05)
+
+
+def test_power_of_a_finding_beyond_the_margin_is_what_simulation_shows():
+    rng = np.random.default_rng(2)
+    d = rng.normal(np.log(1.10), 0.03, (6, 20000))
+    tests = statistics.paired_tests(np.exp(d), np.ones_like(d), 0.05)
+    seen = float((tests.p_above <= 0.05).mean())
+    assert statistics.beyond_power(6, 0.03, 0.05, ratio=1.10) == pytest.approx(seen, abs=0.015)
+
+
+def test_the_detectable_ratio_is_found_nine_times_in_ten():
+    rng = np.random.default_rng(3)
+    ratio = statistics.detectable_ratio(6, 0.03)
+    d = rng.normal(np.log(ratio), 0.03, (6, 20000))
+    p = statistics.paired_tests(np.exp(d), np.ones_like(d), 0.05).p_difference
+    assert float((p <= 0.05).mean()) == pytest.approx(0.9, abs=0.02)
+    assert statistics.detectable_ratio(1, 0.03) is None
+
+
+NOISES = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "heavy tails": lambda rng, shape: rng.standard_t(3, size=shape),
+    "outliers": lambda rng, shape: (
+        rng.normal(size=shape) * np.where(rng.random(shape) < 0.1, 6.0, 1.0)
+    ),
+    "differences of skewed": lambda rng, shape: (
+        rng.lognormal(0, 0.5, shape) - rng.lognormal(0, 0.5, shape)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_why_t_intervals_and_not_the_bootstrap(kind):
+    """Coverage of 95 % intervals for the centre of symmetric log ratios, 400 samples each."""
+    rng = np.random.default_rng(4)
+
+    def covers(low, high):
+        return float(((np.asarray(low) <= 0) & (np.asarray(high) >= 0)).mean())
+
+    for n in (3, 5, 8, 20):
+        d = NOISES[kind](rng, (n, 400))
+        t = np.array([statistics.t_interval(d[:, k]) for k in range(400)])
+        assert covers(t[:, 1], t[:, 2]) > 0.92
+        if n <= 8:
+            ci = stats.bootstrap(
+                (d,), np.mean, axis=0, n_resamples=300, method="percentile", rng=1
+            ).confidence_interval
+            assert covers(ci.low, ci.high) < 0.92
+        if n >= 8:
+            exact = np.array([statistics.median_interval(d[:, k]) for k in range(0, 400, 2)])
+            assert covers(exact[:, 1], exact[:, 2]) > 0.91
+
+
+def test_the_exact_interval_of_the_median_needs_six_values():
+    assert np.isnan(statistics.median_interval([1, 2, 3, 4, 5])[1])
+    assert statistics.median_interval([6, 1, 2, 3, 4, 5]) == (3.5, 1.0, 6.0)
+
+
+def test_holm_and_bonferroni_leave_nan_out_of_the_family():
+    p = statistics.adjust([0.01, float("nan"), 0.04, 0.03])
+    assert p[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
+    assert np.isnan(p[1])
+    assert statistics.adjust([0.01, 0.02], "bonferroni") == pytest.approx([0.02, 0.04])
+    assert np.isnan(statistics.adjust([float("nan")])).all()
+
+
+@given(st.lists(st.floats(0.0001, 1.0), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_correction_only_makes_it_harder(values):
+    assert (statistics.adjust(values) >= np.array(values) - 1e-12).all()
+
+
+def test_correct_judges_a_family_together():
+    rng = np.random.default_rng(5)
+    noise = np.exp(rng.normal(0, 0.02, (5, 6)))
+    alone = [statistics.compare(noise[:, k] * 1.03, np.ones(5), 0.05) for k in range(6)]
+    together = statistics.correct(alone)
+    for one, other in zip(alone, together, strict=True):
+        assert other.tests.p_difference >= one.tests.p_difference
+        assert (other.ratio, other.low) == (one.ratio, one.low)
+    assert statistics.correct([]) == []
+
+
+def test_clopper_pearson_and_starts():
+    assert statistics.upper_rate(0, 29) < 0.10 < statistics.upper_rate(0, 28)
+    assert statistics.starts_needed(0.10) == 29
+    low, high = statistics.clopper_pearson(19, 40)
+    assert (low, high) == pytest.approx((0.315, 0.639), abs=0.001)
+    assert statistics.clopper_pearson(0, 0) == (0.0, 1.0)
+    assert statistics.rate_higher(19, 40, 0, 20) < 0.001
+    assert statistics.rate_higher(1, 40, 0, 20) > 0.5
+
+
+def test_the_scaling_law_is_found_again():
+    n = np.repeat([1, 2, 4, 8, 16], 6)
+    rng = np.random.default_rng(6)
+    x = 20 * n / (1 + 0.08 * (n - 1) + 0.004 * n * (n - 1)) * np.exp(rng.normal(0, 0.01, len(n)))
+    fit = statistics.fit_scaling(n, x)
+    for name, value in (("gamma", 20), ("alpha", 0.08), ("beta", 0.004)):
+        estimate, low, high = fit.coefficients[name]
+        assert low <= value <= high and estimate == pytest.approx(value, rel=0.2)
+    assert fit.r2 > 0.99
+    with pytest.raises(ValueError, match="3 different"):
+        statistics.fit_scaling([1, 2, 1, 2], [1, 2, 1, 2])
+
+
+def test_the_memory_law_is_found_again():
+    workers = np.array([1, 2, 4, 2, 4, 4])
+    instances = np.array([1, 1, 1, 2, 4, 2])
+    noise = np.random.default_rng(7).normal(0, 0.1, 6)
+    fit = statistics.fit_memory(
+        59 + 0.2 * (workers - instances) + 57 * (instances - 1) + noise, workers, instances
+    )
+    assert fit.coefficients["base"][0] == pytest.approx(59, abs=0.5)
+    assert fit.coefficients["worker"][0] == pytest.approx(0.2, abs=0.2)
+    assert fit.coefficients["instance"][0] == pytest.approx(57, abs=0.3)
+    only = statistics.fit_memory([59, 59.2, 59.1], [1, 1, 1], [1, 1, 1])
+    assert set(only.coefficients) == {"base"}
+    with pytest.raises(ValueError, match="too few"):
+        statistics.fit_linear({"a": [1, 2], "b": [2, 5]}, [59, 60])
+
+
+def test_the_slope_through_the_origin():
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    slope, low, high = statistics.fit_slope(x, 0.2 * x + [0.01, -0.01, 0.01, -0.01])
+    assert low < 0.2 < high and slope == pytest.approx(0.2, abs=0.01)
+    assert np.isnan(statistics.fit_slope([], [])[0])
+    assert np.isnan(statistics.fit_slope([1.0], [0.3])[1])
+
+
+def test_spreads_are_pooled_with_their_degrees_of_freedom():
+    sd, freedom = statistics.pooled_sd([(3, 0.02), (1, 5.0), (5, 0.04), (2, float("nan"))])
+    assert freedom == 6
+    assert sd == pytest.approx(np.sqrt((2 * 0.02**2 + 4 * 0.04**2) / 6))
+    assert statistics.pooled_sd([])[1] == 0
+    low, high = statistics.sd_interval(0.03, 10)
+    assert low < 0.03 < high
