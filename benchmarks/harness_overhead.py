@@ -41,9 +41,12 @@ def pipeline(model: str, scratch: Path) -> float:
     """Median makespan in seconds as the run record has it."""
     record = scratch / "record.json"
     subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "transcribe_one_model.py")]
-        + ["--model", model, "--language", "en", "--num-workers", "2", "--cpu-threads", "1"]
-        + ["--warmups", "1", "--repeats", "3", "--record", str(record), *FILES],
+        [
+            sys.executable,
+            str(ROOT / "scripts" / "transcribe_one_model.py"),
+            *("--model", model, "--language", "en", "--num-workers", "2", "--cpu-threads", "1"),
+            *("--warmups", "1", "--repeats", "3", "--record", str(record), *FILES),
+        ],
         stdout=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},  # as Snakemake exports
         check=True,

@@ -59,7 +59,8 @@ def _from_records(results: Path, settings: dict, label: str | None) -> Tables:
     paths = sorted((results / label / "runs").glob("*.json"))
     built = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
     if built.runs.empty:
-        raise TableError(f"no run records of this study under {results / label / 'runs'}")
+        why = "".join(f"; left out {file}: {reason}" for file, reason in built.left_out[:1])
+        raise TableError(f"no run records of this study under {results / label / 'runs'}{why}")
     return from_frames(built.runs, built.timings, built.machines, settings)
 
 

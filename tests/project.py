@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "schemas", "resources")
-#: Steps that measure nothing that is there (confirm_settings keeps rounds whose specification holds).
+#: Steps that measure nothing again: confirm_settings keeps rounds whose specification holds.
 REPORT_ONLY = {
     "choose_candidates",
     "confirm_settings",

@@ -1,5 +1,7 @@
 """Blocks expand to their union; rounds interleave; matched arms are neighbours in turn AB, BA."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +75,7 @@ def test_matched_arms_run_next_to_each_other():
     )
     first = [p.configuration for p, r in schedule(points) if r == 1]
     arms = [(neighbourhood(c), total_workers(c)) for c in first]
-    changes = sum(a != b for a, b in zip(arms, arms[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(arms))
     assert changes == len(set(arms)) - 1, "each group of matched arms is one unbroken stretch"
 
 

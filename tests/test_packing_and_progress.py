@@ -1,9 +1,12 @@
 """Packed runs get cores of their own; the time estimate counts what is left."""
 
+import json
 import os
 import threading
+from itertools import pairwise
 
 import pytest
+from project import Project
 
 from parallel_transcription import packing, progress
 
@@ -77,3 +80,27 @@ def test_long_estimates_read_as_minutes_and_hours(tmp_path):
 
 def test_without_a_plan_there_is_no_estimate(tmp_path):
     assert progress.advance("a-r01", 1.0, tmp_path / "none.json") == ""
+
+
+@pytest.mark.slow
+def test_a_packed_study_runs_side_by_side_on_cores_of_its_own(two_cpus, tmp_path):
+    study = {
+        "machine": "packed",
+        "audio": ["audio/english-short.opus"],
+        "defaults": {"language": "en", "cpu_threads": 1},
+        "rounds": 2,
+        "repeats": 1,
+        "packing": {"jobs": 2, "cores": 1},
+        "grid": [{"strategy": "one_model", "num_workers": [1, 2]}],
+    }
+    project = Project(tmp_path / "checkout", study)
+    project.run("--until", "transcribe")
+    records = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in project.folder.glob("results/packed/runs/*.json")
+    ]
+    assert len(records) == 4 and all(r["packed"] and r["status"] == "ok" for r in records)
+    spans = sorted((r["started_at"], r["finished_at"], r["affinity"]) for r in records)
+    beside = [(a, b) for a, b in pairwise(spans) if b[0] < a[1]]
+    assert beside, "some runs were measured at one time"
+    assert all(a[2] != b[2] for a, b in beside)

@@ -1,4 +1,4 @@
-"""What a change reruns, and what it does not: exactly these jobs, by dry run (DESIGN: rerun rules)."""
+"""What a change reruns, and what it does not: exactly these jobs, by dry run."""
 
 import os
 import shutil

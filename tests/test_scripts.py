@@ -1,4 +1,4 @@
-"""Scripts by hand: --help, a progress line per file, clear errors, and what is generated is current."""
+"""Scripts by hand: --help, a progress line per file, clear errors; generated files are current."""
 
 import json
 import subprocess

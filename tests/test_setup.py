@@ -9,9 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
-import check_system
 import pytest
 import yaml
+
+import check_system
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import yaml
-from project import ROOT
 
 from parallel_transcription.study import StudyError, build_study
+from project import ROOT
 
 GOOD = {
     "audio": ["audio/english-short.opus"],

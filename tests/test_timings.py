@@ -135,13 +135,47 @@ def tables_of(results, *records, **settings):
 
 def test_columns_are_the_contract():
     assert TIMING_COLUMNS[:22] == tuple(
-        "run machine strategy model compute_type device device_index instances num_workers "
-        "cpu_threads files_in_parallel round repeat counter file audio_seconds submitted_s "
-        "started_s finished_s seconds text_sha256 status".split()
+        [
+            "run",
+            "machine",
+            "strategy",
+            "model",
+            "compute_type",
+            "device",
+            "device_index",
+            "instances",
+            "num_workers",
+            "cpu_threads",
+            "files_in_parallel",
+            "round",
+            "repeat",
+            "counter",
+            "file",
+            "audio_seconds",
+            "submitted_s",
+            "started_s",
+            "finished_s",
+            "seconds",
+            "text_sha256",
+            "status",
+        ]
     )
     assert RUN_COLUMNS[13:26] == tuple(
-        "makespan_s rtfx cpu_s cores_used load_s warmup_s rss_peak_mb pss_mb model_mb gpu_util "
-        "gpu_mem_mb energy_j status".split()
+        [
+            "makespan_s",
+            "rtfx",
+            "cpu_s",
+            "cores_used",
+            "load_s",
+            "warmup_s",
+            "rss_peak_mb",
+            "pss_mb",
+            "model_mb",
+            "gpu_util",
+            "gpu_mem_mb",
+            "energy_j",
+            "status",
+        ]
     )
     assert RUN_COLUMNS[26] == "error"
 

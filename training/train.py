@@ -102,7 +102,7 @@ def guide_loss(log_weights: torch.Tensor, spans: torch.Tensor) -> torch.Tensor:
     return -chosen.masked_fill(~inside[:, None], -1e4).logsumexp(-1).mean()
 
 
-MEASURES = "token_loss frame_loss guide_loss words times frames".split()
+MEASURES = ["token_loss", "frame_loss", "guide_loss", "words", "times", "frames"]
 
 
 def losses_of(

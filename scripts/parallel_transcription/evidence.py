@@ -17,6 +17,7 @@ from parallel_transcription.formatting import (
     seconds,
     setting,
     strategy_name,
+    strategy_place,
 )
 
 #: Header, text of a row, whether it is a number.
@@ -114,18 +115,24 @@ def with_interval(name: str, header: str, low: str, high: str, decimals: int = 3
 
 
 RATIO = with_interval("ratio", "ratio", "low", "high")
-PAIR = [
-    whole("total_workers", "workers"),
-    threads(),
-    whole("files", "files"),
-    whole("instances", "of them"),
-    time("makespan_a_s", "one model (s)"),
-    time("makespan_b_s", "others (s)"),
-    RATIO,
-    p_value("p_equivalent", "p equivalent"),
-    whole("rounds", "rounds"),
-    words("outcome", "outcome", "remark"),
-]
+
+
+def pair(others: str) -> list[Column]:
+    """The columns of one model against others with as many workers."""
+    return [
+        whole("files", "files"),
+        whole("total_workers", "workers"),
+        threads(),
+        whole("instances", others),
+        time("makespan_a_s", "one model (s)"),
+        time("makespan_b_s", f"{others} (s)"),
+        RATIO,
+        p_value("p_equivalent", "p equivalent"),
+        whole("rounds", "rounds"),
+        words("outcome", "outcome", "remark"),
+    ]
+
+
 _KINDS = {"threads": "one process", "processes": "a process each"}
 MEMORY = [
     ("models in", lambda row: _KINDS.get(str(row.get("kind")), clean(row.get("kind"), 40)), False),
@@ -150,8 +157,8 @@ COLUMNS: dict[str, list[Column]] = {
         whole("rounds", "rounds"),
         words("outcome", "outcome"),
     ],
-    "one_or_many": PAIR,
-    "processes": PAIR,
+    "one_or_many": pair("models"),
+    "processes": pair("processes"),
     "threads_limit": [
         strategy(),
         whole("instances", "models"),
@@ -250,6 +257,21 @@ COLUMNS: dict[str, list[Column]] = {
     ],
 }
 
+#: Findings whose rows are put in the order of their settings (others have an order of their own).
+BY_SETTING = (
+    "parallel_or_queue",
+    "one_or_many",
+    "processes",
+    "threads_limit",
+    "oversubscription",
+    "workers_equal_files",
+    "init_race",
+)
+SETTING_KEYS = (
+    "model", "compute_type", "strategy", "files", "total_workers", "instances", "workers",
+    "cpu_threads", "callers", "init_stagger_s",
+)  # fmt: skip
+
 #: Findings of whose evidence only the first rows stand on a page.
 MOST_ROWS = {"same_text": 8}
 
@@ -277,7 +299,9 @@ def columns_of(finding: str, rows: list[dict]) -> list[Column] | None:
 
 
 def rows_of(finding: str, rows: list[dict]) -> list[dict]:
-    """The rows that a page shows; the others are in findings.json."""
+    """The rows that a page shows, in their order; the others are in findings.json."""
+    if finding in BY_SETTING:
+        rows = sorted(rows, key=_place)
     if finding == "recommendation":
         primary = [r for r in rows if r.get("primary") is True]
         return primary or rows
@@ -286,6 +310,21 @@ def rows_of(finding: str, rows: list[dict]) -> list[dict]:
         judged = [r for r in rows if r.get("outcome") != "not judged"]
         return judged or rows[:12]
     return rows
+
+
+def _place(row: dict) -> list[tuple[int, float, str]]:
+    """Numbers before words before what is missing; numbers by size."""
+    found = []
+    for name in SETTING_KEYS:
+        value = row.get(name)
+        if name == "strategy":
+            value = strategy_place(value)
+        known = _number(value)
+        if known is not None:
+            found.append((0, known, ""))
+        else:
+            found.append((2 if is_missing(value) else 1, 0.0, str(value)))
+    return found
 
 
 def most_rows(finding: str, otherwise: int) -> int:

@@ -61,18 +61,28 @@ def snapshot() -> Snapshot:
 
 
 def _machine_times() -> tuple[float | None, float | None]:
-    """Busy and stolen CPU seconds of the whole machine since it started.
+    """Busy and stolen CPU seconds, since the machine started, of the CPUs this process may use.
 
     Busy is user + nice + system + irq + softirq. Idle and iowait are not work; guest and
     guest_nice are already in user and nice (proc_stat(5)); steal is time that this machine wanted
-    and did not get.
+    and did not get. A pinned process shares its own CPUs only, so others do not count.
     """
+    import psutil
+
+    mine = affinity()
     try:
-        times = psutil.cpu_times()
-    except (OSError, RuntimeError, psutil.Error):
+        if mine and len(mine) < (os.cpu_count() or 1):
+            every = psutil.cpu_times(percpu=True)
+            times = [every[number] for number in mine]
+        else:
+            times = [psutil.cpu_times()]
+    except (OSError, RuntimeError, IndexError, psutil.Error):
         return None, None
     parts = ("user", "nice", "system", "irq", "softirq")
-    return sum(getattr(times, part, 0.0) for part in parts), getattr(times, "steal", None)
+    busy = sum(getattr(one, part, 0.0) for one in times for part in parts)
+    if not hasattr(times[0], "steal"):
+        return busy, None
+    return busy, sum(one.steal for one in times)
 
 
 def total(parts: Sequence[Snapshot]) -> Snapshot:
@@ -96,14 +106,15 @@ def difference(
     """What happened between two snapshots of the same process, or of the same processes.
 
     cpu_s = cpu_user_s + cpu_system_s in seconds; foreign_cpu_s are the CPU seconds of all other
-    processes, foreign_cpu_share their share of what all `logical_cpus` (default: all there are)
+    processes, foreign_cpu_share their share of what `logical_cpus` (default: those it may use)
     could have done in that time, 0 to 1; steal_share the same for time stolen by the hypervisor.
     The machine's counters advance in steps of 1/100 s per CPU, so that both shares of a window of
     1 s are exact to about 0.01; below 0 (from that rounding) they are given as 0.
     """
     user = after.cpu_user_s - before.cpu_user_s
     system = after.cpu_system_s - before.cpu_system_s
-    capacity = (after.clock_s - before.clock_s) * (logical_cpus or os.cpu_count() or 1)
+    usable = logical_cpus or len(affinity() or ()) or os.cpu_count() or 1
+    capacity = (after.clock_s - before.clock_s) * usable
     busy = _minus(after.machine_busy_s, before.machine_busy_s)
     foreign = None if busy is None else max(0.0, busy - user - system)
     return {

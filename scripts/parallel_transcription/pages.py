@@ -271,10 +271,10 @@ def short_answer(answer: str, most: int = 104) -> str:
         text += " " + sentences[1]
     if len(text) <= most:
         return text
-    cuts = [m.start() for m in re.finditer(r"[,;:] | \(", text) if 40 <= m.start() <= most]
-    cuts = [c for c in cuts if text.count("(", 0, c) == text.count(")", 0, c)]
-    if not cuts:
-        cuts = [m.start() for m in re.finditer(r" ", text) if m.start() <= most] or [most]
+    outside = [k for k in range(most + 1) if text.count("(", 0, k) == text.count(")", 0, k)]
+    clauses = [k for k in outside if k >= 0.6 * most and text[k] in ",;:" and text[k + 1] == " "]
+    words = [k for k in outside if text[k] == " "]
+    cuts = clauses or words or [most]
     return text[: cuts[-1]] + " …"
 
 

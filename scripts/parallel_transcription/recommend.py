@@ -2,13 +2,15 @@
 
 Per machine, and per model, compute type, device and workload (only equal work is comparable):
 1. Candidates are the configurations without failed, killed or late repeats. Confirmation rounds
-   (above 900), A/A replicas and slowed arms take no part in the choice.
+   (above 900), A/A replicas, slowed arms and the baseline of files one after another take no part
+   in the choice (the baseline does where there is nothing else).
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_cores` against cores used,
    `max_file_s` against the longest time that any file took from hand-out to text, disturbed
    repeats left out. A figure that is not known breaks its limit.
-3. The fastest (geometric mean RTFx) admissible one is compared with every other (paired by round,
-   Bonferroni: it was chosen by the same data). Those shown equivalent are tied with it.
+3. The fastest (geometric mean of the makespan) admissible one is compared with every other
+   (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied
+   with it.
 4. Among the tied, and those that are neither tied nor slower while their ratio as seen is within
    the margin: least memory (differences up to 5 % or 5 MB count as none), then fewest threads in
    all, fewest workers, fewest instances. That is the winner: frugal first, since step 5 tests that
@@ -45,6 +47,9 @@ def candidates(machine: Machine) -> pd.DataFrame:
     arms = machine.ordinary()
     if arms.empty:
         return arms
+    together = (arms["callers"] > 1) | (arms["files_in_parallel"] == 1)
+    if together.any():
+        arms = arms[together]
     slowest = _slowest_files(machine)
     rows = []
     for _, arm in arms.iterrows():
@@ -77,6 +82,7 @@ def candidates(machine: Machine) -> pd.DataFrame:
                 "rtfx": rtfx,
                 "rtfx_low": low,
                 "rtfx_high": high,
+                "mean_makespan_s": statistics.geometric_interval(calm["makespan_s"])[0],
                 "makespan_s": float(calm["makespan_s"].median()),
                 "cores_used": float(calm["cores_used"].median()),
                 "memory_mb": next((m for m in memory if m > 0), float("nan")),
@@ -181,7 +187,7 @@ def _choose(machine: Machine, key: dict, group: pd.DataFrame) -> dict:
             "no configuration keeps the limits" if sound else "no configuration ran without trouble"
         )
         return choice
-    allowed.sort(key=lambda r: (-r["rtfx"], r["arm"]))
+    allowed.sort(key=lambda r: (r["mean_makespan_s"], r["arm"]))
     best, others = allowed[0], allowed[1:]
     compared = statistics.correct(
         [machine.compare(best["arm"], r["arm"]).result for r in others], "bonferroni"

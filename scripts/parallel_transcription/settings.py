@@ -110,7 +110,8 @@ SETTINGS: tuple[Setting, ...] = (
             },
         },
         "A list of blocks. A block gives dimensions one value or a list; its grid is their "
-        "Cartesian product; the blocks' union without duplicates is the study's grid. `block:` is a remark; "
+        "Cartesian product; the blocks' union without duplicates is the study's grid. "
+        "`block:` is a remark; "
         "`rounds:` and `repeats:` override the study's.",
         required=True,
     ),

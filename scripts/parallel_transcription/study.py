@@ -107,7 +107,8 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
                 if known and known.repeats != repeats:
                     raise StudyError(
                         f"{file}: grid[{number}].repeats: {repeats} for {point.id}, which an "
-                        f"earlier block measures with repeats {known.repeats}; give both blocks the same"
+                        f"earlier block measures with repeats {known.repeats}; "
+                        "give both blocks the same"
                     )
                 if not known or known.rounds < rounds:
                     points[point.id] = point

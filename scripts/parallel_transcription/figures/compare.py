@@ -9,7 +9,15 @@ import pandas as pd
 import plotnine as p9
 
 from parallel_transcription.figures import pick, style
-from parallel_transcription.figures.forest import dots_of, forest, from_pairs, ratio_scale
+from parallel_transcription.figures.forest import (
+    arrows,
+    cut,
+    dots_of,
+    forest,
+    from_pairs,
+    ratio_range,
+    ratio_scale,
+)
 from parallel_transcription.formatting import TIMES, clean, plural, strategy_name
 
 
@@ -27,6 +35,7 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
     rows = sources.evidence(finding, ["ratio", "low", "high", "total_workers", "cpu_threads"])
     if rows.empty:
         return None
+    rows = pick.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
         text = pick.setting_label(row, "total_workers")
@@ -40,7 +49,7 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
         from_pairs(rows),
         dots_of(sources, rows),
         sources.margin,
-        f"makespan of one model over that of {name}  (below 1: one model is faster)",
+        f"makespan of one model / {name}  (below 1: one model is faster)",
         style.STRATEGY_COLOURS[name],
         style.STRATEGY_SHAPES[name],
     )
@@ -52,7 +61,7 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     rows = sources.evidence("workers_equal_files", needed)
     if rows.empty:
         return None
-    rows = rows.sort_values(["files", "cpu_threads", "workers"], kind="stable")
+    rows = pick.in_order(rows)
     rows = pick.with_labels(
         rows, [pick.setting_label(r) for r in rows.to_dict("records")]
     ).head(pick.MOST_ROWS)
@@ -72,14 +81,9 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     for table in (shown, dots):
         table["label"] = pick.ordered(table["label"], order)
         table["panel"] = pick.ordered(table["panel"], panels)
-    ends = [
-        *shown[["ratio", "low", "high"]].to_numpy(float).ravel(), *dots["ratio"], *sources.margin
-    ]  # fmt: skip
-    ends = [e for e in ends if math.isfinite(e) and e > 0]
-    pad = (max(ends) / min(ends)) ** 0.05
-    low, high = min(ends) / pad, max(ends) * pad
-    shown["low"] = shown["low"].where(np.isfinite(shown["low"].to_numpy(float)), low)
-    shown["high"] = shown["high"].where(np.isfinite(shown["high"].to_numpy(float)), high)
+    low, high = ratio_range(shown, dots, sources.margin)
+    shown, marks = cut(shown, low, high)
+    dots = dots[(dots["ratio"] >= low) & (dots["ratio"] <= high)]
     band = sources.margin
     return (
         p9.ggplot(shown, p9.aes("ratio", "label", color="kind", shape="kind"))
@@ -89,9 +93,10 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
         + p9.geom_point(dots, color=style.GREY, alpha=0.55, size=1.0, stroke=0, shape="o",
                         position=p9.position_nudge(y=-0.28))
         + p9.geom_segment(p9.aes(x="low", xend="high", y="label", yend="label"), size=0.7)
-        + p9.geom_point(size=2.5)
+        + p9.geom_point(shown[shown["inside"]], size=2.5)
+        + arrows(marks, "kind")
         + p9.facet_wrap("panel", nrow=1)
-        + ratio_scale("x", low, high)
+        + ratio_scale("x", low, high, most=5)
         + p9.scale_y_discrete(limits=order, expand=(0, 0.75))
         + p9.labs(x="over that with as many workers as files  (below 1: less)", y="")
         + style.series_scales(kinds, "")
@@ -182,7 +187,7 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
         + p9.geom_hline(yintercept=1, color=style.GREY, size=0.5)
         + p9.geom_point(shown[~shown["late"]], size=2.1, alpha=0.9)
         + p9.facet_wrap("machine", nrow=1)
-        + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, max(2.0, top)),
+        + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, max(2.0, top), 5),
                                 labels=style.plain_labels)
         + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.08, 0))
         + p9.labs(x=f"threads that can be busy: threads {TIMES} workers with a file",

@@ -43,9 +43,11 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     spread["panel"] = pick.ordered(spread["panel"], panels)
     law = _law(sources, spread, names, panels)
     # the same number of workers and models stand beside each other
-    shift = {n: 2 ** (0.06 * (k - (len(names) - 1) / 2)) for k, n in enumerate(names)}
-    spread["x"] = spread["count"] * spread["what"].map(shift).astype(float)
-    top = float(spread["count"].max())
+    top = max(2.0, float(spread["count"].max()))
+    shift = {n: 0.012 * top * (k - (len(names) - 1) / 2) for k, n in enumerate(names)}
+    spread["x"] = spread["count"] + spread["what"].map(shift).astype(float)
+    breaks = sorted({float(c) for c in spread["count"]})
+    breaks = [b for k, b in enumerate(breaks) if k == 0 or b - breaks[k - 1] >= 0.04 * top]
     colours, shapes, lines = (
         {SERIES[s]: table[strategy_name(s)] for s in SERIES}
         for table in (style.STRATEGY_COLOURS, style.STRATEGY_SHAPES, style.STRATEGY_LINES)
@@ -62,8 +64,7 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
         + p9.scale_color_manual(colours, limits=names)
         + p9.scale_shape_manual(shapes, limits=names)
         + p9.scale_linetype_manual(lines, limits=names)
-        + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, max(2.0, top)),
-                                labels=style.plain_labels)
+        + p9.scale_x_continuous(breaks=breaks, labels=style.plain_labels)
         + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.08, 0))
         + p9.labs(x="number of workers, models or processes", y="memory added by\nloading (MB)")
         + style.theme(2.5)
@@ -92,7 +93,7 @@ def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: 
             mine = spread[(spread["what"] == what) & (spread["panel"] == panel)]
             if mine.empty or not isinstance(slope, (int, float)) or math.isnan(slope):
                 continue
-            for count in np.geomspace(1, max(2.0, float(mine["count"].max())), 40):
+            for count in (1.0, max(2.0, float(mine["count"].max()))):
                 found.append({"panel": panel, "what": what, "count": count,
                               "mb": row["base_mb"] + slope * (count - 1)})  # fmt: skip
     law = pd.DataFrame(found, columns=["panel", "what", "count", "mb"])

@@ -31,29 +31,17 @@ def forest(
     total = len(rows)
     rows = rows.head(pick.MOST_ROWS).copy()
     order = list(rows["label"])[::-1]
-    ends = [
-        *rows[["ratio", "low", "high", "inner_low", "inner_high"]].to_numpy(float).ravel(),
-        *dots["ratio"].to_numpy(float),
-        *band,
-    ]
-    ends = [e for e in ends if math.isfinite(e) and e > 0]
-    low, high = min(ends), max(ends)
-    length = math.log(high / low)
-    left = low / math.exp(0.04 * length)
-    right = high * math.exp(0.04 * length)
-    edge = right * math.exp(TEXT_SHARE / (1 - TEXT_SHARE) * length * 1.08)
-    for side, bound in (("low", left), ("high", right)):
-        inner = f"inner_{side}"
-        rows[f"no_{side}"] = ~np.isfinite(rows[side].to_numpy(float))
-        rows[side] = rows[side].where(~rows[f"no_{side}"], bound)
-        rows[inner] = rows[inner].where(np.isfinite(rows[inner].to_numpy(float)), rows[side])
+    rows["no_low"] = ~np.isfinite(rows["low"].to_numpy(float))
+    rows["no_high"] = ~np.isfinite(rows["high"].to_numpy(float))
+    left, right = ratio_range(rows, dots, band)
+    edge = right * math.exp(TEXT_SHARE / (1 - TEXT_SHARE) * math.log(right / left) * 1.08)
     rows["text"] = [_numbers(r) for r in rows.to_dict("records")]
     rows["edge"] = edge
+    rows, marks = cut(rows, left, right)
     rows["label"] = pick.ordered(rows["label"], order)
-    dots = dots[dots["label"].isin(order)].copy()
+    dots = dots[dots["label"].isin(order) & dots["ratio"].between(left, right)].copy()
     dots["label"] = pick.ordered(dots["label"], order)
     rows["fill"] = np.where(rows["open"], "white", colour)
-    arrow = p9.arrow(length=0.05, type="closed")
     plot = (
         p9.ggplot(rows, p9.aes("ratio", "label"))
         + p9.annotate("rect", xmin=band[0], xmax=band[1], ymin=-math.inf, ymax=math.inf,
@@ -65,7 +53,9 @@ def forest(
                           size=0.5)
         + p9.geom_segment(p9.aes(x="inner_low", xend="inner_high", y="label", yend="label"),
                           color=colour, size=1.3)
-        + p9.geom_point(p9.aes(fill="fill"), color=colour, shape=shape, size=2.5, stroke=0.7)
+        + p9.geom_point(rows[rows["inside"]], p9.aes(fill="fill"), color=colour, shape=shape,
+                        size=2.5, stroke=0.7)
+        + arrows(marks, colour=colour)
         + p9.scale_fill_identity()
         + p9.geom_text(p9.aes(x="edge", label="text"), ha="right", size=style.TEXT - 1,
                        family=style.FAMILY, color=style.INK)
@@ -76,13 +66,6 @@ def forest(
                       panel_grid_major_y=p9.element_blank(), axis_ticks_major_y=p9.element_blank(),
                       axis_title_x=p9.element_text(ha="left", size=style.TEXT))
     )  # fmt: skip
-    for column, end in (("no_high", "high"), ("no_low", "low")):
-        part = rows[rows[column]]
-        if len(part):
-            plot = plot + p9.geom_segment(
-                part, p9.aes(x="ratio", xend=end, y="label", yend="label"), color=colour,
-                size=0.5, arrow=arrow,
-            )  # fmt: skip
     if total > len(rows):
         plot = plot + p9.labs(caption=f"{len(rows)} of {total}; all are in findings.json")
     return plot
@@ -100,9 +83,64 @@ def _numbers(row: dict) -> str:
     return f"{value}  ({fixed(row['low'], decimals)} to {fixed(row['high'], decimals)})"
 
 
-def ratio_scale(axis: str, low: float, high: float, last: float | None = None):
+def ratio_range(
+    rows: pd.DataFrame, dots: pd.DataFrame, band: tuple[float, float]
+) -> tuple[float, float]:
+    """The range of ratios to show: all of them, unless a few lie so far out that they hide the rest.
+
+    What lies outside is shown by an arrow at the edge, and its number in the text.
+    """
+    ends = rows[["ratio", "low", "high"]].to_numpy(float).ravel()
+    ends = np.concatenate([ends, dots["ratio"].to_numpy(float), np.array(band)])
+    logs = np.log(ends[np.isfinite(ends) & (ends > 0)])
+    middle = np.log(rows["ratio"].to_numpy(float))
+    reach = max(math.log(1.12), 4 * float(np.quantile(np.abs(middle), 0.75)))
+    low, high = max(logs.min(), -reach), min(logs.max(), reach)
+    pad = 0.05 * (high - low)
+    return math.exp(low - pad), math.exp(high + pad)
+
+
+def cut(rows: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Intervals cut at the edges; and the rows whose value or interval goes on beyond them.
+
+    ``inside`` tells whether the estimate itself can be shown.
+    """
+    rows = rows.copy()
+    columns = [c for c in ("low", "inner_low", "high", "inner_high") if c in rows]
+    marks = []
+    for side, edge in (("low", low), ("high", high)):
+        ends = rows[side].to_numpy(float)
+        beyond = ~np.isfinite(ends) | ((ends < low) if side == "low" else (ends > high))
+        inwards = (high / low) ** (0.012 if side == "low" else -0.012)
+        marks.append(rows[beyond].assign(edge_at=edge * inwards, side=side))
+        for column in columns:
+            if column.endswith(side):
+                known = rows[column].where(np.isfinite(rows[column].to_numpy(float)), edge)
+                rows[column] = known
+    rows["inside"] = rows["ratio"].between(low, high)
+    for column in columns:
+        rows[column] = rows[column].clip(low, high)
+    return rows, pd.concat(marks)
+
+
+def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK) -> list:
+    """Arrow heads at the edges of a plot of ratios."""
+    found = []
+    for side, shape in (("low", "<"), ("high", ">")):
+        part = marks[marks["side"] == side]
+        if len(part):
+            mapping = p9.aes("edge_at", "label", color=kind) if kind else p9.aes("edge_at", "label")
+            fixed_colour = {} if kind else {"color": colour}
+            found.append(
+                p9.geom_point(part, mapping, shape=shape, size=1.8, inherit_aes=False,
+                              show_legend=False, **fixed_colour)
+            )  # fmt: skip
+    return found
+
+
+def ratio_scale(axis: str, low: float, high: float, last: float | None = None, most: int = 9):
     """A logarithmic axis of ratios with readable breaks, none of them beyond ``last``."""
-    breaks = ratio_breaks(low, min(high, last or high))
+    breaks = ratio_breaks(low, min(high, last or high), most)
     scale = p9.scale_x_continuous if axis == "x" else p9.scale_y_continuous
     return scale(
         trans="log", breaks=breaks, labels=[setting(b) for b in breaks], limits=(low, high),
@@ -110,8 +148,8 @@ def ratio_scale(axis: str, low: float, high: float, last: float | None = None):
     )  # fmt: skip
 
 
-def ratio_breaks(low: float, high: float) -> list[float]:
-    """Few round ratios around 1."""
+def ratio_breaks(low: float, high: float, most: int = 9) -> list[float]:
+    """At most about ``most`` round ratios around 1."""
     for steps in (
         [1 + k * 0.02 for k in range(-25, 100)],
         [1 + k * 0.05 for k in range(-15, 60)],
@@ -121,7 +159,7 @@ def ratio_breaks(low: float, high: float) -> list[float]:
         [0.01, 0.1, 1, 10, 100, 1000],
     ):
         inside = [round(s, 4) for s in steps if low <= s <= high]
-        if 2 <= len(inside) <= 9 and max(steps) >= min(high, 32):
+        if 2 <= len(inside) <= most and max(steps) >= min(high, 32):
             return inside
     return [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 

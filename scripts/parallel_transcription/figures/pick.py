@@ -179,6 +179,13 @@ def setting_label(row: dict, workers: str = "workers") -> str:
     return text
 
 
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows by model, files, workers, models and threads, as numbers."""
+    keys = ["model", "compute_type", "files", "total_workers", "workers", "instances", "cpu_threads"]
+    keys = [k for k in keys if k in rows]
+    return rows.sort_values(keys, kind="stable") if keys else rows
+
+
 def with_labels(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     """``rows`` with a column ``label``: the texts, made unique by what else differs."""
     texts = list(texts)

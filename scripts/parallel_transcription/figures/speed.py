@@ -54,7 +54,7 @@ def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
         + p9.geom_point(dots, p9.aes("x", "ratio"), position=dodge, alpha=0.4, size=1.0, stroke=0)
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), position=dodge, size=0.7)
         + p9.geom_point(position=dodge, size=2.4)
-        + p9.facet_wrap("panel", nrow=1)
+        + p9.facet_wrap("panel", nrow=1, scales="free_y")
         + p9.scale_x_discrete(limits=order)
         + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.1, 0))
         + p9.labs(x="workers of one model",
@@ -129,6 +129,10 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     rows = pick.main_group(rows)
     if rows.empty or rows["rtfx"].isna().all():
         return None
+    # a number of files for which only one number of threads was measured shows nothing here
+    several = rows.groupby("files")["cpu_threads"].nunique()
+    several = set(several[several > 1].index) or set(several.index)
+    rows = rows[rows["files"].isin(several)]
     files = pick.few(rows["files"], 3)
     kept = pick.few(rows["workers"], len(style.SERIES_SHAPES))
     rows = rows[rows["files"].isin(files) & rows["workers"].isin(kept)].copy()
@@ -189,7 +193,8 @@ def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
     rows = rows.assign(
         name=names,
         x=[x * shift.get(n, 1.0) for x, n in zip(rows["oversubscription"], names, strict=True)],
-        late=rows["high"].isna() & rows["ratio"].notna(),
+        late=rows["high"].isna() | rows["low"].isna(),
+        below=rows["low"].isna() & rows["high"].notna(),
     )
     panels = [f"makespan over that within the CPUs ({TIMES})", "forced context switches per second"]
     first = rows.assign(panel=panels[0], value=rows["ratio"])
@@ -207,26 +212,38 @@ def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
     band = sources.margin
     zone = pd.DataFrame({"panel": pick.ordered([panels[0]], panels), "low": [band[0]],
                          "high": [band[1]]})  # fmt: skip
-    top = float(shown["x"].max())
+    top = max(4.0, float(shown["x"].max()) * 1.1)
     plot = (
         p9.ggplot(shown, p9.aes("x", "value", color="name", shape="name"))
         + p9.geom_rect(zone, p9.aes(xmin=-math.inf, xmax=math.inf, ymin="low", ymax="high"),
                        fill=style.SKY, alpha=0.2, inherit_aes=False)
-        + p9.geom_blank(shown)
+        + p9.geom_hline(zone.assign(one=1.0), p9.aes(yintercept="one"), color=style.GREY, size=0.5)
+        + p9.geom_blank(_room(shown))
         + p9.geom_linerange(whiskers, p9.aes(ymin="low", ymax="high"), size=0.7)
         + p9.geom_point(exact, size=2.2, alpha=0.9)
         + p9.facet_wrap("panel", nrow=1, scales="free_y")
-        + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, max(2.0, top)),
-                                labels=style.plain_labels)
+        + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, top),
+                                labels=style.plain_labels, limits=(1, top))
         + p9.scale_y_continuous(trans="log2", labels=style.plain_labels,
-                                expand=(0.06, 0, 0.1, 0))
+                                breaks=style.doubling_breaks, expand=(0.06, 0, 0.1, 0))
         + p9.labs(x=f"threads {TIMES} workers with a file, per CPU", y="")
         + style.strategy_scales(shown["name"])
         + style.theme(2.7)
     )  # fmt: skip
-    if len(late):
-        plot = plot + style.bounds(late, "x", "value", "name", below=False)
+    for below in (True, False):
+        part = late[late["below"] == below]
+        if len(part):
+            plot = plot + style.bounds(part, "x", "value", "name", below=below)
     return plot
+
+
+def _room(shown: pd.DataFrame) -> pd.DataFrame:
+    """Each panel spans at least about two doublings, so that small differences look small."""
+    parts = [
+        shown.groupby("panel", observed=True)["value"].agg(how).reset_index()
+        for how in (lambda v: v.min() / 1.5, lambda v: v.max() * 1.5)
+    ]
+    return pd.concat(parts).assign(x=1.5, name=shown["name"].iloc[0])
 
 
 def throughput(sources: pick.Sources) -> p9.ggplot | None:

@@ -17,6 +17,7 @@ matplotlib.use("agg")
 import pandas as pd
 import plotnine as p9
 from matplotlib import font_manager
+from mizani.breaks import breaks_extended
 
 from parallel_transcription.formatting import STRATEGY_NAMES, clean, integer, is_missing, setting
 
@@ -159,17 +160,26 @@ def bounds(rows: pd.DataFrame, x: str, y: str, kind: str, below: bool) -> list:
     return [
         p9.geom_point(rows, p9.aes(x, y, color=kind, shape=kind), fill="white", size=2.4,
                       stroke=0.7, inherit_aes=False, show_legend=False),
-        p9.geom_text(rows, p9.aes(x, y), label="↓" if below else "↑", inherit_aes=False,
-                     va="center", ha="left", size=TEXT + 1, color=INK, family=FAMILY,
-                     position=p9.position_nudge(x=0.12)),
+        p9.geom_text(rows, p9.aes(x, y), label="  ↓" if below else "  ↑", inherit_aes=False,
+                     va="center", ha="left", size=TEXT + 1, color=INK, family=FAMILY),
     ]  # fmt: skip
 
 
-def powers(low: float, high: float) -> list[float]:
-    """Powers of two from ``low`` to ``high``, at most about ten of them."""
+def powers(low: float, high: float, most: int = 10) -> list[float]:
+    """Powers of two from ``low`` to ``high``, at most about ``most`` of them."""
     first, last = math.floor(math.log2(max(low, 1e-6))), math.ceil(math.log2(max(high, 1e-6)))
-    step = max(1, -(-(last - first) // 9))
+    step = max(1, -(-(last - first) // max(1, most - 1)))
+    first = step * math.floor(first / step)  # so that 1 is among them
     return [2.0**k for k in range(first, last + 1, step)]
+
+
+def doubling_breaks(limits: tuple[float, float]) -> list[float]:
+    """Breaks of an axis of doublings: powers of two, or else a few round numbers."""
+    low, high = limits
+    inside = [b for b in powers(low, high, 6) if low <= b <= high]
+    if len(inside) >= 2:
+        return inside
+    return [b for b in breaks_extended(n=4)(limits) if b > 0]
 
 
 def plain_labels(breaks) -> list[str]:

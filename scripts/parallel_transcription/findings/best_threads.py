@@ -134,7 +134,7 @@ def rank(machine: Machine, group) -> list[dict]:
             # never finished in time: it can tie with nothing, and it is not the best
             entries.append((float("inf"), arm, None))
             continue
-        entries.append((-statistics.geometric_interval(calm["rtfx"])[0], arm, calm))
+        entries.append((statistics.geometric_interval(calm["makespan_s"])[0], arm, calm))
     entries.sort(key=lambda e: (e[0], e[1]["arm"]))
     if not entries or entries[0][2] is None:
         return []

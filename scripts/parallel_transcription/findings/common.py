@@ -52,6 +52,8 @@ def interval(low: float, high: float, confidence: float = 0.95, unit: str = "") 
     low = math.nan if low is None else low
     high = math.nan if high is None else high
     if math.isfinite(low) and math.isfinite(high):
+        if high - low > max(abs(low), abs(high)) / 2 and low > 0:  # wide: two digits each will do
+            return f"{start} {number(low, 2)} to {number(high, 2)}{unit}"
         places = _places(low, high)
         return f"{start} {low:,.{places}f} to {high:,.{places}f}{unit}"
     if math.isfinite(low):
@@ -80,6 +82,8 @@ def estimate(value: float, low: float, high: float, confidence: float = 0.95, of
         return "unknown"
     if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
         text = f"{value:,.{_places(low, high)}f}"
+        if low > 0 and high - low > high / 2:
+            text = number(value, 2)
     else:
         text = times(value)
     return f"{text}{' ' + of if of else ''} ({spread})"

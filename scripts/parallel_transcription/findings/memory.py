@@ -135,12 +135,12 @@ def judge(machine: Machine, what: str = "worker") -> dict:
     texts = []
     for r in shares:
         more = common.estimate(
-            r[f"{what}_mb"], r[f"{what}_low"], r[f"{what}_high"], machine.confidence, "MB more"
+            r[f"{what}_mb"], r[f"{what}_low"], r[f"{what}_high"], machine.confidence, "MB"
         )
         share = r[f"{what}_mb"] / r["base_mb"]
         texts.append(
             f"loading {r['model']} ({r['compute_type']}) takes {common.number(r['base_mb'])} MB, "
-            f"each further {what} {more}, {common.percent(share)} of the first"
+            f"each further {what} adds {more}, {common.percent(share)} of the first"
         )
     wanted = max(r["runs"] for r in shares)
     plan = None
@@ -224,7 +224,7 @@ def _activations(machine: Machine, model: str, compute_type: str, group) -> str:
         return ""
     value, low, high = fit.coefficients["use"]
     return (
-        f"After use, each worker that worked has left "
-        f"{common.estimate(value, low, high, machine.confidence, 'MB more in the process')}, "
-        f"{model} {compute_type}."
+        f"After use, each worker that worked has added "
+        f"{common.estimate(value, low, high, machine.confidence, 'MB')} to the process "
+        f"({model} {compute_type})."
     )

@@ -212,8 +212,7 @@ def _answer(machine, verdict, rows, results: list[Comparison], together, other: 
         common.INCONCLUSIVE: ["Not decided:"],
     }[verdict]
     parts.append(
-        f"{same} of {common.plural(n, 'matched pair')} "
-        f"{'is' if same == 1 else 'are'} equivalent, "
+        f"of {common.plural(n, 'matched pair')}, {same} {'is' if same == 1 else 'are'} equivalent, "
         f"{len(beyond)} {'differs' if len(beyond) == 1 else 'differ'} by more than the margin, "
         f"{still} {'is' if still == 1 else 'are'} open."
     )

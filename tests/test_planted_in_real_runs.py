@@ -1,0 +1,28 @@
+"""A real arm, slowed by a known share, gets the right verdict through the whole pipeline."""
+
+import json
+
+import pytest
+from project import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SHARE = 0.5
+
+
+def test_a_slowed_arm_is_found_slower(tmp_path):
+    study = {
+        "machine": "planted",
+        "audio": ["audio/english-unseen-voice.opus"],
+        "defaults": {"language": "en", "cpu_threads": 1, "num_workers": 2},
+        "rounds": 6,
+        "repeats": 2,
+        "confirmation_rounds": 0,
+        "grid": [{"strategy": "one_model", "slowdown": [0, SHARE]}],
+    }
+    project = Project(tmp_path / "checkout", study)
+    project.run("--until", "judge_findings")
+    findings = json.loads((project.folder / "results/findings.json").read_text())
+    planted = next(f for f in findings if f["id"] == "planted_effect")
+    assert planted["verdict"] == "confirmed", planted["answer"]
+    (row,) = planted["evidence"]
+    assert 1 + SHARE / 2 < row["ratio"] < 1 + 2 * SHARE, "about as much slower as it was slowed"
