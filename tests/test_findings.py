@@ -191,7 +191,7 @@ def test_few_rounds_with_wide_spread_are_inconclusive_and_say_what_would_decide(
     names = sorted(set(tables["runs"]["configuration"]))
     listed = ",".join(f'"{n}"' for n in names)
     assert plan["command"] == (
-        f"snakemake --cores 2 --config rounds={plan['rounds']} 'only=[{listed}]'"
+        f"snakemake --cores 2 --config min_rounds={plan['rounds']} 'only=[{listed}]'"
     )
     elsewhere = judge_one(
         tables["runs"], findings.one_or_many, study={**tables["study"], "file": "config/x.yaml"}

@@ -114,6 +114,17 @@ def test_all_problems_are_named_at_once():
     assert len(str(error.value).splitlines()) == 3
 
 
+def test_more_rounds_can_be_asked_for_a_part_of_the_grid():
+    """What the report prints to decide an open question: only these, at least so many rounds."""
+    study = copy.deepcopy(GOOD)
+    study["grid"][0]["rounds"] = 2
+    some = next(iter(build(study).points))
+    wanted = build({**study, "min_rounds": 7, "only": [some]})
+    assert [(point.id, number) for point, number in wanted.schedule] == [
+        (some, number) for number in range(1, 8)
+    ]
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.name)
 def test_every_ready_study_is_valid(file):
     assert build(yaml.safe_load(file.read_text(encoding="utf-8")), str(file)).schedule

@@ -129,6 +129,13 @@ SETTINGS: tuple[Setting, ...] = (
         "values, or a list of these.",
     ),
     Setting("rounds", 5, _count(1, 900), "Fresh processes for each configuration, interleaved."),
+    Setting(
+        "min_rounds",
+        None,
+        _count(1, 900),
+        "At least so many rounds for every wanted configuration, whatever its block says; for the "
+        "command line, with `only`, to decide what is open.",
+    ),
     Setting("repeats", 3, _count(1, 10_000), "Measured passes in each process."),
     Setting("warmups", 1, _count(0, 100), "Passes before them that are recorded, not counted."),
     Setting(

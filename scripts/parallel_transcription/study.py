@@ -98,7 +98,7 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
     """
     points: dict[str, GridPoint] = {}
     for number, block in enumerate(settings["grid"]):
-        rounds = block.get("rounds", settings["rounds"])
+        rounds = max(block.get("rounds", settings["rounds"]), settings.get("min_rounds", 1))
         repeats = block.get("repeats", settings["repeats"])
         try:
             for configuration in expand_block(block, settings["defaults"]):

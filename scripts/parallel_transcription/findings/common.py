@@ -261,7 +261,7 @@ def more_rounds(machine: Machine, pairs: list[tuple[Pair, Comparison]], family: 
         names = [n for p, _ in undecided for n in p.configurations]
         rounds = int(machine.study.get("rounds") or 1)
         rounds = max(rounds, *(c.rounds for _, c in undecided)) + 3
-        plan = {"rounds": rounds, "command": command(machine, f"rounds={rounds}", names)}
+        plan = {"rounds": rounds, "command": command(machine, f"min_rounds={rounds}", names)}
         return plan, "The spread is not known from a single round; three more are a start."
     wanted, names, hopeless = 0, [], 0
     for pair, comparison in undecided:
@@ -293,7 +293,7 @@ def more_rounds(machine: Machine, pairs: list[tuple[Pair, Comparison]], family: 
         return None, text.strip()
     return {
         "rounds": wanted,
-        "command": command(machine, f"rounds={wanted}", names),
+        "command": command(machine, f"min_rounds={wanted}", names),
     }, text.strip()
 
 

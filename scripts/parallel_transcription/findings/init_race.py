@@ -160,4 +160,4 @@ def _plan(machine: Machine, zero, failed: int) -> dict | None:
         target = n + 1
     wanted = math.ceil(target / per_round)
     names = sorted(set(machine.starts["configuration"]))
-    return {"rounds": wanted, "command": common.command(machine, f"rounds={wanted}", names)}
+    return {"rounds": wanted, "command": common.command(machine, f"min_rounds={wanted}", names)}

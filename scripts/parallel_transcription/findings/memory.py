@@ -146,7 +146,7 @@ def judge(machine: Machine, what: str = "worker") -> dict:
     plan = None
     if verdict == common.INCONCLUSIVE:
         rounds = int(machine.study.get("rounds") or 3) * 2
-        plan = {"rounds": rounds, "command": common.command(machine, f"rounds={rounds}")}
+        plan = {"rounds": rounds, "command": common.command(machine, f"min_rounds={rounds}")}
     return common.finding(
         machine,
         id,

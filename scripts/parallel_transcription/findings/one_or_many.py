@@ -81,7 +81,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
             f"There are no two matched rounds of one_model and {strategy} here. To measure it: a "
             f"study with both strategies, 2 or more instances, and as many workers in one_model, "
             "in at least 3 rounds.",
-            change=f"Such rounds: {common.command(machine, 'rounds=3')}",
+            change=f"Such rounds: {common.command(machine, 'min_rounds=3')}",
             notes=[*notes, *common.troubles(machine, arms)],
         )
     results = statistics.correct([p.result for _, p in tested])

@@ -103,7 +103,7 @@ def judge(machine: Machine) -> dict:
     if verdict == common.INCONCLUSIVE:
         names = [r["configuration"] for r in judged if r["outcome"] == "undecided"]
         wanted = max(2 * rounds, rounds + 3)
-        plan = {"rounds": wanted, "command": common.command(machine, f"rounds={wanted}", names)}
+        plan = {"rounds": wanted, "command": common.command(machine, f"min_rounds={wanted}", names)}
     return common.finding(
         machine,
         ID,
