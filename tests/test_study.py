@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from parallel_transcription.study import StudyError, build_study
-from project import ROOT
+from project import ROOT, Project
 
 GOOD = {
     "audio": ["audio/english-short.opus"],
@@ -143,3 +143,27 @@ def test_the_published_grid_is_complete():
         for row in csv.DictReader(stream):
             numbers = (int(row[k]) for k in ("instances", "num_workers", "cpu_threads"))
             assert (row["strategy"], *numbers) in measured, row
+
+
+@pytest.mark.slow
+def test_snakemake_stops_at_a_bad_study_before_any_job(tmp_path):
+    project = Project(tmp_path / "checkout", changed(("grid", 0, "num_workers"), 0))
+    done = project.snakemake()
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "config/test.yaml: grid[0].num_workers: 0 is too small; give at least 1" in said
+    assert "Traceback" not in said
+    assert not (project.folder / "results").exists()
+
+
+@pytest.mark.slow
+def test_a_bad_audio_file_stops_the_study_before_anything_is_timed(tmp_path):
+    study = changed(("audio",), ["audio/*.opus", "audio/bad.wav"])
+    study["grid"][0] |= {"model": "mini-en", "files_in_parallel": 3, "cpu_threads": 1}
+    project = Project(tmp_path / "checkout", study)
+    (project.folder / "audio" / "bad.wav").write_bytes(b"this is no sound")
+    done = project.snakemake()
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "bad.wav" in said and "Traceback" not in said
+    assert project.runs() == set()

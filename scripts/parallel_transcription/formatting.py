@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from typing import Any
 
@@ -37,16 +38,25 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or value != value
 
 
+#: Home folders, as they may stand in an error or a model's name: whose they are is private.
+_HOMES = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\\s'\":,;]+|/root(?=/|\b)")
+
+
+def private(text: str) -> str:
+    """``text`` with home folders as ``~``."""
+    return _HOMES.sub("~", text)
+
+
 def clean(value: Any, limit: int = 200) -> str:
     """Untrusted text on one line: control and formatting characters out, at most ``limit`` letters.
 
     Bidirectional overrides could reorder what stands beside them; they go. Letters of any script
-    stay. Escaping for HTML is the template engine's work, not done here.
+    stay. Home folders become ``~``. Escaping for HTML is the template engine's work, not done here.
     """
     if is_missing(value):
         return ""
     letters = []
-    for letter in str(value)[: limit * 4 + 100]:
+    for letter in private(str(value)[: limit * 4 + 100]):
         category = unicodedata.category(letter)
         if letter in "\t\n\r\v\f" or category in ("Zl", "Zp", "Zs"):
             letters.append(" ")
@@ -132,24 +142,57 @@ def effect_text(effect: dict | None) -> str:
     if not effect or is_missing(effect.get("value")):
         return NOTHING
     unit = clean(effect.get("unit"), 20)
-    decimals = _decimals(effect)
-    value = fixed(effect["value"], decimals)
-    text = f"{value}\u202f{unit}" if unit else value
-    low, high = effect.get("low"), effect.get("high")
-    if is_missing(low) and is_missing(high):
+    value, low, high = (_end(effect.get(name)) for name in ("value", "low", "high"))
+    show = _one_precision(value, low, high)
+    text = f"{show(value)}\u202f{unit}" if unit else show(value)
+    if low is None and high is None:
         return text
-    if is_missing(low) or math.isinf(float(low)):
-        return f"{text} (at most {fixed(high, decimals)})"
-    if is_missing(high) or math.isinf(float(high)):
-        return f"{text} (at least {fixed(low, decimals)})"
-    return f"{text} ({fixed(low, decimals)} to {fixed(high, decimals)})"
+    if low is None:
+        return f"{text} (at most {show(high)})"
+    if high is None:
+        return f"{text} (at least {show(low)})"
+    return f"{text} ({show(low)} to {show(high)})"
 
 
-def _decimals(effect: dict) -> int:
+def _end(value: Any) -> float | None:
+    """A number, or None where an interval has no such end."""
+    return None if is_missing(value) or math.isinf(float(value)) else float(value)
+
+
+def _one_precision(value: float, low: float | None, high: float | None):
+    """How to show a value and the ends of its interval.
+
+    Alike, with digits that the interval's width makes sense of; each with digits of its own where
+    the interval is so wide that one precision does not suit both ends.
+    """
+    if low is not None and high is not None and high - low > 2 * abs(value) > 0 and low > 0:
+        return number
+    decimals = _decimals(value, low, high)
+    return lambda x: fixed(x, decimals)
+
+
+def with_interval(value: float, low: float | None, high: float | None, decimals: int = 3) -> str:
+    """A ratio or an amount with its interval, for a column of them; an open end as a bound.
+
+    ``decimals`` are those of numbers below 10; greater ones have as many digits in all.
+    """
+
+    def show(x: float) -> str:
+        return fixed(x, max(0, decimals - max(0, math.floor(math.log10(abs(x))))) if x else 0)
+
+    if low is None and high is None:
+        return show(value)
+    if high is None:
+        return f"≥ {show(low)}"
+    if low is None:
+        return f"≤ {show(high)}"
+    return f"{show(value)} ({show(low)} to {show(high)})"
+
+
+def _decimals(value: float, low: float | None, high: float | None) -> int:
     """Decimals that fit value and interval alike: two digits of the interval's width."""
-    value = abs(float(effect["value"]))
-    ends = [effect.get("low"), effect.get("high")]
-    ends = [float(e) for e in ends if not is_missing(e) and math.isfinite(float(e))]
+    value = abs(value)
+    ends = [e for e in (low, high) if e is not None]
     if value and value == int(value) and all(e == int(e) for e in ends):
         return 0
     if len(ends) == 2 and ends[1] > ends[0]:

@@ -10,6 +10,7 @@ import base64
 import io
 import logging
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from weasyprint.document import Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-from parallel_transcription import pages
+from parallel_transcription import tables
 from parallel_transcription.figures import FIGURES
 from parallel_transcription.figures.names import file_stem
 from parallel_transcription.formatting import clean
+from parallel_transcription.pages import answers, cells, comparison, data, description, recommended
 from parallel_transcription.tables import Results
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -40,11 +42,10 @@ FACES = (
 )
 SCHEME = "report:"
 
-#: What the first page of the findings holds, the fullest first.
+#: What the first page of the findings may hold: letters of an answer, the figure; fullest first.
 FITS = (
-    {"letters": 140, "figure": True},
     {"letters": 104, "figure": True},
-    {"letters": 92, "figure": True},
+    {"letters": 90, "figure": True},
     {"letters": 72, "figure": True},
     {"letters": 104, "figure": False},
     {"letters": 60, "figure": False},
@@ -86,21 +87,20 @@ class OnlySupplies(URLFetcher):
 # ---------------------------------------------------------------- the two reports
 
 
-def machine_report(
-    results: Results, machine: str, figures: Path, cpu: pd.DataFrame | None = None
-) -> dict:
+def machine_report(results: Results, machine: str, figures: Path) -> dict:
     """What the report of one machine shows."""
     mine = results.of(machine)
-    study = pages.study_view(mine)
+    study = description.study_view(mine)
     return {
         "template": "machine.html",
         "title": f"Parallel transcription on {clean(machine, 80)}",
-        "running": f"{clean(machine, 60)} · study {study['name']}",
+        "running_left": "Parallel transcription",
+        "running": f"{clean(machine, 50)} · study {clean(study['name'], 40)}",
         "study": study,
-        "machine": pages.machine_view(mine, machine),
-        "tables": [pages.files_table_view(t) for t in pages.tables.files_tables(mine)],
-        "cold_starts": pages.cold_start_view(mine),
-        "transcripts": pages.transcripts_view(mine),
+        "machine": description.machine_view(mine, machine),
+        "tables": [data.files_table_view(t) for t in tables.files_tables(mine)],
+        "cold_starts": data.cold_start_view(mine),
+        "transcripts": data.transcripts_view(mine),
         "figures": figure_paths(figures, [machine]),
         "captions": captions(),
         "titles": FIGURES,
@@ -109,30 +109,31 @@ def machine_report(
 
 def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.DataFrame) -> dict:
     """What the report of the findings shows."""
-    study = pages.study_view(results)
+    study = description.study_view(results)
     labels = results.labels
-    machines = [pages.machine_view(results.of(label), label) for label in labels]
-    views = [pages.finding_view(f, results) for f in results.findings]
+    machines = [description.machine_view(results.of(label), label) for label in labels]
+    views = [answers.finding_view(f, results) for f in results.findings]
     return {
         "template": "findings.html",
         "title": "Parallel transcription: findings",
-        "running": f"study {study['name']} · {', '.join(m['label'] for m in machines)}",
+        "running_left": "Parallel transcription: findings",
+        "running": clean(f"study {study['name']} · {', '.join(m['label'] for m in machines)}", 90),
         "study": study,
         "machines": machines,
-        "sections": pages.sections(results),
+        "sections": answers.sections(results),
         "general": [v for v in views if not v["number"]],
-        "recommended": [pages.recommended_view(results, label) for label in labels],
+        "recommended": [recommended.recommended_view(results, label) for label in labels],
         "published": [
             {"machine": clean(label, 80), "key": label,
-             "tables": pages.published_view(results.of(label), cpu, label)}
+             "tables": comparison.published_view(results.of(label), cpu, label)}
             for label in labels
         ],
-        "published_gpu": pages.published_gpu_view(gpu),
-        "scoreboard": pages.scoreboard_view(results),
-        "side_by_side": pages.machines_side_by_side(results),
-        "overview": pages.overview_view(results),
-        "not_measured": pages.badge("not measured"),
-        "data": pages.data_view(results),
+        "published_gpu": comparison.published_gpu_view(gpu),
+        "scoreboard": comparison.scoreboard_view(results),
+        "side_by_side": comparison.machines_side_by_side(results),
+        "overview": comparison.overview_view(results),
+        "not_measured": cells.badge("not measured"),
+        "data": data.data_view(results),
         "figures": figure_paths(figures, labels),
         "captions": captions(),
         "titles": FIGURES,
@@ -172,7 +173,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["short_answer"] = pages.short_answer
+    made.filters["short_answer"] = answers.short_answer
     return made
 
 
@@ -182,13 +183,13 @@ def to_html(report: dict) -> str:
         key: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
         for key, path in report["figures"].items()
     }
-    without_fonts = _render(report, sources, "", "screen")
+    without_fonts = render(report, sources, "", "screen")
     letters = "".join(sorted(set(without_fonts)))
     faces = []
     for family, style, weight, name in FACES:
         data = base64.b64encode(_subset(FONTS / name, letters)).decode()
         faces.append(_face(family, style, weight, f"data:font/woff2;base64,{data}"))
-    return _render(report, sources, "\n".join(faces), "screen")
+    return render(report, sources, "\n".join(faces), "screen")
 
 
 def to_pdf(report: dict) -> bytes:
@@ -205,7 +206,7 @@ def to_pdf(report: dict) -> bytes:
     fetcher, style = OnlySupplies(supplies), "\n".join(faces)
 
     def document(**more: Any) -> Document:
-        html = _render(report, sources, style, "print", **more)
+        html = render(report, sources, style, "print", **more)
         page = HTML(string=html, url_fetcher=fetcher, base_url=None)
         return page.render(font_config=FontConfiguration())
 
@@ -218,14 +219,25 @@ def to_pdf(report: dict) -> bytes:
     return document(fit=fit).write_pdf()
 
 
-def _render(
+def render(
     report: dict,
-    sources: dict,
+    sources: dict[tuple[str, str], str],
     faces: str,
     media: str,
     fit: dict | None = None,
     only_first: bool = False,
 ) -> str:
+    """The HTML of a report.
+
+    Args:
+        report: What ``machine_report`` or ``findings_report`` gave.
+        sources: Addresses of the figures, by machine and id.
+        faces: CSS that names the fonts.
+        media: ``screen`` or ``print``.
+        fit: How much the first page holds, one of ``FITS``.
+        only_first: Nothing but the first page.
+    """
+
     def figure(machine: str, name: str) -> str | None:
         return sources.get((machine, name))
 
@@ -237,7 +249,7 @@ def _render(
         style=Markup(faces + "\n" + style),
         figure=figure,
         media=media,
-        fit=fit or FITS[0],
+        fit=fit or {"letters": 160, "figure": True},
         only_first=only_first,
     )
 
@@ -249,6 +261,7 @@ def _face(family: str, style: str, weight: int, url: str) -> str:
     )
 
 
+@lru_cache(maxsize=16)
 def _subset(path: Path, letters: str) -> bytes:
     """The font with only these letters, as WOFF2."""
     from fontTools import subset

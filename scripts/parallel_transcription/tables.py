@@ -1,7 +1,7 @@
-"""Results as the report shows them: read the files, pick, pivot, take best and median. No statistics.
+"""Results as the report shows them: read the files, pick, pivot, take best and median.
 
-Everything a figure or a page shows comes through here from the files in ``results/``; verdicts and
-intervals are taken from ``findings.json`` as they are.
+No statistics: everything a figure or a page shows comes through here from the files in
+``results/``; verdicts and intervals are taken from ``findings.json`` as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -209,7 +208,7 @@ def _read_yaml(path: Path) -> dict:
 def _read_table(
     path: Path, numbers: Iterable[str], flags: Iterable[str], texts: Iterable[str]
 ) -> pd.DataFrame:
-    """A CSV file with every agreed column in its type; labels such as ``007`` or ``nan`` stay text."""
+    """A CSV file, every agreed column in its type; labels such as ``007`` or ``nan`` stay text."""
     if path.is_file() and path.stat().st_size:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     else:
@@ -580,28 +579,3 @@ def scenes(runs: pd.DataFrame) -> list[tuple[str, str, str, int]]:
     counts = timed.groupby(keys, sort=True)["configuration"].nunique()
     counts = counts.sort_values(ascending=False, kind="stable")
     return [(str(m), str(c), str(d), int(f)) for m, c, d, f in counts.index]
-
-
-def in_scene(rows: pd.DataFrame, scene: tuple[str, str, str, int]) -> pd.DataFrame:
-    model, compute_type, device, files = scene
-    return rows[
-        (rows["model"] == model)
-        & (rows["compute_type"] == compute_type)
-        & (rows["device"] == device)
-        & (rows["files_in_parallel"] == files)
-    ]
-
-
-def plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows that are an ordinary point of the grid: no placebo, no planted slowdown, no variant."""
-    files = np.maximum(rows["files_in_parallel"], 1)
-    keep = (
-        (rows["replica"].fillna(1) == 1)
-        & (rows["slowdown"].fillna(0) == 0)
-        & (rows["callers"].isna() | (rows["callers"] == files))
-    )
-    for name in ("thread_env", "beam_size", *RUN_FLAGS[:4]):
-        common = rows[name].mode(dropna=True)
-        if len(common):
-            keep &= rows[name].isna() | (rows[name] == common.iloc[0])
-    return rows[keep]

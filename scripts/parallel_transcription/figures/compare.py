@@ -62,15 +62,18 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     if rows.empty:
         return None
     rows = pick.in_order(rows)
-    rows = pick.with_labels(
-        rows, [pick.setting_label(r) for r in rows.to_dict("records")]
-    ).head(pick.MOST_ROWS)
+    rows = pick.with_labels(rows, [pick.setting_label(r) for r in rows.to_dict("records")]).head(
+        pick.MOST_ROWS
+    )
     panels = ["makespan", "CPU time"]
     parts, dots = [], []
     for prefix, panel, value in (("", panels[0], "span"), ("cpu_", panels[1], "cpu_s")):
-        if f"{prefix}ratio" in rows:
-            parts.append(from_pairs(rows, prefix).assign(panel=panel))
+        part = from_pairs(rows, prefix) if f"{prefix}ratio" in rows else rows.iloc[:0]
+        if len(part):
+            parts.append(part.assign(panel=panel))
             dots.append(dots_of(sources, rows, value).assign(panel=panel))
+    if not parts:
+        return None
     shown, dots = pd.concat(parts), pd.concat(dots)
     relation = dict(zip(rows["label"], rows["relation"], strict=True))
     kinds = ["fewer workers than files", "more workers than files"]
@@ -175,7 +178,9 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     shown["speedup"] = [base[m] / s for m, s in zip(shown["machine"], span, strict=True)]
     shown["able"] = shown["busy"] * shown["threads"]
     machines = [names.get(m, clean(m, 28)) for m in dict.fromkeys(shown["machine"])]
-    shown["machine"] = pick.ordered([names.get(m, clean(m, 28)) for m in shown["machine"]], machines)
+    shown["machine"] = pick.ordered(
+        [names.get(m, clean(m, 28)) for m in shown["machine"]], machines
+    )
     kinds = ["1", "2", "more than 2"]
     shown["kind"] = pick.ordered(
         [kinds[0] if w == 1 else kinds[1] if w == 2 else kinds[2] for w in shown["workers"]], kinds

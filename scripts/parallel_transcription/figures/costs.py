@@ -85,7 +85,10 @@ def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: 
         panel = _panel(row.get("model"), row.get("compute_type"))
         threads = row.get("kind") != "processes"
         slopes = (
-            {SERIES["one_model"]: row.get("worker_mb"), SERIES["multi_model"]: row.get("instance_mb")}
+            {
+                SERIES["one_model"]: row.get("worker_mb"),
+                SERIES["multi_model"]: row.get("instance_mb"),
+            }
             if threads
             else {SERIES["multi_process"]: row.get("instance_mb")}
         )
@@ -224,7 +227,6 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
         return None
     rows = rows.assign(name=[strategy_name(s) for s in rows["strategy"]])
     on_front = rows["pareto"].astype(bool) if "pareto" in rows else pd.Series(False, rows.index)
-    rows["front"] = np.where(on_front, "front", "beaten")
     chosen = rows[rows["chosen"].astype(bool)] if "chosen" in rows else rows.iloc[:0]
     names = [n for n in style.STRATEGY_COLOURS if n in set(rows["name"])]
     colours = {n: style.STRATEGY_COLOURS[n] for n in names}
@@ -232,10 +234,12 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
         colours.get(n, style.GREY) if f else "white"
         for n, f in zip(rows["name"], on_front, strict=True)
     ]
+    rows = style.cut_intervals(rows, "rtfx")
     top, wide = float(rows["rtfx"].max()), float(rows["memory_mb"].max())
     plot = (
         p9.ggplot(rows, p9.aes("memory_mb", "rtfx", color="name", shape="name"))
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), size=0.4, alpha=0.6)
+        + style.cut_marks(rows, "memory_mb", "name")
         + p9.geom_point(p9.aes(fill="fill", size="cores_used"), stroke=0.7, alpha=0.85)
         + p9.scale_fill_identity()
         + p9.scale_size_area(max_size=3.6, name="cores used", limits=(0, None),
@@ -249,18 +253,19 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
     if len(chosen):
         row = chosen.iloc[0]
-        text = (
-            f"recommended: {strategy_name(row['strategy'])}, "
-            f"{plural(int(row['workers']), 'worker')} of {plural(int(row['cpu_threads']), 'thread')}"
-        )
+        workers = plural(int(row["workers"]), "worker")
+        threads = plural(int(row["cpu_threads"]), "thread")
+        text = f"recommended: {strategy_name(row['strategy'])}, {workers} of {threads}"
         right = float(row["memory_mb"]) < 0.6 * wide
-        plot = plot + [
+        plot += [
             p9.geom_point(chosen.head(1), p9.aes("memory_mb", "rtfx"), shape="o", size=7.5,
                           fill="none", color=style.INK, stroke=0.8, inherit_aes=False),
-            p9.geom_text(chosen.head(1).assign(text=text), p9.aes("memory_mb", "rtfx", label="text"),
-                         inherit_aes=False, ha="left" if right else "right", va="bottom",
-                         nudge_y=top * 0.07, nudge_x=(1 if right else -1) * wide * 0.005,
-                         size=style.TEXT - 0.5, family=style.FAMILY, fontweight="bold"),
+            p9.geom_label(chosen.head(1).assign(text=text),
+                          p9.aes("memory_mb", "rtfx", label="text"), inherit_aes=False,
+                          ha="left" if right else "right", va="bottom", label_size=0,
+                          label_padding=0.1, fill="white", alpha=0.85, nudge_y=top * 0.09,
+                          nudge_x=(1 if right else -1) * wide * 0.005, size=style.TEXT - 0.5,
+                          family=style.FAMILY, fontweight="bold"),
         ]  # fmt: skip
     return plot
 
@@ -273,5 +278,3 @@ def _size_breaks(values: pd.Series) -> list[float]:
         return [0.5, 1.0]
     step = max(1, round(top / 3))
     return [float(v) for v in range(step, math.ceil(top) + 1, step)][:4]
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -34,6 +35,10 @@ MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
 
 #: What stands in the panel where there is nothing to draw.
 EMPTY = "not measured in this study"
+NO_FINDINGS = "there are no findings yet (judge_findings.py makes them)"
+FAILED = "could not be drawn (the log says why)"
+
+logger = logging.getLogger(__name__)
 
 
 def draw(
@@ -55,15 +60,19 @@ def draw(
     """
     sources = Sources(results, published if published is not None else pd.DataFrame())
     machine = results.labels[0] if results.labels else "machine"
+    empty = EMPTY if results.findings else NO_FINDINGS
     written = []
     for figure, title in FIGURES.items():
         if only is not None and figure not in set(only):
             continue
         path = folder / file_stem(machine, figure)
         description = f"{title}, {clean(machine, 60)}"
-        plot = MAKERS[figure](sources)
-        if plot is None:
-            plot = style.not_measured(f"{title}: {EMPTY}")
-        style.save(plot, path, description)
+        try:
+            plot = MAKERS[figure](sources) or style.not_measured(f"{title}: {empty}")
+            style.save(plot, path, description)
+        except Exception:
+            # a figure is not worth a study: the others and the report go on, and the log says why
+            logger.exception("%s of %s could not be drawn", figure, clean(machine, 60))
+            style.save(style.not_measured(f"{title}: {FAILED}"), path, description)
         written.append(path.with_name(path.name + ".svg"))
     return written

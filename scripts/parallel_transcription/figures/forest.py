@@ -9,7 +9,7 @@ import pandas as pd
 import plotnine as p9
 
 from parallel_transcription.figures import pick, style
-from parallel_transcription.formatting import fixed, setting
+from parallel_transcription.formatting import setting, with_interval
 
 #: Share of the axis, in units of its length, that the column of numbers takes.
 TEXT_SHARE = 0.34
@@ -72,21 +72,16 @@ def forest(
 
 
 def _numbers(row: dict) -> str:
-    decimals = 3 if row["ratio"] < 10 else 1
-    value = fixed(row["ratio"], decimals)
-    if row["no_low"] and row["no_high"]:
-        return value
-    if row["no_high"]:
-        return f"≥ {fixed(row['low'], decimals)}"
-    if row["no_low"]:
-        return f"≤ {fixed(row['high'], decimals)}"
-    return f"{value}  ({fixed(row['low'], decimals)} to {fixed(row['high'], decimals)})"
+    """The ratio and its interval as text."""
+    low = None if row["no_low"] else row["low"]
+    high = None if row["no_high"] else row["high"]
+    return with_interval(row["ratio"], low, high)
 
 
 def ratio_range(
     rows: pd.DataFrame, dots: pd.DataFrame, band: tuple[float, float]
 ) -> tuple[float, float]:
-    """The range of ratios to show: all of them, unless a few lie so far out that they hide the rest.
+    """The range of ratios to show: all, unless a few lie so far out that they hide the rest.
 
     What lies outside is shown by an arrow at the edge, and its number in the text.
     """
@@ -171,7 +166,8 @@ def dots_of(sources: pick.Sources, rows: pd.DataFrame, value: str = "span") -> p
         for r in rows.to_dict("records")
         for ratio in sources.round_ratios(r.get("configuration_a"), r.get("configuration_b"), value)
     ]
-    return pd.DataFrame(found, columns=["label", "ratio"])
+    table = pd.DataFrame(found, columns=["label", "ratio"])
+    return table.astype({"label": object, "ratio": float})
 
 
 def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:

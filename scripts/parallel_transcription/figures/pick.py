@@ -181,7 +181,15 @@ def setting_label(row: dict, workers: str = "workers") -> str:
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows by model, files, workers, models and threads, as numbers."""
-    keys = ["model", "compute_type", "files", "total_workers", "workers", "instances", "cpu_threads"]
+    keys = [
+        "model",
+        "compute_type",
+        "files",
+        "total_workers",
+        "workers",
+        "instances",
+        "cpu_threads",
+    ]
     keys = [k for k in keys if k in rows]
     return rows.sort_values(keys, kind="stable") if keys else rows
 
@@ -191,7 +199,9 @@ def with_labels(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     texts = list(texts)
     for name in ("model", "compute_type", "device", "device_index"):
         if name in rows and rows[name].nunique() > 1:
-            texts = [f"{t}, {shorten_middle(v, 24)}" for t, v in zip(texts, rows[name], strict=True)]
+            texts = [
+                f"{t}, {shorten_middle(v, 24)}" for t, v in zip(texts, rows[name], strict=True)
+            ]
     seen: dict[str, int] = {}
     unique = []
     for text in texts:

@@ -30,6 +30,7 @@ def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
         table["x"] = pick.as_levels(table["workers"], order)
         table["threads"] = pick.as_levels(table["cpu_threads"], series)
         table["panel"] = pick.ordered([pick.files_label(f) for f in table["files"]], panels)
+    rows = style.cut_intervals(rows, "speed_up", dots)
     ideal = pd.DataFrame(
         [
             {"panel": pick.files_label(f), "x": w, "value": min(float(w), f)}
@@ -41,7 +42,9 @@ def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
     ideal["x"] = pick.ordered(ideal["x"], order)
     # the reference lines are named once, in the panel with the most room
     words = ideal.tail(1)
-    words = pd.concat([words.assign(text="every worker counts"), words.assign(text="a queue", value=1.0)])
+    words = pd.concat(
+        [words.assign(text="every worker counts"), words.assign(text="a queue", value=1.0)]
+    )
     dodge = p9.position_dodge(width=0.5)
     return (
         p9.ggplot(rows, p9.aes("x", "speed_up", color="threads", shape="threads"))
@@ -53,6 +56,7 @@ def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
                        position=p9.position_nudge(x=0.25, y=0.06), family=style.FAMILY)
         + p9.geom_point(dots, p9.aes("x", "ratio"), position=dodge, alpha=0.4, size=1.0, stroke=0)
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), position=dodge, size=0.7)
+        + style.cut_marks(rows, "x", "threads", position=dodge)
         + p9.geom_point(position=dodge, size=2.4)
         + p9.facet_wrap("panel", nrow=1, scales="free_y")
         + p9.scale_x_discrete(limits=order)
@@ -68,7 +72,9 @@ def _speedups(sources: pick.Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Speed-up of each round, against the same files one after another on one worker."""
     runs = sources.runs
     alone = runs[(runs["strategy"] == "one_model") & (runs["callers"] == 1)]
-    alone = alone[(alone["total_workers"] == 1) & (alone["replica"] == 1) & (alone["slowdown"] == 0)]
+    alone = alone[
+        (alone["total_workers"] == 1) & (alone["replica"] == 1) & (alone["slowdown"] == 0)
+    ]
     keys = ["workload", "cpu_threads", "thread_env", "model", "compute_type", "device", "round"]
     base = alone.groupby(keys, sort=True)["span"].median().reset_index()
     mine = runs[runs["configuration"].isin(rows["configuration"])]
@@ -101,6 +107,7 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
     names = [n for n in style.STRATEGY_COLOURS if n in set(rows["name"])]
     shift = {n: 2 ** (0.09 * (k - (len(names) - 1) / 2)) for k, n in enumerate(names)}
     rows["x"] = [a * shift.get(n, 1.0) for a, n in zip(rows["able"], rows["name"], strict=True)]
+    rows = style.cut_intervals(rows, "cores", log=True)
     return (
         p9.ggplot(rows, p9.aes("x", "cores"))
         + p9.geom_line(limit, p9.aes("able", "cores"), color=style.GREY, linetype="dashed",
@@ -154,7 +161,7 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
         table["kind"] = pick.as_levels(table["workers"], series)
         table["panel"] = pick.ordered([pick.files_label(f) for f in table["files"]], panels)
     late = rows[rows["rtfx"].isna()].copy()
-    rows = rows[rows["rtfx"].notna()]
+    rows = style.cut_intervals(rows[rows["rtfx"].notna()], "rtfx", dots)
     best = rows[rows["standing"] == "best"]
     dodge = p9.position_dodge(width=0.35)
     plot = (
@@ -162,6 +169,7 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
         + p9.geom_line(p9.aes(group="kind", linetype="kind"), position=dodge, size=0.5)
         + p9.geom_point(dots, position=dodge, alpha=0.4, size=1.0, stroke=0)
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), position=dodge, size=0.7)
+        + style.cut_marks(rows, "threads", "kind", position=dodge)
         + p9.geom_point(position=dodge, size=2.3)
         + p9.geom_text(best, p9.aes("threads", "high"), label="best", inherit_aes=False,
                        va="bottom", nudge_y=float(rows["rtfx"].max()) * 0.03,
@@ -176,7 +184,9 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
     if len(late):
         late["rtfx"] = late["audio_total_s"] / late["bound_s"]
-        plot = plot + style.bounds(late[late["rtfx"].notna()], "threads", "rtfx", "kind", below=True)
+        plot = plot + style.bounds(
+            late[late["rtfx"].notna()], "threads", "rtfx", "kind", below=True
+        )
     return plot
 
 
@@ -206,7 +216,7 @@ def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
         parts.append(second[second["value"] > 0])
     shown = pd.concat(parts)
     shown["panel"] = pick.ordered(shown["panel"], panels)
-    exact = shown[~shown["late"]]
+    exact = style.cut_intervals(shown[~shown["late"]], "value", log=True)
     whiskers = exact[exact["low"].notna() & exact["high"].notna()]
     late = shown[shown["late"]]
     band = sources.margin
@@ -220,6 +230,7 @@ def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
         + p9.geom_hline(zone.assign(one=1.0), p9.aes(yintercept="one"), color=style.GREY, size=0.5)
         + p9.geom_blank(_room(shown))
         + p9.geom_linerange(whiskers, p9.aes(ymin="low", ymax="high"), size=0.7)
+        + style.cut_marks(exact, "x", "name")
         + p9.geom_point(exact, size=2.2, alpha=0.9)
         + p9.facet_wrap("panel", nrow=1, scales="free_y")
         + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, top),

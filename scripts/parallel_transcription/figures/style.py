@@ -165,6 +165,56 @@ def bounds(rows: pd.DataFrame, x: str, y: str, kind: str, below: bool) -> list:
     ]  # fmt: skip
 
 
+def cut_intervals(
+    rows: pd.DataFrame, value: str, others: pd.DataFrame | None = None, log: bool = False
+) -> pd.DataFrame:
+    """Intervals cut where they would hide the values: with few rounds they can be very wide.
+
+    Each panel shows its values and a third more. ``cut_high`` and ``cut_low`` are the places of
+    the arrow heads of intervals that go on, else NaN. Where there is no panel, all is one.
+    """
+    rows = rows.copy()
+    panels = rows["panel"].astype(str) if "panel" in rows else pd.Series("", index=rows.index)
+    rows["cut_low"] = rows["cut_high"] = math.nan
+    for panel in panels.unique():
+        mine = panels == panel
+        seen = list(rows.loc[mine, value].astype(float))
+        if others is not None and len(others):
+            same = others["panel"].astype(str) == panel if "panel" in others else slice(None)
+            column = "ratio" if "ratio" in others and value not in others else value
+            seen += list(others.loc[same, column].astype(float))
+        seen = [s for s in seen if math.isfinite(s) and (s > 0 or not log)]
+        if not seen:
+            continue
+        if log:
+            pad = max((max(seen) / min(seen)) ** 0.3, 1.6)
+            bottom, top = min(seen) / pad, max(seen) * pad
+        else:
+            bottom, top = 0.0, max(seen) * 1.3
+        for side, edge in (("low", bottom), ("high", top)):
+            ends = rows.loc[mine, side].astype(float)
+            beyond = ends < edge if side == "low" else ends > edge
+            beyond &= ends.notna()
+            if not log and side == "low":
+                beyond &= False
+            rows.loc[beyond[beyond].index, f"cut_{side}"] = edge
+        for side in ("low", "high"):
+            rows.loc[mine, side] = rows.loc[mine, side].astype(float).clip(bottom, top)
+    return rows
+
+
+def cut_marks(rows: pd.DataFrame, x: str, kind: str, **position) -> list:
+    """Arrow heads where ``cut_intervals`` cut."""
+    found = []
+    for side, shape in (("cut_high", "^"), ("cut_low", "v")):
+        if rows[side].notna().any():
+            found.append(
+                p9.geom_point(rows, p9.aes(x, side, color=kind, group=kind), shape=shape, size=1.5,
+                              inherit_aes=False, show_legend=False, na_rm=True, **position)
+            )  # fmt: skip
+    return found
+
+
 def powers(low: float, high: float, most: int = 10) -> list[float]:
     """Powers of two from ``low`` to ``high``, at most about ``most`` of them."""
     first, last = math.floor(math.log2(max(low, 1e-6))), math.ceil(math.log2(max(high, 1e-6)))

@@ -62,8 +62,7 @@ def timeline(sources: pick.Sources) -> p9.ggplot | None:
             continue
         middle = repeats.iloc[(len(repeats) - 1) // 2]
         files = timings[
-            (timings["run"] == middle["run"])
-            & (timings["repeat"] == middle["repeat"])
+            (timings["run"] == middle["run"]) & (timings["repeat"] == middle["repeat"])
         ].sort_values("counter")
         files = files[files["finished_s"].notna()].head(MOST_FILES)
         if len(files):

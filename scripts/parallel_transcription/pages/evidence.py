@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
+from parallel_transcription import formatting
 from parallel_transcription.formatting import (
     NOTHING,
     clean,
@@ -99,17 +99,8 @@ def with_interval(name: str, header: str, low: str, high: str, decimals: int = 3
         value = _number(row.get(name))
         if value is None:
             return NOTHING
-        places = (
-            max(0, decimals - max(0, math.floor(math.log10(abs(value))))) if value else decimals
-        )
-        ends = [_number(row.get(n)) for n in (low, high)]
-        if ends == [None, None]:
-            return fixed(value, places)
-        if ends[1] is None:
-            return f"≥ {fixed(ends[0], places)}"
-        if ends[0] is None:
-            return f"≤ {fixed(ends[1], places)}"
-        return f"{fixed(value, places)} ({fixed(ends[0], places)} to {fixed(ends[1], places)})"
+        ends = (_number(row.get(n)) for n in (low, high))
+        return formatting.with_interval(value, *ends, decimals)
 
     return header, text, True
 

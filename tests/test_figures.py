@@ -1,0 +1,250 @@
+"""The figures: one for each question, drawn from any results, the same from the same results."""
+
+import json
+import math
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import synthetic_study as synthetic
+from parallel_transcription.dimensions import STRATEGIES
+from parallel_transcription.figures import FIGURES, style
+from parallel_transcription.figures.draw import MAKERS, draw
+from parallel_transcription.figures.forest import ratio_breaks
+from parallel_transcription.figures.names import file_stem
+from parallel_transcription.figures.pick import Sources
+from parallel_transcription.findings import from_frames, judge
+from parallel_transcription.formatting import STRATEGY_NAMES
+from parallel_transcription.tables import read_published, read_results
+
+ROOT = Path(__file__).resolve().parents[1]
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = '<script>alert(1)</script><img src="file:///etc/passwd">'
+
+
+def results_of(folder: Path, tables: dict):
+    """The results that a study's tables give, findings included."""
+    synthetic.write_tables(tables, folder)
+    found = []
+    if len(tables["runs"]):
+        found = judge(from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study"))))
+    (folder / "findings.json").write_text(json.dumps(found))
+    return read_results(folder)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    tables = synthetic.make_tables(1, rounds=3, repeats=2)
+    return results_of(folder, tables)
+
+
+@pytest.fixture(scope="module")
+def drawn(study, tmp_path_factory):
+    cpu, _ = read_published(ROOT / "resources")
+    return draw(study, tmp_path_factory.mktemp("figures"), cpu)
+
+
+def test_there_is_a_maker_and_a_caption_for_every_figure():
+    assert list(MAKERS) == list(FIGURES)
+    for name in FIGURES:
+        assert (ROOT / "report" / f"{name}.rst").is_file(), name
+
+
+def test_the_caption_of_the_folder_of_figures_has_the_same_texts():
+    template = jinja2.Environment().from_string((ROOT / "report/figures.rst").read_text())
+    for name in FIGURES:
+        said = template.render(snakemake={"wildcards": {"figure": name}})
+        alone = (ROOT / "report" / f"{name}.rst").read_text()
+        assert said.split() == alone.split(), name
+
+
+def test_every_figure_is_drawn(drawn, caplog):
+    assert [p.name for p in drawn] == [f"synthetic-a-{name}.svg" for name in FIGURES]
+    assert all(p.with_suffix(".png").read_bytes().startswith(b"\x89PNG") for p in drawn)
+    assert not caplog.records
+
+
+def test_only_what_was_not_measured_is_not_drawn(study):
+    sources = Sources(study, read_published(ROOT / "resources")[0])
+    assert [name for name, maker in MAKERS.items() if maker(sources) is None] == ["several_gpus"]
+
+
+def test_an_svg_stands_alone_and_holds_no_script(drawn):
+    for path in drawn:
+        text = path.read_text()
+        assert "<!DOCTYPE" not in text and "<!--" not in text and "<metadata" not in text
+        for element in ET.fromstring(text).iter():
+            assert element.tag not in (f"{SVG}script", f"{SVG}image", f"{SVG}foreignObject")
+            for name, value in element.attrib.items():
+                assert not name.lower().startswith("on")
+                if name.endswith("href"):
+                    assert value.startswith("#")
+                assert "url(" not in value or "url(#" in value
+
+
+def test_an_svg_is_as_wide_as_the_text_of_a_page_and_has_a_title(drawn):
+    for path in drawn:
+        root = ET.fromstring(path.read_text())
+        assert float(root.get("width").removesuffix("pt")) == pytest.approx(style.WIDTH * 72)
+        title = FIGURES[path.stem.removeprefix("synthetic-a-")]
+        assert root.find(f"{SVG}title").text == f"{title}, synthetic-a"
+
+
+def test_the_same_results_give_the_same_files(study, drawn, tmp_path):
+    results_of(tmp_path, synthetic.make_tables(1, rounds=3, repeats=2))
+    script = [sys.executable, ROOT / "scripts/draw_figures.py", "--results", tmp_path]
+    names = ("one_or_many", "init_race")
+    subprocess.run(
+        [*script, *(part for name in names for part in ("--only", name))],
+        check=True,
+        env={"PYTHONHASHSEED": "1", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+    )
+    for name in names:
+        for ending in (".svg", ".png"):
+            again = tmp_path / "figures" / f"synthetic-a-{name}{ending}"
+            assert again.read_bytes() == (drawn[0].parent / again.name).read_bytes()
+
+
+# ---------------------------------------------------------------- whatever the results
+
+
+def small(points, **more):
+    more = {
+        "rounds": 2,
+        "repeats": 1,
+        "init_starts": 0,
+        "timeouts": False,
+        "failures": False,
+    } | more
+    return synthetic.make_tables(1, configurations=points, **more)
+
+
+SOME = synthetic.default_configurations(workers=(1, 2), threads=(1, 2), files=(2,), processes=False)
+
+
+def nothing_measured():
+    tables = small([synthetic.configuration("one_model")])
+    return tables | {name: tables[name].iloc[:0] for name in ("runs", "timings")}
+
+
+def all_of_status(status):
+    tables = small([synthetic.configuration("one_model", workers=w) for w in (1, 2)])
+    tables["runs"]["status"] = status
+    tables["runs"]["error"] = "RuntimeError: no"
+    tables["runs"]["makespan_s"] = np.nan
+    return tables | {"timings": tables["timings"].iloc[:0]}
+
+
+def no_meters():
+    tables = small(SOME[:6])
+    for name in ("cpu_s", "cores_used", "model_mb", "uss_mb", "pss_mb", "rss_peak_mb", "load_s",
+                 "context_switches_involuntary", "affinity_cpus", "logical_cpus"):  # fmt: skip
+        tables["runs"][name] = np.nan
+    return tables | {"machines": {}, "study": {}}
+
+
+def gpus():
+    point = synthetic.configuration
+    shared = {"device": "cuda", "compute_type": "float16", "files": 6}
+    return small(
+        [
+            *(
+                point("one_model", device_index=d, workers=2, **shared)
+                for d in ("0", "0,1", "0,1,2")
+            ),
+            point("multi_model", device_index="0,1,2", instances=3, workers=2, **shared),
+        ],
+        rounds=3,
+    )
+
+
+def odd_names():
+    tables = small(SOME)
+    for name in ("runs", "timings"):
+        tables[name]["model"] = HOSTILE
+    timings = tables["timings"]
+    odd = ["a" * 10_000, "\u202e\x00\x1b[31m", "שלום 你好 ä $x^2$ {{7}}", "../../etc/passwd"]
+    timings["file"] = [odd[int(c) % len(odd)] for c in timings["counter"]]
+    return tables
+
+
+CASES = {
+    "nothing": nothing_measured,
+    "one point": lambda: small([synthetic.configuration("one_model")], rounds=1),
+    "timeouts only": lambda: all_of_status("timeout"),
+    "failures only": lambda: all_of_status("failed"),
+    "cold starts only": lambda: small([], init_starts=5),
+    "no meters": no_meters,
+    "GPUs": gpus,
+    "odd names": odd_names,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_figures_survive(case, tmp_path, caplog):
+    results = results_of(tmp_path, CASES[case]())
+    label = results.labels[0] if results.labels else "nothing"
+    written = draw(results.of(label), tmp_path / "figures")
+    assert len(written) == len(FIGURES)
+    for path in written:
+        ET.fromstring(path.read_text())
+    assert not caplog.records, caplog.text
+
+
+def test_a_label_cannot_lead_out_of_the_folder():
+    assert "/" not in file_stem("../../etc/passwd", "memory")
+    assert file_stem("..", "memory") == "machine-memory"
+    assert file_stem("epyc-2-vcpu", "memory") == "epyc-2-vcpu-memory"
+    assert len(file_stem("x" * 5000, "memory")) < 200
+
+
+def test_the_title_of_an_svg_is_escaped():
+    text = style.tidy_svg("<?xml version='1.0'?><svg width='1'><g/></svg>", f"<b>{HOSTILE}")
+    assert "<script" not in text and "&lt;script" in text
+    ET.fromstring(text)
+
+
+def test_a_figure_that_fails_does_not_end_the_others(study, tmp_path, monkeypatch, caplog):
+    def fails(sources):
+        raise KeyError("a column")
+
+    monkeypatch.setitem(MAKERS, "memory", fails)
+    written = draw(study, tmp_path, only=["memory", "init_race"])
+    assert len(written) == 2 and all(p.stat().st_size for p in written)
+    assert "memory of synthetic-a could not be drawn" in caplog.text
+
+
+# ---------------------------------------------------------------- readable without colour
+
+
+def test_strategies_differ_in_colour_shape_and_line():
+    assert set(STRATEGIES) <= set(STRATEGY_NAMES)
+    names = [STRATEGY_NAMES[s] for s in STRATEGIES]
+    for table in (style.STRATEGY_COLOURS, style.STRATEGY_SHAPES, style.STRATEGY_LINES):
+        assert len({table[n] for n in names}) == len(names)
+    assert len(set(style.SERIES_SHAPES)) == len(style.SERIES_SHAPES)
+
+
+def test_runs_beyond_the_limit_are_shown_as_bounds(study):
+    for name in ("best_threads", "oversubscription"):
+        labels = [
+            layer.geom.aes_params.get("label") for layer in MAKERS[name](Sources(study)).layers
+        ]
+        assert any(isinstance(text, str) and text.strip() in ("↓", "↑") for text in labels), name
+
+
+@given(st.floats(0.02, 0.99), st.floats(1.01, 60))
+def test_ratios_have_readable_breaks(low, high):
+    breaks = ratio_breaks(low, high)
+    assert len(breaks) >= 1 and len(breaks) <= 9
+    assert breaks == sorted(set(breaks)) and 1 in breaks
+    assert all(math.isfinite(b) for b in breaks)

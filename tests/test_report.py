@@ -1,0 +1,569 @@
+"""The reports: what they say is what the tables say; nothing gets in, nothing is fetched."""
+
+import html.parser
+import json
+import math
+import re
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from weasyprint import HTML
+
+import synthetic_study as synthetic
+from parallel_transcription import formatting, report, tables
+from parallel_transcription.figures.draw import draw
+from parallel_transcription.findings import from_frames, judge
+from parallel_transcription.pages import answers, cells, evidence, recommended
+from parallel_transcription.recommend import recommend, write_yaml
+from parallel_transcription.scoreboard import read_claims, scoreboard
+from parallel_transcription.tables import read_published, read_results
+
+ROOT = Path(__file__).resolve().parents[1]
+DUMMY = "dummy weights: real architecture and work, no meaningful text"
+
+needs_poppler = pytest.mark.skipif(
+    not shutil.which("pdftotext"), reason="looks into PDFs with pdftotext (poppler-utils)"
+)
+
+
+def finish(folder: Path, made: dict):
+    """A results folder as the workflow leaves it, from the tables of a study."""
+    synthetic.write_tables(made, folder)
+    found = []
+    if len(made["runs"]):
+        all_tables = from_frames(*(made[k] for k in ("runs", "timings", "machines", "study")))
+        found = judge(all_tables)
+        write_yaml(recommend(all_tables), folder / "recommended.yaml")
+    (folder / "findings.json").write_text(json.dumps(found))
+    claims = scoreboard(found, read_claims(ROOT / "resources/published"))
+    (folder / "scoreboard.json").write_text(json.dumps(claims))
+    return read_results(folder)
+
+
+def text_of(pdf: bytes, *options: str) -> list[str]:
+    """The text of each page."""
+    said = subprocess.run(
+        ["pdftotext", *options, "-", "-"], input=pdf, capture_output=True, check=True
+    )
+    return said.stdout.decode().split("\f")[:-1]
+
+
+def flat(text: str) -> str:
+    return " ".join(text.replace("\u202f", " ").split())
+
+
+def tight(text: str) -> str:
+    """Without spaces: how wide a space must be to count as one is for pdftotext to say."""
+    return "".join(text.split())
+
+
+def markup(made: dict) -> str:
+    """The HTML without its fonts and figures, which take longest."""
+    return report.render(made, {}, "", "screen")
+
+
+def findings_of(results, figures: Path = Path("nowhere")) -> dict:
+    return report.findings_report(results, figures, *read_published(ROOT / "resources"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    made = synthetic.make_tables(1, rounds=3, repeats=2)
+    found = finish(folder, made)
+    drawn = ["recommendation", "timeline"]
+    draw(found, folder / "figures", read_published(ROOT / "resources")[0], drawn)
+    return found
+
+
+@pytest.fixture(scope="module")
+def findings_pdf(results, folder):
+    return report.to_pdf(findings_of(results, folder / "figures"))
+
+
+@pytest.fixture(scope="module")
+def machine_pdf(results, folder):
+    return report.to_pdf(report.machine_report(results, "synthetic-a", folder / "figures"))
+
+
+@pytest.fixture(scope="module")
+def findings_html(results, folder):
+    return report.to_html(findings_of(results, folder / "figures"))
+
+
+# ---------------------------------------------------------------- what the pages say
+
+
+@needs_poppler
+def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
+    first, second = (flat(page) for page in text_of(findings_pdf, "-layout")[:2])
+    shown = [f for f in results.findings if f["number"]]
+    assert {f["number"] for f in shown} == set(range(1, 9))
+    for verdict in ("confirmed", "refuted", "inconclusive", "not measured"):
+        count = sum(f["verdict"] == verdict for f in shown)
+        assert len(re.findall(rf"(?<!not yet ){verdict}", first)) >= count, verdict
+    for finding in shown:
+        parts = formatting.effect_parts(finding["effect"])
+        assert tight(parts["value"]) in tight(first)
+        assert tight(parts["interval"]) in tight(first)
+    # the second page starts with the first question: all of that stood on one page
+    assert "Does one model transcribe several files" in second and "WhisperModel(" in first
+
+
+@needs_poppler
+def test_the_first_page_gives_the_recommended_settings(results, findings_pdf):
+    first = text_of(findings_pdf, "-layout")[0]
+    arguments = results.recommended["synthetic-a"]["whisper_model"]
+    assert f"cpu_threads={arguments['cpu_threads']}," in first
+    assert f"num_workers={arguments['num_workers']}," in first
+
+
+@needs_poppler
+def test_numbers_of_the_machine_report_are_those_of_the_tables(results, machine_pdf):
+    text = flat(" ".join(text_of(machine_pdf, "-layout")))
+    runs, timings = results.runs, results.timings
+    point = (runs["strategy"] == "one_model") & (runs["num_workers"] == 2)
+    point &= (runs["cpu_threads"] == 1) & (runs["files_in_parallel"] == 2) & (runs["replica"] == 1)
+    mine = runs[point & (runs["callers"] == 2)]
+    assert mine["configuration"].nunique() == 1 and len(mine) == 6
+    calm = mine[~mine["disturbed"]] if (~mine["disturbed"]).any() else mine
+    times = timings.merge(calm[["run", "repeat"]], on=["run", "repeat"])
+    cells = []
+    for counter in (1, 2):
+        seconds = times.loc[times["counter"] == counter, "seconds"]
+        cells += [f"{seconds.min():.2f}", f"{seconds.median():.2f}"]
+    cells += [f"{calm['makespan_s'].min():.2f}", f"{calm['makespan_s'].median():.2f}"]
+    row = f"1 2 {calm['cores_used'].median():.2f} {' '.join(cells)}"
+    assert row in text
+
+
+@needs_poppler
+def test_timeouts_and_failures_are_shown_as_such(machine_pdf):
+    text = flat(" ".join(text_of(machine_pdf, "-layout")))
+    assert "> 60 > 60" in text and "failed: RuntimeError: out of memory" in text
+
+
+@needs_poppler
+def test_every_page_says_that_the_model_is_a_dummy(findings_pdf, machine_pdf):
+    for page in [*text_of(findings_pdf), *text_of(machine_pdf)]:
+        assert DUMMY in flat(page)
+
+
+def test_every_table_says_that_the_model_is_a_dummy(results, findings_html):
+    tables_before = findings_html.split('<table class="data')
+    with_evidence = [f for f in results.findings if f["evidence"]]
+    assert findings_html.count(f'<p class="notice">{DUMMY}</p>') >= len(with_evidence)
+    assert len(tables_before) > len(with_evidence)
+
+
+def test_the_embedded_model_is_called_what_it_is(results):
+    runs = results.runs.assign(model_kind="embedded")
+    assert cells.notice(runs) == "small demonstration model"
+    assert cells.notice(results.runs) == DUMMY
+    assert cells.notice(results.runs.iloc[:0]) == ""
+
+
+def test_the_same_results_give_the_same_bytes(results, machine_pdf, findings_html, folder):
+    again = report.machine_report(results, "synthetic-a", folder / "figures")
+    assert report.to_pdf(again) == machine_pdf
+    assert report.to_html(findings_of(results, folder / "figures")) == findings_html
+
+
+@needs_poppler
+def test_pdfs_are_sound_and_carry_no_date_and_their_fonts(findings_pdf, tmp_path):
+    path = tmp_path / "findings.pdf"
+    path.write_bytes(findings_pdf)
+    facts = subprocess.run(["pdfinfo", path], capture_output=True, text=True, check=True)
+    assert not facts.stderr and "CreationDate" not in facts.stdout
+    assert "Title:           Parallel transcription: findings" in facts.stdout
+    fonts = subprocess.run(["pdffonts", path], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in fonts.splitlines()[2:]]
+    assert {row[0].split("+")[-1].split("-")[0] for row in rows} == {"Inter", "Fira"}
+    assert all("yes yes yes" in " ".join(row) for row in rows)
+
+
+def test_several_machines_stand_side_by_side(tmp_path):
+    points = synthetic.default_configurations((1, 2), (1,), (2,))
+    made = synthetic.make_tables(1, rounds=2, repeats=1, machines=2, configurations=points)
+    both = finish(tmp_path, made)
+    said = markup(findings_of(both))
+    first_page = said.split('<section class="chapter')[0]
+    for label in ("synthetic-a", "synthetic-b"):
+        assert f"Recommended settings on {label}" in first_page
+    assert first_page.count('<span class="badge') == 2 * sum(
+        1 for f in both.findings if f["number"] and f["machine"] == "synthetic-a"
+    )
+    assert "The machines of this study" in said
+
+
+# ---------------------------------------------------------------- safety
+
+NASTY = [
+    '<script>alert(1)</script><img src="file:///etc/passwd" onerror="x()">',
+    "javascript:alert(1)",
+    "</style><style>@import url(http://evil.example/x.css); body{display:none}</style>",
+    '"><a href="javascript:alert(1)">x</a><iframe src="http://evil.example">',
+    "y" * 10_000,
+    "\x00\x07\x1b[31mred\u202egnitset\u200b",
+    "שלום עולם مرحبا 你好",
+    "{{7*7}} {% raw %} ${x} %s ]]> <!-- --> &lt;b&gt; \\",
+    "=HYPERLINK(\"http://evil.example\")",
+]  # fmt: skip
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self, text: str):
+        super().__init__()
+        self.seen: list[tuple[str, dict]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
+    """Results in which everything that a stranger can name is hostile."""
+    made = synthetic.make_tables(
+        3, rounds=2, repeats=1, init_starts=2,
+        configurations=synthetic.default_configurations((1, 2), (1,), (2, 4)),
+    )  # fmt: skip
+    label = NASTY[3]
+    for name in ("runs", "timings"):
+        made[name]["machine"] = label
+        made[name]["model"] = NASTY[0]
+    timings = made["timings"]
+    for name, shift in (("file", 0), ("text", 2), ("reference", 4)):
+        timings[name] = [NASTY[(int(c) + shift) % len(NASTY)] for c in timings["counter"]]
+    timings["text"] = timings["text"] + NASTY[2] + NASTY[4]
+    failed = made["runs"]["status"] == "failed"
+    assert failed.any()
+    made["runs"].loc[failed, "error"] = NASTY[2]
+    facts = {"cpu_model": NASTY[0], "os": NASTY[5], "versions": {NASTY[1]: NASTY[7]}}
+    facts |= {"gpus": [{NASTY[6]: NASTY[4]}], "engine": {NASTY[3]: NASTY[8]}}
+    made["machines"] = {label: made["machines"]["synthetic-a"] | facts}
+    made["study"] |= {"name": NASTY[2], "file": NASTY[3]}
+    folder = tmp_path_factory.mktemp("nasty")
+    found = finish(folder, made)
+    for finding in found.findings:
+        finding |= {"notes": NASTY, "change": NASTY[3], "answer": f"{NASTY[0]} {NASTY[7]}"}
+        finding |= {"more_rounds": {"rounds": 3, "command": NASTY[2]}, "claim": NASTY[3]}
+    for row in found.scoreboard:
+        row |= {"claim": NASTY[0], "published": NASTY[2], "ours": NASTY[3]}
+    return found, label, folder
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """Addresses that a report asked for and did not get."""
+    asked: list[str] = []
+    fetch = report.OnlySupplies.fetch
+
+    def noting(self, url, headers=None):
+        try:
+            return fetch(self, url, headers)
+        except report.Refused:
+            asked.append(url)
+            raise
+
+    monkeypatch.setattr(report.OnlySupplies, "fetch", noting)
+    return asked
+
+
+def test_untrusted_text_stays_text_in_html(nasty):
+    found, label, _ = nasty
+    for made in (findings_of(found), report.machine_report(found, label, Path("nowhere"))):
+        said = markup(made)
+        tags = Tags(said).seen
+        assert {t for t, _ in tags} <= {
+            "html", "head", "meta", "title", "style", "body", "div", "section", "header", "p", "h1",
+            "h2", "h3", "h4", "table", "colgroup", "col", "thead", "tbody", "tr", "th", "td", "br",
+            "span", "b", "pre", "ul", "li", "article", "figure", "img", "figcaption",
+        }  # fmt: skip
+        assert sum(t == "style" for t, _ in tags) == 1
+        for _, attributes in tags:
+            assert not {"href", "onerror", "onload", "srcset"} & set(attributes)
+            assert attributes.get("src", "data:").startswith("data:")
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in said
+        assert "49" not in re.findall(r"\{\{7\*7\}\}|49 \{%", said)
+        assert not re.search(r"[\x00-\x08\x0e-\x1f\u202e\u200b]", said)
+
+
+def test_untrusted_text_makes_the_pdf_fetch_nothing(nasty, refused):
+    found, label, _ = nasty
+    made = report.to_pdf(report.machine_report(found, label, Path("nowhere")))
+    assert made.startswith(b"%PDF-") and refused == []
+    assert b"/JavaScript" not in made and b"/URI" not in made and b"/Launch" not in made
+
+
+@needs_poppler
+def test_untrusted_text_is_readable_in_the_pdf(nasty, refused):
+    found, _, _ = nasty
+    first = flat(text_of(report.to_pdf(findings_of(found)))[0])
+    assert refused == []
+    assert "<script>alert(1)</script>" in first and "root:" not in first
+
+
+def test_nothing_but_the_supplies_is_handed_out(tmp_path):
+    secret = tmp_path / "secret.css"
+    secret.write_text("body { color: red }")
+    supplies = report.Supplies()
+    mine = supplies.add("fonts/x.otf", b"font", "font/otf")
+    fetcher = report.OnlySupplies(supplies)
+    assert fetcher.fetch(mine).read() == b"font"
+    for url in (
+        secret.as_uri(), "file:///etc/passwd", "http://localhost/", "https://evil.example/x.png",
+        "ftp://evil.example/", "data:text/plain,x", "report:", "report:fonts/../fonts/x.otf",
+        "/etc/passwd", "report:fonts/x.otf?x", "REPORT:fonts/x.otf",
+    ):  # fmt: skip
+        with pytest.raises(report.Refused):
+            fetcher.fetch(url)
+        with pytest.raises(report.Refused):
+            fetcher.open(url)
+
+
+def test_a_document_that_asks_for_files_gets_none(refused):
+    document = (
+        '<img src="file:///etc/passwd"><link rel=stylesheet href="http://evil.example/x.css">'
+    )
+    HTML(string=document, url_fetcher=report.OnlySupplies(report.Supplies())).write_pdf()
+    assert sorted(refused) == ["file:///etc/passwd", "http://evil.example/x.css"]
+
+
+def test_the_html_needs_no_other_file(findings_html):
+    tags = Tags(findings_html).seen
+    sources = [a["src"] for _, a in tags if "src" in a]
+    assert sources and all(s.startswith("data:image/svg+xml;base64,") for s in sources)
+    assert not any("href" in a for _, a in tags)
+    for url in re.findall(r"url\(([^)]*)\)", findings_html):
+        assert url.startswith("data:font/woff2;base64,")
+    assert not re.search(r"https?://|file:|@import", findings_html)
+    policy = next(a["content"] for t, a in tags if a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'") and "script" not in policy
+    assert len(findings_html) < 3_000_000
+
+
+def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
+    machine = markup(report.machine_report(results, "synthetic-a", Path("nowhere")))
+    for said in (findings_html, machine):
+        visible = re.sub(r"base64,[A-Za-z0-9+/=]+", "", said)
+        for secret in (str(Path.home()) + "/", str(ROOT), socket.gethostname()):
+            assert secret not in visible
+
+
+# ---------------------------------------------------------------- whatever the results
+
+
+def test_nothing_measured_gives_reports_that_say_so(tmp_path):
+    empty = read_results(tmp_path)
+    assert markup(findings_of(empty)).count("not measured") >= 8
+    assert report.to_pdf(report.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
+
+
+def test_a_machine_on_which_all_failed_has_a_report(tmp_path):
+    points = [synthetic.configuration("one_model", workers=w) for w in (1, 2)]
+    made = synthetic.make_tables(
+        1, configurations=points, rounds=1, repeats=1, init_starts=0, timeouts=False, failures=False
+    )
+    made["runs"]["status"], made["runs"]["error"] = "killed", "out of memory"
+    made["runs"]["makespan_s"] = np.nan
+    made["timings"] = made["timings"].iloc[:0]
+    found = finish(tmp_path, made)
+    said = markup(report.machine_report(found, "synthetic-a", tmp_path))
+    assert said.count("killed: out of memory") == 2
+    assert "not measured" in markup(findings_of(found))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["draw_figures.py"], ["write_report.py", "machine", "--out", "x.pdf"]],
+)
+def test_scripts_name_a_machine_that_is_not_there(folder, results, command, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [*command, "--machine", "elsewhere", "--results", "."])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / "scripts" / command[0]), run_name="__main__")
+    assert stop.value.code == 1
+    said = capsys.readouterr().err
+    assert "'elsewhere'" in said and "synthetic-a" in said and said.count("\n") == 1
+    assert not (folder / "x.pdf").exists()
+
+
+def test_the_script_writes_the_html(folder, results, tmp_path):
+    command = [sys.executable, ROOT / "scripts/write_report.py", "findings", "--results", folder]
+    out = tmp_path / "new/findings.html"
+    done = subprocess.run([*command, "--out-html", out], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(out)] and not done.stderr
+    assert out.read_text().startswith("<!DOCTYPE html>")
+
+
+# ---------------------------------------------------------------- tables
+
+
+def test_labels_and_devices_stay_text(tmp_path):
+    made = synthetic.make_tables(
+        1, configurations=[synthetic.configuration("one_model")], rounds=1, repeats=1,
+        init_starts=0, timeouts=False, failures=False,
+    )  # fmt: skip
+    for name in ("runs", "timings"):
+        made[name]["machine"] = "007"
+    made["timings"]["file"] = "nan"
+    synthetic.write_tables(made | {"machines": {}}, tmp_path)
+    found = read_results(tmp_path)
+    assert found.labels == ["007"] and set(found.timings["file"]) == {"nan"}
+    assert set(found.runs["device_index"]) == {"0"}
+    assert found.runs["disturbed"].dtype == bool
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0, 1.0, 2.0], 2.0),
+        ([1.0, 2.0], 1.5),
+        ([1.0, math.inf], math.inf),
+        ([1.0, 2.0, math.inf], 2.0),
+        ([math.nan, 4.0], 4.0),
+        ([], math.nan),
+    ],
+)
+def test_a_median_knows_of_runs_beyond_the_limit(values, expected):
+    assert tables.median(values) == pytest.approx(expected, nan_ok=True)
+
+
+def rows(**columns) -> pd.DataFrame:
+    count = len(columns["makespan_s"])
+    filled = {n: [0.0] * count for n in tables.RUN_NUMBERS}
+    filled |= {n: [False] * count for n in tables.RUN_FLAGS}
+    filled |= {n: [""] * count for n in tables.RUN_TEXTS}
+    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1.0] * count}
+    filled |= {"audio_total_s": [120.0] * count, "replica": [1.0] * count}
+    return pd.DataFrame(filled | columns)
+
+
+def test_disturbed_repeats_are_left_out_where_there_are_others():
+    summary = tables.configurations(
+        rows(
+            makespan_s=[2.0, 8.0, 4.0, 6.0],
+            disturbed=[False, True, True, True],
+            round=[1.0, 1.0, 2.0, 2.0],
+        )
+    )
+    # round 1 has an undisturbed repeat; round 2 has none, so that all of it counts
+    assert summary["makespan_s"].to_list() == [4.0] and summary["best_s"].to_list() == [2.0]
+    assert summary["disturbed"].to_list() == [3] and summary["repeats"].to_list() == [4]
+
+
+def test_confirmation_rounds_are_no_part_of_the_tables():
+    summary = tables.configurations(rows(makespan_s=[2.0, 50.0], round=[1.0, 901.0]))
+    assert summary["makespan_s"].to_list() == [2.0]
+
+
+def test_statuses_in_words():
+    table = rows(
+        makespan_s=[1.0, math.nan, math.nan],
+        status=["ok", "timeout", "failed"],
+        error=["", "over 60 s", "RuntimeError:\nno memory"],
+    )
+    assert tables.status_text(table) == "1 of 3 > 60 s; 1 of 3 failed: RuntimeError: no memory"
+    assert tables.status_text(table[table["status"] == "timeout"]) == "> 60 s"
+    assert tables.status_text(table[table["status"] == "ok"]) == "ok"
+
+
+def test_evidence_of_every_finding_has_its_columns(results):
+    for finding in results.findings:
+        if not finding["evidence"]:
+            continue
+        assert finding["id"] in evidence.COLUMNS, finding["id"]
+        columns = evidence.columns_of(finding["id"], finding["evidence"])
+        known = len(evidence.COLUMNS[finding["id"]])
+        # nearly every column that a page wants is in the evidence; a new name would show here
+        assert len(columns) >= known - 2, finding["id"]
+
+
+def test_unknown_findings_are_shown_all_the_same():
+    view = answers.evidence_table("something_new", [{"a_s": 1.5, "verdict": "confirmed", "n": 3}])
+    assert [c["text"] for c in view["columns"]] == ["a (s)", "verdict", "n"]
+    assert view["rows"][0][1]["badge"]["word"] == "confirmed"
+
+
+# ---------------------------------------------------------------- words and numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1.9149, "1.91"), (9.996, "10.0"), (0.05234, "0.0523"), (1316, "1\u202f316"), (0, "0"),
+     (None, "\u2013"), (math.nan, "\u2013"), (-1.5, "\u22121.50"), (math.inf, "∞")],
+)  # fmt: skip
+def test_numbers(value, expected):
+    assert formatting.number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("effect", "expected"),
+    [
+        ((1.003, 0.991, 1.017), "1.003\u202f× (0.991 to 1.017)"),
+        ((57.01, 56.968, 57.053), "57.01\u202f× (56.97 to 57.05)"),
+        ((19.2, 18.7, None), "19.2\u202f× (at least 18.7)"),
+        ((0.0, 0.0, 11.57), "0\u202f× (0 to 12)"),
+        ((5, None, None), "5\u202f×"),
+    ],
+)
+def test_effects(effect, expected):
+    value, low, high = effect
+    text = formatting.effect_text({"value": value, "low": low, "high": high, "unit": "×"})
+    assert text == expected
+
+
+def test_clean_text_is_one_line_of_letters():
+    assert formatting.clean("a\n\tb\x00\x1b\u202ec\u200b  d") == "a bc d"
+    assert formatting.clean("x" * 50, 10) == "x" * 9 + "…"
+    assert formatting.clean(None) == ""
+    assert formatting.clean("שלום ä 你") == "שלום ä 你"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("OSError: /home/ann/models/x: no", "OSError: ~/models/x: no"),
+        ("/Users/Ann Lee/x", "~ Lee/x"),
+        ("C:\\Users\\ann\\x", "~\\x"),
+        ("'/root/x'", "'~/x'"),
+        ("/rooted /homes/x", "/rooted /homes/x"),
+    ],
+)
+def test_home_folders_are_not_named(text, expected):
+    assert formatting.clean(text) == expected
+
+
+def test_short_answers_are_cut_where_a_clause_ends():
+    answer = (
+        "They run in parallel: 2 files are done 2.01 times as fast as one after another (95 % "
+        "interval 1.97 to 2.04), 1.95 times as fast as with one worker. With one they wait."
+    )
+    assert answers.short_answer(answer, 90).endswith("as fast as one after another …")
+    assert answers.short_answer("Yes. All 12 pairs are equal (95 % interval 1 to 2).") == (
+        "Yes. All 12 pairs are equal."
+    )
+    assert answers.short_answer("It works.") == "It works."
+
+
+def test_calls_are_split_at_their_arguments():
+    mine = {
+        "snippet": "models = [WhisperModel('a, b', device_index=[0, 1]) for _ in range(2)]",
+        "whisper_model": {"device_index": [0, 1]},
+    }
+    assert recommended.python_call(mine).splitlines() == [
+        "models = [WhisperModel(", "    'a, b',", "    device_index=[0, 1],",
+        ") for _ in range(2)]",
+    ]  # fmt: skip
