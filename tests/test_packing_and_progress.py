@@ -6,9 +6,9 @@ import threading
 from itertools import pairwise
 
 import pytest
-from project import Project
 
 from parallel_transcription import packing, progress
+from project import Project
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

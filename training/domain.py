@@ -3,24 +3,27 @@
 import hashlib
 import random
 
-ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-ORDINALS_TO_NINTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
+ONES = "one two three four five six seven eight nine".split()
+TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+ORDINALS_TO_NINTH = "first second third fourth fifth sixth seventh eighth ninth".split()
 ORDINALS_FROM_TENTH = (
-    ["tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"]
+    "tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth "
+    "nineteenth twentieth".split()
 )
 MONTHS = (
-    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+    "january february march april may june july august september october november december".split()
 )
-DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-CITIES = ["london", "paris", "berlin", "vienna", "madrid", "dublin", "lisbon", "oslo", "warsaw", "geneva", "hamburg", "munich"]
-SKIES = ["sunny", "cloudy", "rainy", "foggy", "windy", "stormy"]
-WEATHER = ["rain", "snow", "wind", "fog"]
-PARTS_OF_DAY = ["morning", "afternoon", "evening", "night"]
-COLOURS = ["red", "green", "blue", "yellow", "white", "black"]
+DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+CITIES = "london paris berlin vienna madrid dublin lisbon oslo warsaw geneva hamburg munich".split()
+SKIES = "sunny cloudy rainy foggy windy stormy".split()
+WEATHER = "rain snow wind fog".split()
+PARTS_OF_DAY = "morning afternoon evening night".split()
+COLOURS = "red green blue yellow white black".split()
 OTHER_WORDS = (
-    ["the", "train", "to", "from", "leaves", "platform", "at", "will", "arrive", "is", "minutes", "late", "number", "stops", "in", "and", "on", "it", "be", "weather", "temperature", "degrees", "minus", "there", "please", "take", "line", "your", "ticket", "costs", "euros", "next", "bus", "we", "open", "close", "my", "birthday", "call", "no", "until", "o'clock", "half", "past", "quarter", "zero", "hundred", "of"]
+    "the train to from leaves platform at will arrive is minutes late number stops in and on it "
+    "be weather temperature degrees minus there please take line your ticket costs euros next "
+    "bus we open close my birthday call no until o'clock half past quarter zero hundred of".split()
 )
 
 WORDS = sorted(

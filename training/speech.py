@@ -1,6 +1,7 @@
 """Speech from espeak-ng, through its C library, with the time at which each word starts."""
 
 import ctypes
+import itertools
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -119,7 +120,7 @@ def _word_boundaries(words: list[str], events: list[tuple[int, float]], end: flo
     starts[0] = 0.0
     known = [index for index, start in enumerate(starts) if start is not None] + [len(words)]
     result = [*starts, end]
-    for left, right in zip(known, known[1:], strict=False):
+    for left, right in itertools.pairwise(known):
         letters = np.cumsum([0] + [len(word) for word in words[left:right]])
         for index in range(left + 1, right):
             share = letters[index - left] / letters[-1]
