@@ -51,8 +51,20 @@ rule merge_timings:
     input:
         f"results/{STUDY.machine}/confirmation.json",
     output:
-        multiext("results/timings", ".csv", ".parquet"),
-        multiext("results/runs", ".csv", ".parquet"),
+        report(
+            "results/timings.csv",
+            caption="../report/timings.rst",
+            category="Data",
+            labels={"table": "transcriptions"},
+        ),
+        report(
+            "results/runs.csv",
+            caption="../report/runs.rst",
+            category="Data",
+            labels={"table": "repeats"},
+        ),
+        "results/timings.parquet",
+        "results/runs.parquet",
         "results/machines.json",
         "results/study.json",
         "results/left_out.csv",
@@ -75,7 +87,12 @@ rule recommend_settings:
     input:
         TABLES,
     output:
-        "results/recommended.yaml",
+        report(
+            "results/recommended.yaml",
+            caption="../report/recommended.rst",
+            category="Answers",
+            labels={"answer": "recommended settings"},
+        ),
     log:
         "logs/recommend_settings.log",
     conda:

@@ -28,7 +28,15 @@ except StudyError as error:
     raise WorkflowError(f"The study is not valid:\n{error}") from None
 
 PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), STATE / "hashes")
-LOOKS = fingerprint.folder_sha256(ROOT / "scripts/parallel_transcription/templates")
+LOOKS = [
+    fingerprint.folder_sha256(ROOT / folder)
+    for folder in (
+        "scripts/parallel_transcription/templates",
+        "report",
+        "resources/fonts",
+        "resources/published",
+    )
+]
 
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a
 # cluster every timing has cores of its own, and the scheduler decides.

@@ -7,7 +7,14 @@ rule draw_figures:
     input:
         FINDINGS,
     output:
-        directory("results/figures"),
+        report(
+            directory("results/figures"),
+            patterns=["{machine}-{figure}.svg"],
+            caption="../report/figures.rst",
+            category="Figures",
+            subcategory="{machine}",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "logs/draw_figures.log",
     conda:
@@ -16,6 +23,7 @@ rule draw_figures:
         timing_slot=SLOTS,
     params:
         code=code_of("draw_figures.py"),
+        looks=LOOKS,
     shell:
         "python scripts/draw_figures.py --results results > {log:q} 2>&1"
 
@@ -25,7 +33,12 @@ rule write_machine_report:
         FINDINGS,
         "results/figures",
     output:
-        f"results/reports/{STUDY.machine}.pdf",
+        report(
+            f"results/reports/{STUDY.machine}.pdf",
+            caption="../report/machine.rst",
+            category="Reports",
+            labels={"report": STUDY.machine},
+        ),
     log:
         f"logs/write_report_{STUDY.machine}.log",
     conda:
@@ -46,7 +59,12 @@ rule write_findings_report:
         FINDINGS,
         "results/figures",
     output:
-        pdf="results/reports/findings.pdf",
+        pdf=report(
+            "results/reports/findings.pdf",
+            caption="../report/findings.rst",
+            category="Reports",
+            labels={"report": "findings"},
+        ),
         html="results/reports/findings.html",
     log:
         "logs/write_report_findings.log",

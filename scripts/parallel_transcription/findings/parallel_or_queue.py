@@ -164,7 +164,7 @@ def _row(machine, arm, speed: Pair | None, gain: Pair | None, fits: bool, overla
         "cpu_threads": arm["cpu_threads"],
         "fits_cpus": fits,
         "rounds": s.rounds if s else (g.rounds if g else 0),
-        "makespan_s": times["makespan_s"].median() if len(times) else None,
+        "makespan_s": _usual_makespan(times),
         "speed_up": s.ratio if s else None,
         "low": s.low if s else None,
         "high": s.high if s else None,
@@ -179,6 +179,12 @@ def _row(machine, arm, speed: Pair | None, gain: Pair | None, fits: bool, overla
         "outcome": "one worker" if arm["num_workers"] == 1 else "not judged",
         "configuration": arm["configuration"],
     }
+
+
+def _usual_makespan(times) -> float | None:
+    """The median makespan in seconds; None where half the rounds ran into the time limit."""
+    late = times["censored"].astype(bool)
+    return None if 2 * late.sum() >= len(times) else times.loc[~late, "makespan_s"].median()
 
 
 def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) -> str:
