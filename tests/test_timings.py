@@ -331,4 +331,5 @@ def test_no_host_name_in_what_reports_read(tmp_path):
 def test_word_error_rate_ignores_case_and_punctuation():
     assert word_error_rate("Hello, world!", "hello world") == 0
     assert word_error_rate("one two three four", "one two for") == 0.5
+    assert word_error_rate("one two\nthree\n\n\tfour\n", "one two three four") == 0
     assert word_error_rate("one two", "") == 1.0

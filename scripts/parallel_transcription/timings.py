@@ -359,6 +359,7 @@ def word_error_rate(reference: str, text: str) -> float:
         [
             jiwer.ToLowerCase(),
             jiwer.RemovePunctuation(),
+            jiwer.RemoveWhiteSpace(replace_by_space=True),  # line breaks separate words as well
             jiwer.RemoveMultipleSpaces(),
             jiwer.Strip(),
             jiwer.ReduceToListOfListOfWords(),
