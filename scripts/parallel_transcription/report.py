@@ -44,6 +44,9 @@ SCHEME = "report:"
 
 #: What the first page of the findings may hold: letters of an answer, the figure; fullest first.
 FITS = (
+    {"letters": 190, "figure": True},
+    {"letters": 150, "figure": True},
+    {"letters": 126, "figure": True},
     {"letters": 104, "figure": True},
     {"letters": 90, "figure": True},
     {"letters": 72, "figure": True},
