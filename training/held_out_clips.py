@@ -42,7 +42,7 @@ EVALUATION_SETS = [
     ClipSet("long_unseen_voices", "unseen", 4, (60, 120)),
 ]
 TEST_SETS = [
-    ClipSet("short_trained_voices", "main", 42),
+    ClipSet("short_trained_voices", "main", 102),
     ClipSet("short_unseen_voices", "unseen", 12),
     ClipSet("long_trained_voices", "main", 3, (60, 90)),
 ]
