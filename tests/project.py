@@ -12,7 +12,17 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "schemas", "resources", "report")
+PARTS = (
+    "Snakefile",
+    "rules",
+    "scripts",
+    "config",
+    "profiles",
+    "envs",
+    "schemas",
+    "resources",
+    "report",
+)
 #: Steps that measure nothing again: confirm_settings keeps rounds whose specification holds.
 REPORT_ONLY = {
     "choose_candidates",
