@@ -2,15 +2,18 @@
 
 import os
 import sys
+from inspect import signature
 from pathlib import Path
 
+from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from parallel_transcription import fingerprint, progress
 from parallel_transcription.plan import Plan, digest
-from parallel_transcription.study import StudyError, build_study
+from parallel_transcription.study import StudyError, build_study, typed
 from parallel_transcription.transcribe import measuring_code
 
 ROOT = Path(workflow.basedir)
@@ -22,6 +25,7 @@ if Path.cwd().resolve() != ROOT.resolve():
 study_files = [
     os.path.relpath(file) for file in workflow.overwrite_configfiles or ["config/config.yaml"]
 ]
+update_config(config, typed(workflow.config_settings.config))
 try:
     STUDY = build_study(config, ", ".join(study_files), ROOT)
 except StudyError as error:
@@ -42,6 +46,13 @@ LOOKS = [
 # cluster every timing has cores of its own, and the scheduler decides.
 SLOTS = (STUDY.settings.get("packing") or {"jobs": 1})["jobs"]
 workflow.global_resources["timing_slot"] = SLOTS if workflow.local_exec else 100_000
+
+
+def of_wildcards(function):
+    """A function of a job's wildcards, its signature looked up once. Snakemake would do it several
+    times for every job: a tenth of the time that planning 10,000 runs takes."""
+    overwrite_function_params(function, signature(function).parameters)
+    return function
 
 
 def code_of(script):

@@ -3,22 +3,20 @@
 
 rule transcribe:
     input:
-        lambda w: PLAN.manifests(f"{w.strategy}-{w.configuration}"),
+        of_wildcards(lambda wildcards: PLAN.manifests(wildcards.run)),
     output:
-        f"results/{STUDY.machine}/runs/{{strategy}}-{{configuration}}-r{{round}}.json",
+        f"results/{STUDY.machine}/runs/{{run}}.json",
     log:
-        f"logs/{STUDY.machine}/{{strategy}}-{{configuration}}-r{{round}}.log",
+        f"logs/{STUDY.machine}/{{run}}.log",
     wildcard_constraints:
-        strategy="one_model|multi_model|multi_process",
-        configuration="[A-Za-z0-9._-]+",
-        round="[0-9]{2,3}",
-    priority: lambda w: PLAN.priority(f"{w.strategy}-{w.configuration}-r{w.round}")
+        run="(one_model|multi_model|multi_process)-[A-Za-z0-9._-]+-r[0-9]+",
+    priority: of_wildcards(lambda wildcards: PLAN.priority(wildcards.run))
     conda:
         "../envs/measure.yaml"
     resources:
         timing_slot=1,
     params:
-        spec=lambda w: PLAN.specification(f"{w.strategy}-{w.configuration}", int(w.round)),
+        order=of_wildcards(lambda wildcards: PLAN.order(wildcards.run)),
     shell:
-        "python scripts/transcribe_{wildcards.strategy}.py --spec {params.spec:q}"
+        "python scripts/transcribe_{params.order[strategy]}.py --spec {params.order[spec]:q}"
         " --results results --log {log:q} --record {output:q}"

@@ -9,7 +9,6 @@ import json
 import sys
 from pathlib import Path
 
-from parallel_transcription.configuration import run_id
 from parallel_transcription.models import PROJECT_ROOT
 from parallel_transcription.plan import Plan
 from parallel_transcription.record import write_json
@@ -35,11 +34,9 @@ def main() -> int:
     cache = Path(".snakemake/parallel_transcription/hashes")
     plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
     candidates = json.loads(given.candidates.read_text(encoding="utf-8"))["configurations"]
-    runs = []
-    for configuration_id, round_number in plan.confirmations(candidates):
-        specification = plan.specification(configuration_id, round_number)
-        record = Path(plan.record(configuration_id, round_number))
-        runs.append(run_id(configuration_id, round_number))
+    runs = plan.confirmations(candidates)
+    for run in runs:
+        specification, record = plan.specification(run), Path(plan.record(run))
         if not _measured(record, specification):
             done = run_specification(specification, given.results, given.log, record)
             print(describe(done), file=sys.stderr, flush=True)

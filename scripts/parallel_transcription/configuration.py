@@ -149,3 +149,9 @@ def identify(configuration: Mapping[str, Any]) -> str:
 def run_id(configuration_id: str, round_number: int) -> str:
     """The run's id: configuration and round."""
     return f"{configuration_id}-r{round_number:02d}"
+
+
+def round_of(run: str) -> tuple[str, int]:
+    """The configuration's id and the round that a run's id names."""
+    configuration_id, _, number = run.rpartition("-r")
+    return configuration_id, int(number)

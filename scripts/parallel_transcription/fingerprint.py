@@ -15,6 +15,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
@@ -226,6 +227,7 @@ def _collect(entry_files: Iterable[str | os.PathLike[str]]) -> dict[Path, str]:
     entries = [Path(os.path.abspath(file)) for file in entry_files]
     waiting = [(entry, _root_of(entry)) for entry in entries]
     roots = list(dict.fromkeys(root for _, root in waiting))
+    files_of = lru_cache(maxsize=None)(_files_of)
     found: dict[Path, str] = {}
     while waiting:
         path, root = waiting.pop()
@@ -234,7 +236,7 @@ def _collect(entry_files: Iterable[str | os.PathLike[str]]) -> dict[Path, str]:
         relative = path.relative_to(root)
         found[path] = relative.as_posix()
         for module in _imports(path, ".".join(relative.with_suffix("").parts)):
-            waiting.extend(_files_of(module, [root, *roots]))
+            waiting.extend(files_of(module, (root, *roots)))
     return found
 
 
@@ -246,17 +248,23 @@ def _root_of(path: Path) -> Path:
     return folder
 
 
-def _imports(path: Path, module: str) -> set[str]:
+def _imports(path: Path, module: str) -> frozenset[str]:
     """Absolute dotted names of all that a file imports; some may be no modules but their names."""
     try:
-        tree = ast.parse(_normalised(path), filename=str(path))
+        return _imports_of(_normalised(path), module.rpartition(".")[0])
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
         raise FingerprintError(f"{str(path)!r} is not valid Python{where}: {error}.") from error
-    package = module.rpartition(".")[0]
+
+
+@lru_cache(maxsize=1024)  # most modules are imported by several scripts
+def _imports_of(text: bytes, package: str) -> frozenset[str]:
+    kinds = _STATEMENTS
+    if b"import_module" in text or b"__import__" in text:
+        kinds = ast.AST  # calls may stand in any expression; else these need no look, which is quick
     names: set[str] = set()
-    for node in _running_nodes(tree):
+    for node in _running_nodes(ast.parse(text), kinds):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -268,11 +276,14 @@ def _imports(path: Path, module: str) -> set[str]:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 names.add(_resolve(first.value, package))
-    return names
+    return frozenset(names)
 
 
-def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a tree but those below `if TYPE_CHECKING:`."""
+_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+
+
+def _running_nodes(tree: ast.AST, kinds: type | tuple[type, ...]) -> Iterator[ast.AST]:
+    """The nodes of these kinds, all the way down, but those below `if TYPE_CHECKING:`."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -280,7 +291,7 @@ def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         if isinstance(node, ast.If) and _called_name(node.test) == "TYPE_CHECKING":
             waiting.extend(node.orelse)
         else:
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(n for n in ast.iter_child_nodes(node) if isinstance(n, kinds))
 
 
 def _called_name(node: ast.AST) -> str:

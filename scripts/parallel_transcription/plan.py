@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription import fingerprint, models
-from parallel_transcription.configuration import canonical_json, compact, run_id, slug
+from parallel_transcription.configuration import canonical_json, compact, round_of, run_id, slug
 from parallel_transcription.grid import GridPoint
 from parallel_transcription.study import Study
 
@@ -50,45 +50,50 @@ class Plan:
         self.model_of_key = {key: name for name, key in self._model_keys.items()}
         self._specifications: dict[str, str] = {}
         self._folder = f"{results}/{study.machine}/runs"
-        self._records = [self.record(point.id, number) for point, number in study.schedule]
-        self._priorities = {name: -i for i, name in enumerate(self._records)}
+        self.runs = [run_id(point.id, number) for point, number in study.schedule]
+        self._priorities = {run: -i for i, run in enumerate(self.runs)}
 
-    def record(self, configuration_id: str, round_number: int) -> str:
+    def record(self, run: str) -> str:
         """Where a run's record goes."""
-        return f"{self._folder}/{run_id(configuration_id, round_number)}.json"
+        return f"{self._folder}/{run}.json"
 
     def records(self) -> list[str]:
         """The records of all wanted runs, in the order of measurement."""
-        return list(self._records)
+        return [self.record(run) for run in self.runs]
 
-    def confirmations(self, configuration_ids: Iterable[str]) -> list[tuple[str, int]]:
-        """Configuration and round of the fresh rounds that confirm configurations, interleaved."""
+    def confirmations(self, configuration_ids: Iterable[str]) -> list[str]:
+        """The fresh rounds that confirm configurations, interleaved."""
         ids = list(configuration_ids)
         return [
-            (one, CONFIRMATION + number)
+            run_id(one, CONFIRMATION + number)
             for number in range(1, self.study.settings["confirmation_rounds"] + 1)
             for one in (ids if number % 2 else ids[::-1])
         ]
 
     def priority(self, run: str) -> int:
         """Snakemake's priority of a run: earlier in the schedule is higher; all are below 1."""
-        return self._priorities.get(f"{self._folder}/{run}.json", -len(self._records))
+        return self._priorities.get(run, -len(self.runs))
 
-    def manifests(self, configuration_id: str) -> list[str]:
-        """The manifests of a configuration's model and audio files.
+    def manifests(self, run: str) -> list[str]:
+        """The manifests of a run's model and audio files.
 
         Their names follow from the content, so a changed file has another manifest, and one that is
         there is never out of date.
         """
-        point = self.study.points[configuration_id]
+        point = self.study.points[round_of(run)[0]]
         files = dict.fromkeys(self.files_of(point))
         return [
             f"{self.results}/prepared/models/{self._model_keys[point.configuration['model']]}.json",
             *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
         ]
 
-    def specification(self, configuration_id: str, round_number: int) -> str:
+    def order(self, run: str) -> dict[str, str]:
+        """What the workflow keeps of a run as its parameter: the strategy, and all it is told."""
+        return {"strategy": run.partition("-")[0], "spec": self.specification(run)}
+
+    def specification(self, run: str) -> str:
         """What a run is told, as canonical JSON."""
+        configuration_id, round_number = round_of(run)
         point = self.study.points[configuration_id]
         rest = self._specifications.get(configuration_id)
         if rest is None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from parallel_transcription import audio, machine, models
 from parallel_transcription.configuration import ConfigurationError
 from parallel_transcription.dimensions import BY_NAME
@@ -77,6 +79,25 @@ def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
         points=points,
         schedule=schedule(wanted),
     )
+
+
+def typed(value: Any) -> Any:
+    """A value of Snakemake's ``--config`` as YAML would read it.
+
+    Snakemake gives what stands inside lists and mappings there as text: ``only={num_workers: [1]}``
+    asks for "1".
+    """
+    if isinstance(value, Mapping):
+        return {key: typed(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [typed(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return read if isinstance(read, (bool, int, float)) else value
 
 
 def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
