@@ -17,6 +17,7 @@ from parallel_transcription import findings, scoreboard
 from parallel_transcription.findings import tables as result_tables
 from parallel_transcription.findings.common import estimate, interval, number
 from parallel_transcription.findings.tables import per_round
+from parallel_transcription.pages.answers import short_answer
 from synthetic_study import configuration, make_tables, sha, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +40,7 @@ IDS = {
 }
 KEYS = {
     "id", "number", "question", "claim", "machine", "verdict", "answer", "effect", "evidence",
-    "figure", "runs", "change", "more_rounds", "notes",
+    "figure", "runs", "change", "more_rounds", "notes", "in_short",
 }  # fmt: skip
 VERDICTS = {"confirmed", "refuted", "inconclusive", "not measured"}
 
@@ -89,6 +90,14 @@ def test_every_question_of_every_machine_is_answered(found):
         assert finding["figure"] in (None, finding["id"], "memory")
         if finding["effect"]:
             assert set(finding["effect"]) == {"name", "value", "low", "high", "unit", "confidence"}
+
+
+def test_the_first_page_has_every_answer_uncut(found):
+    """Answers of questions that stand there; others speak of the whole machine."""
+    for finding in found:
+        if finding["number"]:
+            text = short_answer(finding["in_short"] or finding["answer"], 90)
+            assert text.endswith(".") and "…" not in text, (finding["id"], text)
 
 
 def test_findings_are_plain_json_without_nan(found):

@@ -262,7 +262,9 @@ def _imports(path: Path, module: str) -> frozenset[str]:
 def _imports_of(text: bytes, package: str) -> frozenset[str]:
     kinds = _STATEMENTS
     if b"import_module" in text or b"__import__" in text:
-        kinds = ast.AST  # calls may stand in any expression; else these need no look, which is quick
+        kinds = (
+            ast.AST
+        )  # calls may stand in any expression; else these need no look, which is quick
     names: set[str] = set()
     for node in _running_nodes(ast.parse(text), kinds):
         if isinstance(node, ast.Import):

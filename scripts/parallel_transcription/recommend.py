@@ -646,6 +646,7 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         answer,
+        in_short=f"{common.name_of(row)}.".capitalize(),
         effect=common.effect(
             "throughput of the recommended settings",
             row["rtfx"],

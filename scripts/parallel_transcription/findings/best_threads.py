@@ -97,8 +97,11 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         _answer(machine, verdict, ranks),
+        in_short=(
+            f"Best for {common.plural(int(best['files']), 'file')} at once: {common.setting(best)}."
+        ),
         effect=common.effect(
-            f"throughput of the best setting ({_setting(best)})",
+            f"throughput of the best setting ({common.setting(best)})",
             best["rtfx"],
             best["low"],
             best["high"],
@@ -178,13 +181,6 @@ def rank(machine: Machine, group) -> list[dict]:
     return rows
 
 
-def _setting(row: dict) -> str:
-    return (
-        f"{common.plural(int(row['workers']), 'worker')} {common.TIMES} "
-        f"{common.plural(int(row['cpu_threads']), 'thread')}"
-    )
-
-
 def _answer(machine: Machine, verdict: str, ranks: list[list[dict]]) -> str:
     parts = {
         common.CONFIRMED: ["It matters."],
@@ -197,14 +193,14 @@ def _answer(machine: Machine, verdict: str, ranks: list[list[dict]]) -> str:
         still = [r for r in rows[1:] if r["standing"] == "open"]
         text = (
             f"Best for {common.plural(int(best['files']), 'file')} at once ({best['model']}): "
-            f"{_setting(best)}, "
+            f"{common.setting(best)}, "
         )
         text += common.estimate(
             best["rtfx"], best["low"], best["high"], machine.confidence, REAL_TIME
         )
         if ties:
-            text += f"; as good: {common.listing(_setting(r) for r in ties)}"
+            text += f"; as good: {common.listing(common.setting(r) for r in ties)}"
         if still:
-            text += f"; not told apart from it: {common.listing(_setting(r) for r in still)}"
+            text += f"; not told apart from it: {common.listing(common.setting(r) for r in still)}"
         parts.append(text + ".")
     return " ".join(parts)

@@ -148,6 +148,14 @@ def name_of(row) -> str:
     return text
 
 
+def setting(row: dict) -> str:
+    """ "2 workers × 1 thread"."""
+    return (
+        f"{plural(int(row['workers']), 'worker')} {TIMES} "
+        f"{plural(int(row['cpu_threads']), 'thread')}"
+    )
+
+
 # --- the finding --------------------------------------------------------------------------------
 
 
@@ -178,6 +186,7 @@ def finding(
     verdict: str,
     answer: str,
     *,
+    in_short: str = "",
     effect: dict | None = None,
     evidence: list[dict] | None = None,
     figure: str | None = "",
@@ -188,7 +197,8 @@ def finding(
 ) -> dict:
     """A finding as results/findings.json holds it. `figure` "" is the figure named as the finding.
 
-    Without evidence there is no figure.
+    Without evidence there is no figure. `in_short` is the answer in some 60 letters, beside which
+    verdict and effect stand.
     """
     evidence = list(evidence or [])
     keys = list(dict.fromkeys(k for row in evidence for k in row))
@@ -201,6 +211,7 @@ def finding(
             "machine": machine.label,
             "verdict": verdict,
             "answer": answer,
+            "in_short": in_short,
             "effect": effect,
             "evidence": [{k: row.get(k) for k in keys} for row in evidence],
             "figure": (id if figure == "" else figure) if evidence else None,

@@ -155,6 +155,10 @@ def judge(machine: Machine, what: str = "worker") -> dict:
         claim,
         verdict,
         f"{start} {'; '.join(texts[:4])}.",
+        in_short=(
+            f"A further {what} adds {common.percent(head[f'{what}_mb'] / head['base_mb'])} of the "
+            f"first one's {common.number(head['base_mb'])} MB."
+        ),
         effect=common.effect(
             f"memory per further {what}, {head['model']} {head['compute_type']}",
             head[f"{what}_mb"],

@@ -109,6 +109,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
         claim,
         verdict,
         _answer(machine, verdict, rows, results, together, other),
+        in_short=_in_short(machine, results),
         effect=common.effect(
             f"makespan of one model / {other}, all pairs together",
             *together,
@@ -198,6 +199,17 @@ def overall(machine: Machine, pairs: list[Pair]) -> tuple[float, float, float]:
         return float(np.exp(np.mean([v.mean() for v in series]))), float("nan"), float("nan")
     means = np.mean([[v.loc[r] for r in sorted(common_rounds)] for v in series], axis=0)
     return statistics.geometric_interval(np.exp(means), machine.confidence)
+
+
+def _in_short(machine: Machine, results: list[Comparison]) -> str:
+    words = {
+        statistics.WITHIN: f"equal within ±{100 * machine.margin:g} %",
+        statistics.BEYOND: f"different by more than ±{100 * machine.margin:g} %",
+        statistics.OPEN: "open",
+    }
+    counts = {word: sum(r.size == size for r in results) for size, word in words.items()}
+    parts = [f"{count} {word}" for word, count in counts.items() if count]
+    return f"Of {common.plural(len(results), 'matched pair')}: {', '.join(parts)}."
 
 
 def _answer(machine, verdict, rows, results: list[Comparison], together, other: str) -> str:

@@ -81,6 +81,7 @@ def judge(machine: Machine) -> dict:
         machine, [(p, r) for (_, _, p), r in zip(tested, results, strict=True)], len(results)
     )
     slope = _slope(rows, machine)
+    head = next(iter(slower), rows[0])  # where it starts
     return common.finding(
         machine,
         ID,
@@ -89,9 +90,11 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         _answer(machine, verdict, rows, slower, faster, slope, cpus),
+        in_short=_in_short(rows, slower, cpus),
         effect=common.effect(
-            f"makespan per doubling of threads {common.TIMES} workers beyond the CPUs",
-            *slope,
+            f"makespan at {head['oversubscription']:g} times the CPUs / within them "
+            f"({common.setting(head)})",
+            *(head[key] for key in ("ratio", "low", "high")),
             common.TIMES,
             machine.confidence,
         ),
@@ -113,6 +116,15 @@ def judge(machine: Machine) -> dict:
             *common.troubles(machine, arms),
         ],
     )
+
+
+def _in_short(rows: list[dict], slower: list[dict], cpus: float) -> str:
+    text = f"{len(slower)} of {common.plural(len(rows), 'setting')} beyond {cpus:g} CPUs "
+    text += "is slower" if len(slower) == 1 else "are slower"
+    if not slower:
+        return f"{text} by more than the margin."
+    worst = max(r["ratio"] for r in slower)
+    return f"{text}, the worst {common.number(worst)} times as long."
 
 
 def _reference(fitting, arm):
@@ -186,15 +198,13 @@ def _answer(machine, verdict, rows, slower, faster, slope, cpus) -> str:
         )
         parts.append(
             f"It starts at {first['oversubscription']:g} times the CPUs, where "
-            f"{common.plural(int(first['workers']), 'worker')} {common.TIMES} "
-            f"{common.plural(int(first['cpu_threads']), 'thread')} take {takes}."
+            f"{common.setting(first)} take {takes}."
         )
         least = "at least " if worst["remark"].startswith("ratio at least") else ""
         if worst is not first:
             parts.append(
                 f"The worst takes {least}{common.number(worst['ratio'])} times the makespan "
-                f"({common.plural(int(worst['workers']), 'worker')} {common.TIMES} "
-                f"{common.plural(int(worst['cpu_threads']), 'thread')})."
+                f"({common.setting(worst)})."
             )
         seen, before = worst["switches_per_s"], worst["reference_switches_per_s"]
         if np.isfinite(seen) and np.isfinite(before):

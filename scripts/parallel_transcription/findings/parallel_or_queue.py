@@ -126,6 +126,7 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         _answer(machine, verdict, row, arm, rows),
+        in_short=_in_short(row, arm),
         effect=_effect(machine, row, arm),
         evidence=rows,
         runs=used,
@@ -253,6 +254,17 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
             )
         parts.append(text + ".")
     return " ".join(parts)
+
+
+def _in_short(row: dict, arm) -> str:
+    speed, base = row["speed_up"], "one after another"
+    if speed is None:
+        speed, base = row["over_one_worker"], "with one worker"
+    return (
+        f"{common.plural(int(arm['in_use']), 'file')} on "
+        f"{common.plural(int(arm['num_workers']), 'worker')}: {common.number(speed)} times as fast "
+        f"as {base}."
+    )
 
 
 def _effect(machine: Machine, row: dict, arm) -> dict | None:

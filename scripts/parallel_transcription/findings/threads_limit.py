@@ -112,6 +112,10 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         " ".join(p for p in parts if p),
+        in_short=(
+            f"At most {common.number(top['cores'])} cores where {top['expected_cores']:g} "
+            f"{'was' if top['expected_cores'] == 1 else 'were'} expected."
+        ),
         effect=common.effect(
             "cores used by the engine / expected, where it is highest",
             top["cores"] / top["expected_cores"],

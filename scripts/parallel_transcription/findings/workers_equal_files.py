@@ -101,6 +101,7 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         _answer(machine, verdict, rows),
+        in_short=_in_short(rows),
         effect=common.effect(
             f"makespan with {head['workers']} / {head['files']} workers for {head['files']} files",
             head["ratio"],
@@ -183,6 +184,16 @@ def _row(machine: Machine, arm, pair, result, work) -> dict:
         "cpu_s": pair.a["cpu_s"].median(),
         "cpu_s_equal": pair.b["cpu_s"].median(),
     }
+
+
+def _in_short(rows: list[dict]) -> str:
+    parts = []
+    for word in ("fewer", "more"):
+        some = [r["ratio"] for r in rows if r["relation"] == f"{word} workers"]
+        if some:
+            ends = dict.fromkeys(common.number(end) for end in (min(some), max(some)))
+            parts.append(f"{word}: {' to '.join(ends)} times as long")
+    return f"Than files, {'; '.join(parts)}."
 
 
 def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:

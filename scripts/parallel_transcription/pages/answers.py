@@ -69,6 +69,7 @@ def finding_view(finding: dict, results: Results) -> dict:
         "label": str(finding.get("machine") or ""),
         "badge": badge(finding.get("verdict")),
         "answer": answer,
+        "in_short": clean(finding.get("in_short"), 200) or answer,
         "effect": effect_text(finding.get("effect")),
         "effect_parts": effect_parts(finding.get("effect")),
         "effect_name": clean((finding.get("effect") or {}).get("name"), 80),
