@@ -185,6 +185,7 @@ def confirmed_by(shift, rounds=6):
         (0.0, 6, "confirmed", "confirmed"),
         (-0.2, 6, "confirmed", "confirmed"),
         (0.2, 6, "not confirmed", "refuted"),
+        (0.049, 6, "not yet", "inconclusive"),  # slower, but by the margin or not is open
         (0.0, 1, "not yet", "inconclusive"),
     ],
 )

@@ -141,6 +141,12 @@ def test_changed_reporting_code_measures_nothing(checkout, file, first):
     assert first in jobs and set(jobs) <= REPORT_ONLY
 
 
+def test_another_environment_reruns_nothing(checkout):
+    for file in (checkout.folder / "envs").glob("*.yaml"):
+        file.write_text(file.read_text().replace("numpy==2", "numpy==1"), encoding="utf-8")
+    assert checkout.planned() == {}
+
+
 def test_a_changed_margin_only_judges_again(checkout):
     jobs = checkout.planned("--config", "equivalence_margin=0.1")
     assert transcribed(jobs) == []

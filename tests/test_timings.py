@@ -315,6 +315,14 @@ def test_differing_hardware_under_one_label_is_flagged(tmp_path):
     assert machines["m"]["records"] == 2
 
 
+def test_differing_packages_under_one_label_are_flagged(tmp_path):
+    """They rerun nothing, so they must be seen."""
+    other = make_record(2)
+    other["host"]["versions"] = {**(other["host"].get("versions") or {}), "numpy": "0.1"}
+    machines = tables_of(tmp_path, make_record(), other).machines
+    assert machines["m"]["mixed_versions"] and not machines["m"]["mixed_hardware"]
+
+
 def test_tables_do_not_depend_on_the_order_of_files(tmp_path):
     paths = save(tmp_path, *(make_record(n) for n in (1, 2, 3)))
     a, b = build_tables(paths, DEFAULTS), build_tables(paths[::-1], DEFAULTS)

@@ -17,7 +17,7 @@ Per machine, and per model, compute type, device and workload (only equal work i
    it is not slower. Runner-up: the fastest of the rest.
 5. Winner and runner-up are measured again in fresh rounds. `confirmed`: the winner is shown not to
    be slower than the runner-up by the margin or more (one-sided test, fresh rounds only). `not
-   confirmed`: it is shown slower, and not shown to be within the margin. Else `not yet`. With no
+   confirmed`: it is shown to be slower by more than the margin. Else `not yet`. With no
    runner-up there is nothing to lose against: two fresh rounds without a failure confirm.
 
 A configuration is dominated, and so not on the Pareto front, if another is at least as good in
@@ -264,7 +264,7 @@ def confirmation(machine: Machine, choice: dict) -> dict:
     result.update(rounds=pair.rounds, ratio=pair.ratio, low=pair.low, high=pair.high, sd=pair.sd)
     if pair.tests.p_not_above <= machine.alpha and (own["status"] == "ok").all():
         result["status"] = "confirmed"
-    elif pair.tests.p_difference <= machine.alpha and pair.ratio > 1:
+    elif pair.tests.p_above <= machine.alpha and pair.tests.p_difference <= machine.alpha:
         result["status"] = "not confirmed"
     return result
 
@@ -660,7 +660,7 @@ def judge(machine: Machine) -> dict:
         change={
             common.CONFIRMED: "Fresh rounds in which the runner-up is faster by more than the "
             "margin.",
-            common.REFUTED: "Fresh rounds in which it is within the margin of the runner-up.",
+            common.REFUTED: "Fresh rounds in which it is not slower by more than the margin.",
             common.INCONCLUSIVE: "Fresh rounds of the two.",
         }[verdict],
         more_rounds=plan,

@@ -180,7 +180,7 @@ def build_tables(
     runs, timings = [], []
     machines: dict[str, dict[str, Any]] = {}
     seen: dict[str, dict[str, set | Counter]] = defaultdict(
-        lambda: {"hosts": set(), "codes": set(), "statuses": Counter()}
+        lambda: {"hosts": set(), "versions": set(), "codes": set(), "statuses": Counter()}
     )
     for record in read_records(paths, left_out):
         if not wanted(record):
@@ -196,6 +196,7 @@ def build_tables(
             machines[label]["engine"] = record["engine"]
         of_label = seen[label]
         of_label["hosts"].add(canonical_json(_hardware(record["host"])))
+        of_label["versions"].add(canonical_json(record["host"].get("versions")))
         of_label["codes"].add(record["code"])
         of_label["statuses"][record["status"]] += 1
     for label, of_label in seen.items():
@@ -203,6 +204,7 @@ def build_tables(
             "records": sum(of_label["statuses"].values()),
             "statuses": dict(sorted(of_label["statuses"].items())),
             "mixed_hardware": len(of_label["hosts"]) > 1,
+            "mixed_versions": len(of_label["versions"]) > 1,
             "mixed_code": len(of_label["codes"]) > 1,
         }
     return Tables(

@@ -380,6 +380,8 @@ def troubles(machine: Machine, arms: pd.DataFrame) -> list[str]:
             )
     if machine.facts.get("mixed_hardware"):
         notes.append("The runs under this label come from more than one kind of machine.")
+    if machine.facts.get("mixed_versions"):
+        notes.append("The runs under this label were made with more than one set of packages.")
     if machine.facts.get("mixed_code"):
         notes.append("The runs under this label were made by more than one version of the code.")
     return notes

@@ -61,6 +61,11 @@ def machine_view(results: Results, label: str) -> dict:
     warnings = []
     if facts.get("mixed_hardware"):
         warnings.append("The runs under this label come from more than one kind of hardware.")
+    if facts.get("mixed_versions"):
+        warnings.append(
+            "The runs were made with more than one set of package versions; those of the first "
+            "record are shown."
+        )
     if facts.get("mixed_code"):
         warnings.append("The runs were made by more than one version of the measuring code.")
     if bool(results.runs["packed"].any()):
