@@ -1,6 +1,9 @@
 """The whole way from study file to PDF, with real faster-whisper: the contract holds."""
 
 import json
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
 
 import pandas as pd
@@ -8,6 +11,7 @@ import pytest
 import yaml
 
 from parallel_transcription.timings import RUN_COLUMNS, TIMING_COLUMNS
+from project import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -139,3 +143,21 @@ def test_results_of_other_machines_stand_beside_this_ones(checkout):
         "test-machine",
         "other-machine",
     }
+
+
+@pytest.mark.skipif(sys.prefix != str(ROOT / ".venv"), reason="this is not make's environment")
+def test_make_reports_needs_nothing_but_records(results, tmp_path):
+    """On any machine, the same records give the same findings."""
+    shutil.copytree(results / "test-machine" / "runs", tmp_path / "test-machine" / "runs")
+    done = subprocess.run(
+        ["make", "reports", f"RESULTS={tmp_path}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("test-machine.pdf", "findings.pdf"):
+        assert (tmp_path / "reports" / name).read_bytes()[:5] == b"%PDF-"
+    keys = ("id", "verdict", "answer", "effect", "evidence")
+    alone, workflow = (
+        [{key: finding[key] for key in keys} for finding in json.loads(file.read_text())]
+        for file in (tmp_path / "findings.json", results / "findings.json")
+    )
+    assert alone == workflow
