@@ -82,6 +82,21 @@ def _matches(pattern: str, base: Path) -> list[Path]:
     return sorted(files, key=natural_key)
 
 
+def check_files(paths: Iterable[Path], base: str | os.PathLike[str]) -> None:
+    """Refuse what is no readable regular file with content (a pipe would make its reader wait).
+
+    Nothing is decoded. Raises one AudioError with a line per bad file.
+    """
+    bad = []
+    for path in paths:
+        try:
+            _size_of(path, base)
+        except AudioError as error:
+            bad.append(str(error))
+    if bad:
+        raise AudioError("\n".join(bad))
+
+
 def natural_key(path: str | os.PathLike[str]) -> tuple:
     """Sorts names as people do: digits by their value, then letters without regard to case."""
     text = os.fspath(path)
@@ -181,13 +196,13 @@ def _bad(path: Path, fault: str, remedy: str) -> AudioError:
     return AudioError(f"{os.fspath(path)!r} {fault}; {remedy}")
 
 
-def _size_of(path: Path) -> int:
+def _size_of(path: Path, base: str | os.PathLike[str] = "") -> int:
     try:
-        status = path.stat()
+        status = Path(base, path).stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
             raise _bad(path, f"is {kind}", "give an audio file")
-        with path.open("rb"):
+        with Path(base, path).open("rb"):
             pass
     except FileNotFoundError:
         raise _bad(path, "does not exist", "correct the name") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,10 @@ from parallel_transcription.configuration import ConfigurationError
 from parallel_transcription.dimensions import BY_NAME
 from parallel_transcription.grid import GridPoint, expand_block, identified, matches, schedule
 from parallel_transcription.settings import DEFAULTS, SETTINGS, study_schema
+from parallel_transcription.study_file import StudyError, odd_values
 
 LARGEST_GRID = 100_000
-
-
-class StudyError(ValueError):
-    """What is wrong with a study: file, key, value and remedy, one line each."""
+_MOST_PROBLEMS = 20  # that are named at once
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,12 @@ class Study:
         """The grid points that ``only`` leaves."""
         return {point.id: point for point, _ in self.schedule}
 
+    @property
+    def unused_files(self) -> list[Path]:
+        """Listed files that no configuration reaches: ``files_in_parallel`` takes the first."""
+        most = max(p.configuration["files_in_parallel"] for p in self.points.values())
+        return self.files[most:]
+
 
 def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
     """Check a study and expand its grid.
@@ -55,8 +60,11 @@ def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
     Raises:
         StudyError: with every problem found, each naming file, key, value and remedy.
     """
-    problems = list(_schema_problems(config, file))
+    problems = [f"{file}: {problem}" for problem in odd_values(config)]
+    problems = problems or list(_schema_problems(config, file))
     if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        problems[_MOST_PROBLEMS:] = [f"{file}: and {more} more problems"] if more > 0 else []
         raise StudyError("\n".join(problems))
     settings = {**DEFAULTS, **config}
     settings.setdefault("name", _name_of(file))
@@ -149,9 +157,12 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
 
 def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:
     try:
-        return audio.expand(patterns, root)
+        files = audio.expand(patterns, root)
+        audio.check_files(files, root)
     except audio.AudioError as error:
-        raise StudyError(f"{file}: audio: {error}") from None
+        lines = [f"{file}: audio: {line}" for line in str(error).split("\n")]
+        raise StudyError("\n".join(lines)) from None
+    return files
 
 
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
@@ -196,17 +207,17 @@ def _explain(error) -> str:
     match error.validator:
         case "additionalProperties":
             known = error.schema.get("properties", {})
-            unknown = sorted(str(key) for key in value if key not in known)
-            hints = [_closest(key, known) for key in unknown]
+            unknown = sorted(key for key in value if key not in known)
             return "unknown key " + ", ".join(
-                f"{_short(key)}{hint}" for key, hint in zip(unknown, hints, strict=True)
+                f"{_short(key)}{_closest(key, known)}" for key in unknown[:5]
             )
         case "required":
             missing = [key for key in rule if key not in value]
             docs = {s.name: s.doc for s in SETTINGS}
             return "missing key " + ", ".join(f"{key!r} ({docs.get(key, '')})" for key in missing)
         case "enum":
-            return f"{shown} is not one of {', '.join(map(str, rule))}{_closest(value, rule)}"
+            close = _norway(value) or _closest(value, rule)
+            return f"{shown} is not one of {', '.join(map(str, rule))}{close}"
         case "minimum":
             return f"{shown} is too small; give at least {rule}"
         case "exclusiveMinimum":
@@ -219,7 +230,8 @@ def _explain(error) -> str:
             name = error.absolute_path[-1] if error.absolute_path else ""
             remedy = BY_NAME[name].doc if name in BY_NAME else ""
             wanted = " or ".join([rule] if isinstance(rule, str) else rule)
-            return f"{shown} is a {_kind(value)}, not a {wanted}. {remedy}".rstrip(". ")
+            text = f"{shown} is a {_kind(value)}, not a {wanted}"
+            return f"{text}{_norway(value)}. {remedy}".rstrip(". ")
         case "minItems":
             return "an empty list; give at least one value, or leave the key out"
         case "minProperties":
@@ -231,13 +243,21 @@ def _explain(error) -> str:
     return f"{shown}: {error.message[:300]}"
 
 
+def _norway(value: Any) -> str:
+    """What to do where a word became a truth value."""
+    if not isinstance(value, bool):
+        return ""
+    words = "yes, on" if value else "no, off"
+    return f" (YAML reads {words} and {str(value).lower()} so: put a text in quotes)"
+
+
 def _kind(value: Any) -> str:
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "list"}
     return "null" if value is None else names.get(type(value), "mapping")
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value) if isinstance(value, list | dict) else repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
 
