@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.audio import read_reference
+from parallel_transcription.errors import TableError, run
 from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.record import write_json
 from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.study import StudyError, expand_grid
+from parallel_transcription.study import expand_grid, settings_from_json
 from parallel_transcription.timings import build_tables, write_tables
 
 
@@ -29,12 +30,8 @@ def main() -> int:
     given = parser.parse_args()
     paths = sorted(given.results.glob("*/runs/*.json"))
     if given.study:
-        settings = json.loads(given.study)
-        try:
-            grid = expand_grid(settings, settings["file"])
-        except StudyError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+        settings = settings_from_json(given.study)
+        grid = expand_grid(settings, settings["file"])
         here = settings["machine"]
         tables = build_tables(
             paths,
@@ -46,8 +43,7 @@ def main() -> int:
         settings = _settings_found(given.results)
         tables = build_tables(paths, settings)
     if tables.runs.empty:
-        print(f"error: no run records under {given.results}/*/runs/", file=sys.stderr)
-        return 2
+        raise TableError(f"no run records under {given.results}/*/runs/; run the study first")
     out = given.out or given.results
     out.mkdir(parents=True, exist_ok=True)
     write_tables(tables, out)
@@ -66,9 +62,12 @@ def _settings_found(results: Path) -> dict:
     """The settings of the last study merged here, or the defaults."""
     known = results / "study.json"
     if known.exists():
-        return json.loads(known.read_text(encoding="utf-8"))
+        try:
+            return {**DEFAULTS, **json.loads(known.read_text(encoding="utf-8"))}
+        except (ValueError, TypeError):
+            raise TableError(f"{known} is no study's settings; remove it") from None
     return {**DEFAULTS, "name": "collected", "machine": "", "file": "", "grid": []}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

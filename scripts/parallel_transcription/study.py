@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import yaml
 
 from parallel_transcription import audio, machine, models
 from parallel_transcription.configuration import ConfigurationError
-from parallel_transcription.dimensions import BY_NAME
+from parallel_transcription.dimensions import BY_NAME, DIMENSIONS, THREAD_VARIABLES
 from parallel_transcription.grid import GridPoint, expand_block, identified, matches, schedule
 from parallel_transcription.settings import DEFAULTS, SETTINGS, study_schema
 from parallel_transcription.study_file import StudyError, odd_values
@@ -103,9 +104,27 @@ def typed(value: Any) -> Any:
         return value
     try:
         read = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return value
     return read if isinstance(read, (bool, int, float)) else value
+
+
+def settings_from_json(text: str) -> dict[str, Any]:
+    """The settings that ``Plan.settings_json`` wrote, for a later step.
+
+    Raises:
+        StudyError: for any other text.
+    """
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"--study: is not JSON ({error}); the workflow makes it") from None
+    needed = ("file", "machine", "grid", "audio_files", *DEFAULTS)
+    if not isinstance(settings, dict) or any(key not in settings for key in needed):
+        raise StudyError(
+            f"--study: {_short(settings)} holds no settings of a study; the workflow makes them"
+        )
+    return settings
 
 
 def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
@@ -173,13 +192,29 @@ def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> Non
             raise StudyError(f"{file}: model: {error}") from None
 
 
-def _schema_problems(config: Mapping[str, Any], file: str) -> Iterator[str]:
+def check_values(values: Mapping[str, Any], where: str) -> None:
+    """Check single values of dimensions and settings, as a command line gives them.
+
+    Raises:
+        StudyError: with a line for each wrong value.
+    """
+    known = {d.name: d.schema for d in DIMENSIONS} | {s.name: s.schema for s in SETTINGS}
+    schema = {"type": "object", "properties": {name: known[name] for name in values}}
+    problems = [f"{where}: {problem}" for problem in odd_values(values)]
+    problems = problems or list(_schema_problems(values, where, schema))
+    if problems:
+        raise StudyError("\n".join(problems))
+
+
+def _schema_problems(
+    config: Mapping[str, Any], file: str, schema: Mapping[str, Any] | None = None
+) -> Iterator[str]:
     from jsonschema import Draft202012Validator
 
     if not isinstance(config, Mapping):
         yield f"{file}: a study is a mapping of keys to values, not {type(config).__name__}"
         return
-    validator = Draft202012Validator(study_schema())
+    validator = Draft202012Validator(schema or study_schema())
     errors = sorted(validator.iter_errors(dict(config)), key=lambda e: list(map(str, e.path)))
     for error in errors:
         error = _innermost(error)
@@ -237,10 +272,20 @@ def _explain(error) -> str:
         case "minProperties":
             return "an empty mapping; name at least one key, or leave it out"
         case "pattern":
-            return f"{shown} does not fit the pattern {rule}"
+            return f"{shown} does not fit; {_form(error)}"
         case "minLength" | "maxLength":
             return f"{shown} has {len(value)} characters; the bound is {rule}"
     return f"{shown}: {error.message[:300]}"
+
+
+def _form(error) -> str:
+    """What a text must look like, in words."""
+    name = next((n for n in reversed(error.absolute_path) if isinstance(n, str)), "")
+    if name == "thread_env":
+        return f"give NAME=value of {', '.join(THREAD_VARIABLES)}"
+    if name in BY_NAME:
+        return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
+    return "give letters, digits, '.', '_' and '-', a letter or digit first"
 
 
 def _norway(value: Any) -> str:
