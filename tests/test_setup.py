@@ -329,6 +329,9 @@ def new_tree(folder: Path) -> Path:
     shutil.copytree(REQUIREMENTS, tree / "requirements")
     shutil.copy(ROOT / "Makefile", tree)
     (tree / "scripts" / "check_system.py").write_text("print('libraries are checked')\n")
+    (tree / "scripts" / "list_configurations.py").write_text(
+        "import sys; sys.exit('error: bad.yaml: bad' if 'bad.yaml' in sys.argv else 0)\n"
+    )
     for lock in LOCKS:
         (tree / "requirements" / f"{lock}.txt").write_text("# nothing\n")
     return tree
@@ -434,6 +437,14 @@ class TestSetUp:
         done = make(tree)
         assert done.returncode != 0
         assert f"{REPORT} was not made" in done.stderr
+
+    def test_a_bad_study_ends_make_before_snakemake_reads_it(self, tree):
+        """Snakemake runs the code of a study that is a template; our own reader refuses it."""
+        pretend_snakemake(tree, "touch was-started; exit 0")
+        done = make(tree, "STUDY=bad.yaml")
+        assert done.returncode != 0
+        assert "error: bad.yaml: bad" in done.stderr
+        assert not (tree / "was-started").exists()
 
     def test_second_set_up_touches_nothing(self, tree):
         os.utime(tree / "requirements" / "lock.txt")  # as a checkout does

@@ -88,7 +88,7 @@ def _explain(error: yaml.YAMLError) -> str:
     remedy = "see config/README.md for the form of a study"
     if "'\\t'" in problem:
         remedy = "indent with spaces, not with tabs"
-    elif "alias" in problem:
+    elif "alias" in problem or "expected alphabetic" in problem:
         remedy = "put texts that begin with * or & in quotes"
     elif "cannot start any token" in problem:
         remedy = "put texts that begin with a special character in quotes"
@@ -211,7 +211,8 @@ def odd_values(config: Any) -> Iterator[str]:
 
 
 def _word(key: Any) -> str:
-    return key if isinstance(key, str) and len(key) <= 60 else repr(key)[:60]
+    """A key as a message shows it; what cannot be printed is escaped."""
+    return key if isinstance(key, str) and key.isprintable() and len(key) <= 60 else repr(key)[:60]
 
 
 def _odd(key: str, value: Any) -> str | None:
