@@ -9,10 +9,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from parallel_transcription.audio import read_reference
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.fingerprint import file_sha256
+from parallel_transcription.formatting import private
 from parallel_transcription.record import write_json
 from parallel_transcription.settings import DEFAULTS
 from parallel_transcription.study import expand_grid, settings_from_json
@@ -47,7 +49,7 @@ def main() -> int:
     out = given.out or given.results
     out.mkdir(parents=True, exist_ok=True)
     write_tables(tables, out)
-    write_json(out / "study.json", settings)
+    write_json(out / "study.json", _private(settings))
     for file, reason in tables.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
     return 0
@@ -56,6 +58,15 @@ def main() -> int:
 def _references(files: list[str]) -> dict[str, str | None]:
     """Reference transcripts as they are now, by the audio's SHA-256."""
     return {file_sha256(file): read_reference(file) for file in map(Path, files) if file.is_file()}
+
+
+def _private(value: Any) -> Any:
+    """Settings without the names of home folders: reports are made from them."""
+    if isinstance(value, dict):
+        return {key: _private(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_private(inner) for inner in value]
+    return private(value) if isinstance(value, str) else value
 
 
 def _settings_found(results: Path) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -134,8 +135,9 @@ def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
 
 
 def _name_of(file: str) -> str:
-    stem = Path(file).stem
-    return "default" if stem == "config" else stem
+    """The study's name by its file: "my study (2).yaml" is my-study-2."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(file).stem).strip("-._")[:64]
+    return "default" if stem == "config" else stem or "study"
 
 
 def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
