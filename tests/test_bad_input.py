@@ -274,6 +274,12 @@ def test_every_bad_audio_file_is_named_at_once(folder):
     assert all(line.startswith("mine.yaml: audio: ") and "empty" in line for line in lines)
 
 
+def test_a_file_name_that_is_no_text_is_refused(folder):
+    (folder / os.fsdecode(b"a\xff.wav")).write_text("x")
+    with pytest.raises(StudyError, match=r"udcff\.wav' has a name that is not UTF-8; give it"):
+        build_study({**GOOD, "audio": [str(folder / "*.wav")]}, "mine.yaml", ROOT)
+
+
 def test_files_beyond_the_last_in_parallel_are_named(script, tmp_path):
     """files_in_parallel takes the first of the list; the rest is not silently left out."""
     study = tmp_path / "mine.yaml"

@@ -90,6 +90,8 @@ def check_files(paths: Iterable[Path], base: str | os.PathLike[str]) -> None:
     bad = []
     for path in paths:
         try:
+            if not os.fspath(path).isprintable() and "\udc80" <= max(os.fspath(path)) <= "\udcff":
+                raise _bad(path, "has a name that is not UTF-8", "give it another name")
             _size_of(path, base)
         except AudioError as error:
             bad.append(str(error))
