@@ -202,6 +202,24 @@ class TestRepository:
         listed = {name: version for name, version, licence in rows if licence.strip()}
         assert listed == versions("lock-build") | versions("lock-test")
 
+    def test_every_asset_that_ships_is_listed_with_its_licence(self):
+        """Sound, weights, fonts, numbers: whatever is no code or prose of ours lies in a listed
+        place."""
+        rows = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").split("## What set-up")[0]
+        listed = [row.split("|") for row in rows.splitlines() if row.startswith("| ")][1:]
+        places = {
+            place.strip("*"): row[4] for row in listed for place in re.findall(r"`([^`]+)`", row[2])
+        }
+        assert all(re.search(r"CC0|MIT|OFL", licence) for licence in places.values())
+        kinds = (".opus", ".wav", ".bin", ".otf", ".ttf", ".csv", ".parquet", ".onnx", ".jpg")
+        assets = [
+            str(file.relative_to(ROOT)) for file in repository_files() if file.suffix in kinds
+        ]
+        assert len(assets) > 20
+        assert [a for a in assets if not a.startswith(tuple(places))] == []
+        for place in places:
+            assert any(asset.startswith(place) for asset in assets), place
+
     def test_citation_has_what_the_format_requires(self):
         citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
         assert citation["cff-version"] == "1.2.0"

@@ -455,16 +455,27 @@ def _download(
 
 
 def _snapshot(repository: str, revision: str | None, local_files_only: bool) -> str:
-    """The boundary to the hub: tests replace this function."""
+    """The boundary to the hub: tests replace this function.
+
+    Raises ConnectionError if the hub gave no answer, where huggingface_hub would take an earlier
+    download without a word.
+    """
     from faster_whisper import download_model
     from huggingface_hub import get_session
 
-    client = get_session()
-    hooks = client.event_hooks
-    if _bound_silence not in hooks["request"]:
-        hooks["request"].append(_bound_silence)
-        client.event_hooks = hooks
-    return download_model(repository, revision=revision, local_files_only=local_files_only)
+    client, answers = get_session(), []
+    before = {moment: list(hooks) for moment, hooks in client.event_hooks.items()}
+    client.event_hooks = {
+        "request": [*before.get("request", []), _bound_silence],
+        "response": [*before.get("response", []), lambda r: answers.append(r.status_code < 500)],
+    }
+    try:
+        folder = download_model(repository, revision=revision, local_files_only=local_files_only)
+    finally:
+        client.event_hooks = before
+    if not local_files_only and not any(answers):
+        raise ConnectionError("the hub did not answer")
+    return folder
 
 
 def _bound_silence(request: Any) -> None:
