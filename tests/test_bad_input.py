@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_transcription.dimensions import LANGUAGES, NAMES
@@ -334,9 +334,7 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )
-WRONG = settings(
-    max_examples=250, deadline=4000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZED = settings(max_examples=250, deadline=None, derandomize=True)
 
 
 def steps(value, path=()):
@@ -368,7 +366,8 @@ def builds_or_says_why(study):
         str(error).encode()
 
 
-@WRONG
+@pytest.mark.timeout(120)
+@FUZZED
 @given(study=VALUES)
 def test_any_values_are_a_study_or_a_clear_error(study):
     builds_or_says_why(study)
@@ -382,13 +381,15 @@ FULL = yaml.safe_load((ROOT / "config/cpu.yaml").read_text(encoding="utf-8")) | 
 }
 
 
-@WRONG
+@pytest.mark.timeout(120)
+@FUZZED
 @given(path=st.sampled_from(list(steps(FULL))), value=VALUES)
 def test_a_study_with_one_value_changed_is_a_study_or_a_clear_error(path, value):
     builds_or_says_why(put(FULL, path, value))
 
 
-@WRONG
+@pytest.mark.timeout(120)
+@FUZZED
 @given(data=st.data())
 def test_any_text_is_yaml_or_a_clear_error(data, tmp_path_factory):
     """Bytes of all kinds, and a good file with some bytes changed."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from parallel_transcription.errors import InputError
 from parallel_transcription.fingerprint import FingerprintError, file_sha256
 
 SAMPLE_RATE = 16000  # what Whisper works on, samples per second
@@ -32,7 +33,7 @@ _LONGEST_OGG_PAGE = 65307  # bytes, RFC 3533
 _PLAYLISTS = frozenset(("hls", "concat", "dash", "sdp", "rtsp", "webm_dash_manifest", "imf"))
 
 
-class AudioError(ValueError):
+class AudioError(InputError):
     """A pattern or a file that cannot be used; the message names it, the fault and a remedy."""
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from parallel_transcription.errors import InputError
+
 LARGEST_FILE = 200_000  # bytes
 MOST_VALUES = 50_000  # with aliases written out
 DEEPEST = 20  # levels of lists and mappings
@@ -26,7 +28,7 @@ _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "
 _TEMPLATE = "__use_yte__"
 
 
-class StudyError(ValueError):
+class StudyError(InputError):
     """What is wrong with a study: file, key, value and remedy, one line each."""
 
 
