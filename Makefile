@@ -20,6 +20,7 @@ SET_UP := sh requirements/set_up.sh
 ACTIVATE := . .venv/bin/activate
 
 findings: setup ## (default) set-up, then the study; the last line is the path of the report
+	@$(ACTIVATE) && python scripts/list_configurations.py $(if $(STUDY),"$(STUDY)") >/dev/null
 	@$(ACTIVATE) && snakemake --cores all $(if $(STUDY),--configfile "$(STUDY)")
 	@test -s $(REPORT) || { echo "$(REPORT) was not made" >&2; exit 1; }
 	@echo $(REPORT)

@@ -22,3 +22,4 @@ rule all:
         "results/reports/findings.pdf",
         "results/reports/findings.html",
         f"results/reports/{STUDY.machine}.pdf",
+        PLAN.unused_manifests(),

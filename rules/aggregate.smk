@@ -1,4 +1,5 @@
-# From run records to tables, and from tables to findings.
+# From run records to tables, and from tables to findings. The study comes by a function: Snakemake takes
+# {words} in other texts, such as file names, for wildcards.
 
 TABLES = [
     "results/runs.csv",
@@ -21,11 +22,11 @@ rule choose_candidates:
         timing_slot=SLOTS,
     params:
         machine=STUDY.machine,
-        study=PLAN.settings_json(),
+        study=lambda _: PLAN.settings_json(),
         code=code_of("choose_candidates.py"),
     shell:
         "python scripts/choose_candidates.py --results results --study {params.study:q}"
-        " --machine {params.machine} --out {output:q} > {log:q} 2>&1"
+        " --machine {params.machine:q} --out {output:q} > {log:q} 2>&1"
 
 
 # Fresh rounds of the best settings, all in one job: which they are is known only now.
@@ -41,7 +42,7 @@ rule confirm_settings:
     resources:
         timing_slot=SLOTS,
     params:
-        study=PLAN.settings_json(),
+        study=lambda _: PLAN.settings_json(),
     shell:
         "python scripts/confirm_settings.py --results results --study {params.study:q}"
         " --candidates {input:q} --log {log:q} --out {output:q}"
@@ -75,7 +76,7 @@ rule merge_timings:
     resources:
         timing_slot=SLOTS,
     params:
-        study=PLAN.settings_json(),
+        study=lambda _: PLAN.settings_json(),
         references=PLAN.references(),
         others=digest(PLAN.others()),
         code=code_of("merge_timings.py"),

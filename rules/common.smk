@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
@@ -14,6 +15,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from parallel_transcription import fingerprint, progress
 from parallel_transcription.plan import Plan, digest
 from parallel_transcription.study import StudyError, build_study, typed
+from parallel_transcription.study_file import read_study_file
 from parallel_transcription.transcribe import measuring_code
 
 ROOT = Path(workflow.basedir)
@@ -27,11 +29,13 @@ study_files = [
 ]
 update_config(config, typed(workflow.config_settings.config))
 try:
+    for file in study_files:
+        read_study_file(file)  # Snakemake's reader takes what YAML misreads
     STUDY = build_study(config, ", ".join(study_files), ROOT)
-except StudyError as error:
+    PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), STATE / "hashes")
+except (StudyError, fingerprint.FingerprintError) as error:
     raise WorkflowError(f"The study is not valid:\n{error}") from None
 
-PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), STATE / "hashes")
 LOOKS = [
     fingerprint.folder_sha256(ROOT / folder)
     for folder in (
@@ -61,6 +65,8 @@ def code_of(script):
 
 
 onstart:
+    for file in STUDY.unused_files:
+        logger.warning(f"{file} is checked, but not used: files_in_parallel is smaller")
     wanted = {file for job in workflow.persistence.dag.needrun_jobs() for file in job.output}
     progress.write_plan(
         STUDY.settings["name"], [Path(r).stem for r in PLAN.records() if r in wanted]

@@ -51,7 +51,7 @@ rule write_machine_report:
         looks=LOOKS,
     shell:
         "python scripts/write_report.py machine --results results"
-        " --machine {params.machine} --out {output:q} > {log:q} 2>&1"
+        " --machine {params.machine:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule write_findings_report:

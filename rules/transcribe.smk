@@ -18,5 +18,5 @@ rule transcribe:
     params:
         order=of_wildcards(lambda wildcards: PLAN.order(wildcards.run)),
     shell:
-        "python scripts/transcribe_{params.order[strategy]}.py --spec {params.order[spec]:q}"
+        "python scripts/transcribe_{params.order[strategy]:q}.py --spec {params.order[spec]:q}"
         " --results results --log {log:q} --record {output:q}"

@@ -6,12 +6,13 @@ above 900, the fresh ones, take no part in the choice.
 """
 
 import argparse
-import json
 from pathlib import Path
 
+from parallel_transcription.errors import run
 from parallel_transcription.findings import TableError, Tables, from_frames, load_files
-from parallel_transcription.findings.output import run, write_json
+from parallel_transcription.findings.output import write_json
 from parallel_transcription.recommend import candidates_to_confirm
+from parallel_transcription.study import expand_grid, settings_from_json
 
 
 def main() -> None:
@@ -40,22 +41,15 @@ def _settings(given: str) -> dict:
     text = given
     if not given.lstrip().startswith("{"):
         text = Path(given).read_text(encoding="utf-8")
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise TableError(f"--study is not readable JSON: {error}") from None
+    return settings_from_json(text)
 
 
 def _from_records(results: Path, settings: dict, label: str | None) -> Tables:
-    from parallel_transcription.study import StudyError, expand_grid
     from parallel_transcription.timings import build_tables
 
     if not label:
         raise TableError("the study names no machine; give --machine")
-    try:
-        grid = expand_grid(settings, settings.get("file", ""))
-    except StudyError as error:
-        raise TableError(str(error)) from None
+    grid = expand_grid(settings, settings["file"])
     paths = sorted((results / label / "runs").glob("*.json"))
     built = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
     if built.runs.empty:

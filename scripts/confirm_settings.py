@@ -9,10 +9,11 @@ import json
 import sys
 from pathlib import Path
 
+from parallel_transcription.errors import TableError, run
 from parallel_transcription.models import PROJECT_ROOT
 from parallel_transcription.plan import Plan
 from parallel_transcription.record import write_json
-from parallel_transcription.study import build_study_again
+from parallel_transcription.study import Study, build_study_again, settings_from_json
 from parallel_transcription.transcribe import (
     describe,
     fingerprint_of,
@@ -30,18 +31,28 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="JSON list of the runs")
     given = parser.parse_args()
-    study = build_study_again(json.loads(given.study), PROJECT_ROOT)
+    study = build_study_again(settings_from_json(given.study), PROJECT_ROOT)
     cache = Path(".snakemake/parallel_transcription/hashes")
     plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
-    candidates = json.loads(given.candidates.read_text(encoding="utf-8"))["configurations"]
-    runs = plan.confirmations(candidates)
-    for run in runs:
-        specification, record = plan.specification(run), Path(plan.record(run))
+    runs = plan.confirmations(_candidates(given.candidates, study))
+    for run_id in runs:
+        specification, record = plan.specification(run_id), Path(plan.record(run_id))
         if not _measured(record, specification):
             done = run_specification(specification, given.results, given.log, record)
             print(describe(done), file=sys.stderr, flush=True)
     write_json(given.out, runs)
     return 0
+
+
+def _candidates(file: Path, study: Study) -> list[str]:
+    try:
+        chosen = json.loads(file.read_text(encoding="utf-8"))["configurations"]
+        unknown = [one for one in chosen if one not in study.points]
+    except (ValueError, KeyError, TypeError):
+        raise TableError(f"{file} is not what choose_candidates.py writes") from None
+    if unknown:
+        raise TableError(f"{file}: {unknown[0]} is no configuration of the study")
+    return chosen
 
 
 def _measured(record: Path, specification: str) -> bool:
@@ -54,4 +65,4 @@ def _measured(record: Path, specification: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

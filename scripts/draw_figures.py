@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from parallel_transcription.errors import TableError, run
 from parallel_transcription.figures import FIGURES
 from parallel_transcription.figures.draw import draw
 from parallel_transcription.tables import read_published, read_results
@@ -25,6 +26,8 @@ def main() -> int:
     )
     args = parser.parse_args()
     results = read_results(args.results)
+    if not results.labels:
+        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     labels = args.machine or results.labels
     unknown = [label for label in labels if label not in results.labels]
     if unknown:
@@ -43,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -5,9 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
 from parallel_transcription.study import StudyError, build_study
+from parallel_transcription.study_file import read_study_file
 
 
 def main() -> int:
@@ -17,16 +16,10 @@ def main() -> int:
     parser.add_argument("--runs", action="store_true", help="list every run, not configurations")
     given = parser.parse_args()
     try:
-        config = yaml.safe_load(given.study.read_text(encoding="utf-8"))
+        config = read_study_file(given.study)
         study = build_study(config, str(given.study), Path(__file__).resolve().parent.parent)
-    except OSError as error:
-        print(f"error: {given.study}: {error.strerror}", file=sys.stderr)
-        return 2
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        print(f"error: {given.study}: is not YAML: {error}", file=sys.stderr)
-        return 2
     except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
     shown = set()
     for point, round_number in study.schedule:
@@ -35,6 +28,8 @@ def main() -> int:
         elif point.id not in shown:
             shown.add(point.id)
             print(f"{point.id}  {point.rounds} rounds × {point.repeats} repeats")
+    for file in study.unused_files:
+        print(f"not used: {file} (files_in_parallel is smaller than the list)", file=sys.stderr)
     print(
         f"{len(study.wanted)} of {len(study.points)} configurations, "
         f"{len(study.schedule)} runs on {study.machine}",

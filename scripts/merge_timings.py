@@ -9,12 +9,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from parallel_transcription.audio import read_reference
+from parallel_transcription.errors import TableError, run
 from parallel_transcription.fingerprint import file_sha256
+from parallel_transcription.formatting import private
 from parallel_transcription.record import write_json
 from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.study import StudyError, expand_grid
+from parallel_transcription.study import expand_grid, settings_from_json
 from parallel_transcription.timings import build_tables, write_tables
 
 
@@ -29,12 +32,8 @@ def main() -> int:
     given = parser.parse_args()
     paths = sorted(given.results.glob("*/runs/*.json"))
     if given.study:
-        settings = json.loads(given.study)
-        try:
-            grid = expand_grid(settings, settings["file"])
-        except StudyError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+        settings = settings_from_json(given.study)
+        grid = expand_grid(settings, settings["file"])
         here = settings["machine"]
         tables = build_tables(
             paths,
@@ -46,12 +45,11 @@ def main() -> int:
         settings = _settings_found(given.results)
         tables = build_tables(paths, settings)
     if tables.runs.empty:
-        print(f"error: no run records under {given.results}/*/runs/", file=sys.stderr)
-        return 2
+        raise TableError(f"no run records under {given.results}/*/runs/; run the study first")
     out = given.out or given.results
     out.mkdir(parents=True, exist_ok=True)
     write_tables(tables, out)
-    write_json(out / "study.json", settings)
+    write_json(out / "study.json", _private(settings))
     for file, reason in tables.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
     return 0
@@ -62,13 +60,25 @@ def _references(files: list[str]) -> dict[str, str | None]:
     return {file_sha256(file): read_reference(file) for file in map(Path, files) if file.is_file()}
 
 
+def _private(value: Any) -> Any:
+    """Settings without the names of home folders: reports are made from them."""
+    if isinstance(value, dict):
+        return {key: _private(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_private(inner) for inner in value]
+    return private(value) if isinstance(value, str) else value
+
+
 def _settings_found(results: Path) -> dict:
     """The settings of the last study merged here, or the defaults."""
     known = results / "study.json"
     if known.exists():
-        return json.loads(known.read_text(encoding="utf-8"))
+        try:
+            return {**DEFAULTS, **json.loads(known.read_text(encoding="utf-8"))}
+        except (ValueError, TypeError):
+            raise TableError(f"{known} is no study's settings; remove it") from None
     return {**DEFAULTS, "name": "collected", "machine": "", "file": "", "grid": []}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

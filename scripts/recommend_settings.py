@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from parallel_transcription.errors import run
 from parallel_transcription.findings import load_files
-from parallel_transcription.findings.output import run
 from parallel_transcription.recommend import recommend, write_yaml
 
 

@@ -7,8 +7,9 @@ import logging
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
-from parallel_transcription import report
+from parallel_transcription.errors import TableError, run
 from parallel_transcription.tables import read_published, read_results
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
@@ -34,9 +35,12 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
+    report = _load_report()
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     results = read_results(args.results)
+    if not results.labels:
+        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     figures = args.figures or args.results / "figures"
     cpu, gpu = read_published(args.published)
     if args.kind == "machine":
@@ -62,6 +66,19 @@ def main() -> int:
     return 0
 
 
+def _load_report() -> ModuleType:
+    """The module that makes PDFs: loading it loads WeasyPrint's system libraries."""
+    try:
+        from parallel_transcription import report
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise TableError(
+            f"WeasyPrint cannot load its libraries ({reason}); "
+            "python scripts/check_system.py says what is missing"
+        ) from None
+    return report
+
+
 def write(path: Path, content: bytes) -> None:
     """Write whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,4 +89,4 @@ def write(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

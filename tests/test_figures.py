@@ -172,7 +172,10 @@ def odd_names():
     for name in ("runs", "timings"):
         tables[name]["model"] = HOSTILE
     timings = tables["timings"]
-    odd = ["a" * 10_000, "\u202e\x00\x1b[31m", "שלום 你好 ä $x^2$ {{7}}", "../../etc/passwd"]
+    odd = [
+        "a" * 10_000, "\u202e\x00\x1b[31m", "שלום 你好 ä $x^2$ {{7}}", "../../etc/passwd",
+        "$\\frac{1}$ $\\nonsense{ _^ $", "]]> <![CDATA[ &lol; url(http://127.0.0.1:9/x)",
+    ]  # fmt: skip
     timings["file"] = [odd[int(c) % len(odd)] for c in timings["counter"]]
     return tables
 

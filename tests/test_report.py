@@ -1,5 +1,7 @@
 """The reports: what they say is what the tables say; nothing gets in, nothing is fetched."""
 
+import contextlib
+import dataclasses
 import html.parser
 import json
 import math
@@ -9,6 +11,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +23,7 @@ from weasyprint import HTML
 
 import synthetic_study as synthetic
 from parallel_transcription import formatting, report, tables
+from parallel_transcription.figures import FIGURES
 from parallel_transcription.figures.draw import draw
 from parallel_transcription.findings import from_frames, judge
 from parallel_transcription.pages import answers, cells, evidence, recommended
@@ -339,6 +345,101 @@ def test_a_document_that_asks_for_files_gets_none(refused):
     )
     HTML(string=document, url_fetcher=report.OnlySupplies(report.Supplies())).write_pdf()
     assert sorted(refused) == ["file:///etc/passwd", "http://evil.example/x.css"]
+
+
+@pytest.fixture
+def listener():
+    """A server on this machine's loopback; how often somebody came to it."""
+    came: list[tuple] = []
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                visitor, address = server.accept()
+                came.append(address)
+                visitor.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}", came
+    server.close()
+
+
+def lures(address: str, secret: Path) -> list[str]:
+    """Texts that ask for an address or a file in the ways that HTML, CSS and SVG know."""
+    file = secret.as_uri()
+    return [
+        f'<img src="{address}/a"><img src="{file}"><object data="{file}"></object>',
+        f"</style><style>@import url({address}/b); p {{ background: url({address}/c) }}</style>",
+        f'"><link rel=stylesheet href={address}/d><link rel=attachment href="{file}">',
+        f"<svg><image href='{address}/e'/><use href='{file}#x'/></svg><iframe src='{address}/f'>",
+        f"]]><meta http-equiv=refresh content='0; {address}/g'><base href='{address}/h'>",
+    ]
+
+
+def luring_figures(address: str, secret: Path) -> list[str]:
+    file = secret.as_uri()
+    return [
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="100" height="100">{inner}<rect width="9" height="9"/></svg>'
+        for inner in (
+            f'<image href="{address}/image.png" width="9" height="9"/>',
+            f'<image xlink:href="{file}" width="9" height="9"/>',
+            f'<use href="{file}#x"/><use href="{address}/use#x"/>',
+            f"<style>@import url({address}/import); rect {{ fill: url({address}/fill#x) }}</style>",
+            f'<?xml-stylesheet href="{address}/sheet"?><foreignObject><img src="{file}"/>'
+            "</foreignObject>",
+        )
+    ]
+
+
+def test_the_pdf_of_hostile_results_reaches_neither_network_nor_files(
+    nasty, listener, tmp_path, refused
+):
+    """A real socket and a real file; the same page without our fetcher does reach both."""
+    found, label, _ = nasty
+    address, came = listener
+    secret = tmp_path / "secret.svg"
+    secret.write_text('<svg xmlns="http://www.w3.org/2000/svg"><text id="x">PLANTED</text></svg>')
+    baits = lures(address, secret)
+    texts = found.timings.assign(
+        text=[baits[i % len(baits)] for i in range(len(found.timings))],
+        file=baits[3],
+        model=baits[2],
+    )
+    runs = found.runs.assign(error=baits[1], model=baits[2])
+    lured = dataclasses.replace(found, runs=runs, timings=texts, study={"name": baits[4]})
+    figures = []
+    for number, text in enumerate(luring_figures(address, secret)):
+        figures.append(tmp_path / f"{number}.svg")
+        figures[-1].write_text(text)
+    for made in (report.machine_report(lured, label, tmp_path), findings_of(lured)):
+        made["figures"] = dict(zip([(label, n) for n in FIGURES], cycle(figures), strict=False))
+        pdf = report.to_pdf(made)
+        assert pdf.startswith(b"%PDF-") and b"PLANTED" not in pdf and b"/EmbeddedFile" not in pdf
+        if shutil.which("pdftotext"):
+            assert "PLANTED" not in "".join(text_of(pdf))
+    assert came == []
+    assert {f"{address}/image.png", secret.as_uri()} <= set(refused)
+    HTML(string=baits[0]).write_pdf()  # the lures do lure: WeasyPrint's own fetcher follows them
+    deadline = time.monotonic() + 5
+    while not came and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert came
+
+
+def test_a_figure_with_a_bomb_of_entities_ends_nothing(nasty, tmp_path):
+    found, label, _ = nasty
+    entities = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in pairwise("abcdefghij"))
+    figure = tmp_path / "figure.svg"
+    figure.write_text(
+        f'<!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY out SYSTEM "/etc/passwd">{entities}]>'
+        '<svg xmlns="http://www.w3.org/2000/svg"><text>&j;&out;</text></svg>'
+    )
+    made = report.machine_report(found, label, tmp_path)
+    made["figures"] = {(label, "timeline"): figure}
+    pdf = report.to_pdf(made)
+    assert pdf.startswith(b"%PDF-") and len(pdf) < 5_000_000
 
 
 def test_the_html_needs_no_other_file(findings_html):

@@ -62,6 +62,21 @@ def test_a_new_value_reruns_nothing_that_exists(checkout):
     assert "prepare_model" not in jobs and "inspect_audio" not in jobs
 
 
+def test_a_file_more_than_any_configuration_takes_is_checked_and_reruns_nothing(checkout):
+    """files_in_parallel takes the first two; a third is not used, but not ignored either."""
+    study = checkout.study()
+    shutil.copy(checkout.folder / "audio/english-short.opus", checkout.folder / "audio/third.opus")
+    checkout.write_study({**study, "audio": [*study["audio"], "audio/third.opus"]})
+    jobs = checkout.planned()
+    assert transcribed(jobs) == []
+    assert len(jobs["inspect_audio"]) == 1 and "third" in jobs["inspect_audio"][0]
+    (checkout.folder / "audio/third.opus").write_text("no sound\n")
+    done = checkout.snakemake()
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in said
+    assert "audio/third.opus" in said and "not used" in said and "cannot be decoded" in said
+
+
 def test_a_changed_value_reruns_only_what_has_it(checkout):
     study = checkout.study()
     study["grid"][2]["cpu_threads"] = 2

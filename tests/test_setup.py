@@ -202,6 +202,24 @@ class TestRepository:
         listed = {name: version for name, version, licence in rows if licence.strip()}
         assert listed == versions("lock-build") | versions("lock-test")
 
+    def test_every_asset_that_ships_is_listed_with_its_licence(self):
+        """Sound, weights, fonts, numbers: whatever is no code or prose of ours lies in a listed
+        place."""
+        rows = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").split("## What set-up")[0]
+        listed = [row.split("|") for row in rows.splitlines() if row.startswith("| ")][1:]
+        places = {
+            place.strip("*"): row[4] for row in listed for place in re.findall(r"`([^`]+)`", row[2])
+        }
+        assert all(re.search(r"CC0|MIT|OFL", licence) for licence in places.values())
+        kinds = (".opus", ".wav", ".bin", ".otf", ".ttf", ".csv", ".parquet", ".onnx", ".jpg")
+        assets = [
+            str(file.relative_to(ROOT)) for file in repository_files() if file.suffix in kinds
+        ]
+        assert len(assets) > 20
+        assert [a for a in assets if not a.startswith(tuple(places))] == []
+        for place in places:
+            assert any(asset.startswith(place) for asset in assets), place
+
     def test_citation_has_what_the_format_requires(self):
         citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
         assert citation["cff-version"] == "1.2.0"
@@ -329,6 +347,9 @@ def new_tree(folder: Path) -> Path:
     shutil.copytree(REQUIREMENTS, tree / "requirements")
     shutil.copy(ROOT / "Makefile", tree)
     (tree / "scripts" / "check_system.py").write_text("print('libraries are checked')\n")
+    (tree / "scripts" / "list_configurations.py").write_text(
+        "import sys; sys.exit('error: bad.yaml: bad' if 'bad.yaml' in sys.argv else 0)\n"
+    )
     for lock in LOCKS:
         (tree / "requirements" / f"{lock}.txt").write_text("# nothing\n")
     return tree
@@ -434,6 +455,14 @@ class TestSetUp:
         done = make(tree)
         assert done.returncode != 0
         assert f"{REPORT} was not made" in done.stderr
+
+    def test_a_bad_study_ends_make_before_snakemake_reads_it(self, tree):
+        """Snakemake runs the code of a study that is a template; our own reader refuses it."""
+        pretend_snakemake(tree, "touch was-started; exit 0")
+        done = make(tree, "STUDY=bad.yaml")
+        assert done.returncode != 0
+        assert "error: bad.yaml: bad" in done.stderr
+        assert not (tree / "was-started").exists()
 
     def test_second_set_up_touches_nothing(self, tree):
         os.utime(tree / "requirements" / "lock.txt")  # as a checkout does

@@ -297,6 +297,15 @@ def test_damaged_files_are_named_and_left_out(tmp_path, name):
     assert file == str(bad) and reason in why
 
 
+def test_half_a_letter_in_a_text_ends_nothing(tmp_path):
+    """A lone surrogate is good JSON and no text that can be written."""
+    record = make_record()
+    record["starts"][0]["passes"][1]["transcriptions"][0]["text"] = "a\ud800b \U0001f600"
+    tables = build_tables(save(tmp_path, record), DEFAULTS)
+    write_tables(tables, tmp_path)
+    assert "a?b \U0001f600" in (tmp_path / "timings.csv").read_text(encoding="utf-8")
+
+
 def test_a_renamed_or_moved_record_is_left_out(tmp_path):
     (path,) = save(tmp_path, make_record())
     other = path.with_name("other.json")

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from parallel_transcription.errors import InputError
 from parallel_transcription.fingerprint import FingerprintError, file_sha256
 
 SAMPLE_RATE = 16000  # what Whisper works on, samples per second
@@ -32,7 +33,7 @@ _LONGEST_OGG_PAGE = 65307  # bytes, RFC 3533
 _PLAYLISTS = frozenset(("hls", "concat", "dash", "sdp", "rtsp", "webm_dash_manifest", "imf"))
 
 
-class AudioError(ValueError):
+class AudioError(InputError):
     """A pattern or a file that cannot be used; the message names it, the fault and a remedy."""
 
 
@@ -80,6 +81,23 @@ def _matches(pattern: str, base: Path) -> list[Path]:
         only = " but folders and files that are no audio" if found else ""
         raise AudioError(f"{pattern!r} matches nothing{only}; correct the pattern")
     return sorted(files, key=natural_key)
+
+
+def check_files(paths: Iterable[Path], base: str | os.PathLike[str]) -> None:
+    """Refuse what is no readable regular file with content (a pipe would make its reader wait).
+
+    Nothing is decoded. Raises one AudioError with a line per bad file.
+    """
+    bad = []
+    for path in paths:
+        try:
+            if not os.fspath(path).isprintable() and "\udc80" <= max(os.fspath(path)) <= "\udcff":
+                raise _bad(path, "has a name that is not UTF-8", "give it another name")
+            _size_of(path, base)
+        except AudioError as error:
+            bad.append(str(error))
+    if bad:
+        raise AudioError("\n".join(bad))
 
 
 def natural_key(path: str | os.PathLike[str]) -> tuple:
@@ -181,13 +199,13 @@ def _bad(path: Path, fault: str, remedy: str) -> AudioError:
     return AudioError(f"{os.fspath(path)!r} {fault}; {remedy}")
 
 
-def _size_of(path: Path) -> int:
+def _size_of(path: Path, base: str | os.PathLike[str] = "") -> int:
     try:
-        status = path.stat()
+        status = Path(base, path).stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
             raise _bad(path, f"is {kind}", "give an audio file")
-        with path.open("rb"):
+        with Path(base, path).open("rb"):
             pass
     except FileNotFoundError:
         raise _bad(path, "does not exist", "correct the name") from None

@@ -7,13 +7,14 @@ dimension added later changes no name and reruns nothing.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.dimensions import DIMENSIONS, LANGUAGES
 
 Configuration = dict[str, Any]
 
@@ -95,6 +96,13 @@ def check(configuration: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             "compute_type",
             f"{c['compute_type']} does not run on a CPU; use int8 or float32, or device: cuda",
+        )
+    if c["language"] != "auto" and c["language"] not in LANGUAGES:
+        close = difflib.get_close_matches(c["language"], sorted(LANGUAGES), 1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigurationError(
+            "language",
+            f"Whisper has no language {c['language']!r}{hint}; give a code such as en, or auto",
         )
     if len(set(devices)) != len(devices):
         raise ConfigurationError(

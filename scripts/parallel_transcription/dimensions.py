@@ -19,6 +19,17 @@ COMPUTE_TYPES = (
     "float32",
 )
 
+#: Whisper's languages (`faster_whisper.tokenizer._LANGUAGE_CODES`, 1.2.1; kept here because the
+#: import takes half a second; a test compares).
+LANGUAGES = frozenset(
+    """
+    af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw
+    he hi hr ht hu hy id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt
+    my ne nl nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl
+    tr tt uk ur uz vi yi yo yue zh
+    """.split()
+)
+
 #: Thread variables that a study may set; all others that steer threads are removed.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

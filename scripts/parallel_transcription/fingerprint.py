@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from parallel_transcription.errors import InputError
+
 _CHUNK_BYTES = 1 << 20
 # A file changed less than this before it was hashed may change again without a new time stamp
 # (the "racily clean" problem of git's index), so its hash is not remembered.
@@ -25,7 +27,7 @@ _SETTLED_NS = 2_000_000_000
 _COMPACT_ABOVE_LINES = 4096
 
 
-class FingerprintError(ValueError):
+class FingerprintError(InputError):
     """A file cannot be read or is no valid Python; the message names the file."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from typing import Any
@@ -39,12 +40,35 @@ def is_missing(value: Any) -> bool:
 
 
 #: Home folders, as they may stand in an error or a model's name: whose they are is private.
-_HOMES = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\\s'\":,;]+|/root(?=/|\b)")
+_HOMES = re.compile(
+    r"(?:\.\.(?=/)(?:/\.\.)*)?(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\\s'\":,;]+|/root(?=/|\b)"
+)
+#: The folders in front of a name: in quotes with spaces, else without.
+_QUOTED_FOLDERS = re.compile(r"""(?<=['"])(?:~|[A-Za-z]:)?[/\\][^'"\n]*[/\\](?=[^/\\'"\n]*['"])""")
+_FOLDERS = re.compile(
+    r"""(?<![\w.…:/\\-])(?:file://)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'":;,]+[/\\])+"""
+)
 
 
-def private(text: str) -> str:
-    """``text`` with home folders as ``~``."""
+def private(text: str, home: str | None = None) -> str:
+    """``text`` with home folders as ``~``; ``home`` is ours unless another is given."""
+    home = os.path.expanduser("~") if home is None else home
+    if home.count("/") > 1 or home == "/root":
+        text = re.sub(rf"(?:\.\.(?=/)(?:/\.\.)*)?{re.escape(home)}(?![^/\s'\":,;])", "~", text)
     return _HOMES.sub("~", text)
+
+
+def anonymous(error: str, host: str = "") -> str:
+    """An error as tables and reports may hold it: no folder, no host, no home.
+
+    An absolute path keeps its last part, the host's name (with and without its domain) becomes
+    ``…``. The run record has the whole text.
+    """
+    text = _FOLDERS.sub("…/", _QUOTED_FOLDERS.sub("…/", private(error)))
+    names = [name for name in {host, host.partition(".")[0]} if name not in ("", "localhost")]
+    for name in sorted(names, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "…", text)
+    return text
 
 
 def clean(value: Any, limit: int = 200) -> str:

@@ -309,8 +309,9 @@ def prepare(
     processes that want the same model wait. `say` gets a line of progress now and then.
 
     The manifest is plain JSON: kind, name, slug, path (relative to `root` when inside it), sha256
-    (of the model's files), size_bytes, revision (the hub's commit, else None), repository,
-    multilingual, mel_bins, vocabulary, width, weights (type on disk, e.g. "int8"), notes (list).
+    (of the model's files together), files (name to SHA-256 of each), size_bytes, revision (the
+    hub's commit, else None), repository, multilingual, mel_bins, vocabulary, width, weights (type
+    on disk, e.g. "int8"), notes (list).
 
     Raises ModelError with a remedy; OSError only for a models folder that cannot be written.
     """
@@ -335,7 +336,13 @@ def prepare(
             )
     else:
         folder = _folder_of(source, root)
-    facts = verify(folder, source.name)
+    try:
+        facts = verify(folder, source.name)
+    except ModelError as error:
+        if source.kind != "hub":
+            raise
+        kept = folder.parents[1]  # …/models--org--name/snapshots/<commit>
+        raise ModelError(f"{error}: remove {str(kept)!r}, and it is downloaded again") from None
     files = sorted(file for file in folder.iterdir() if _is_model_file(file))
     inside = folder.is_relative_to(root)
     return {
@@ -344,6 +351,7 @@ def prepare(
         "slug": source.slug,
         "path": folder.relative_to(root).as_posix() if inside else str(folder),
         "sha256": _content_hash(source, folder, cache),
+        "files": {file.name: file_sha256(file, cache) for file in files},
         "size_bytes": sum(file.stat().st_size for file in files),
         "repository": source.repository,
         "revision": revision,
@@ -447,10 +455,39 @@ def _download(
 
 
 def _snapshot(repository: str, revision: str | None, local_files_only: bool) -> str:
-    """The boundary to the hub: tests replace this function."""
-    from faster_whisper import download_model
+    """The boundary to the hub: tests replace this function.
 
-    return download_model(repository, revision=revision, local_files_only=local_files_only)
+    Raises ConnectionError if the hub gave no answer, where huggingface_hub would take an earlier
+    download without a word.
+    """
+    from faster_whisper import download_model
+    from huggingface_hub import get_session
+
+    client, answers = get_session(), []
+    before = {moment: list(hooks) for moment, hooks in client.event_hooks.items()}
+    client.event_hooks = {
+        "request": [*before.get("request", []), _bound_silence],
+        "response": [*before.get("response", []), lambda r: answers.append(r.status_code < 500)],
+    }
+    try:
+        folder = download_model(repository, revision=revision, local_files_only=local_files_only)
+    finally:
+        client.event_hooks = before
+    if not local_files_only and not any(answers):
+        raise ConnectionError("the hub did not answer")
+    return folder
+
+
+def _bound_silence(request: Any) -> None:
+    """A time limit for requests that have none: huggingface_hub would wait for ever for a hub that
+    takes the connection and says nothing. HF_HUB_DOWNLOAD_TIMEOUT sets it (10 s without a byte)."""
+    from huggingface_hub import constants
+
+    given = request.extensions.get("timeout") or {}
+    request.extensions["timeout"] = {
+        step: given.get(step) or constants.HF_HUB_DOWNLOAD_TIMEOUT
+        for step in ("connect", "read", "write", "pool")
+    }
 
 
 def _commit(folder: Path) -> str | None:
@@ -498,7 +535,10 @@ def _explain_download(source: ModelSource, error: BaseException) -> str:
     text = " ".join(str(error).split())[:300]
     if isinstance(error, OSError) and error.errno:
         text = f"{error.strerror}; make room, or move the hub's cache with HF_HOME"
-    return f"{name!r}: {repository} could not be downloaded ({type(error).__name__}: {text})"
+    return (
+        f"{name!r}: {repository} could not be downloaded ({type(error).__name__}: {text}); try "
+        "again later, or give the folder of a copy ('./folder')"
+    )
 
 
 # ----------------------------------------------------------------------------- verifying

@@ -87,6 +87,14 @@ class Plan:
             *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
         ]
 
+    def unused_manifests(self) -> list[str]:
+        """The manifests of listed files that no configuration uses: they are checked all the same.
+
+        They are no input of any run, so that a file added to the list reruns nothing.
+        """
+        unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
+        return [f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in unused]
+
     def order(self, run: str) -> dict[str, str]:
         """What the workflow keeps of a run as its parameter: the strategy, and all it is told."""
         return {"strategy": run.partition("-")[0], "spec": self.specification(run)}

@@ -302,7 +302,8 @@ def snippet(row: dict) -> str:
     listed = ", ".join(
         f"{k}={'d' if k == 'device_index' and spread else repr(v)}" for k, v in values.items()
     )
-    call = f"WhisperModel({name!r}, {listed})"
+    home = str(name).startswith("~")  # WhisperModel takes it for the name of a model
+    call = f"WhisperModel({f'os.path.expanduser({name!r})' if home else repr(name)}, {listed})"
     if row["strategy"] == "one_model":
         return f"model = {call}"
     if row["strategy"] == "multi_process":

@@ -77,7 +77,8 @@ SETTINGS: tuple[Setting, ...] = (
             "items": {"type": "string", "minLength": 1, "maxLength": 1000},
         },
         "Files or patterns, relative to the project's folder. `files_in_parallel: n` takes the "
-        "first n files, from the start again when there are fewer.",
+        "first n files, from the start again when there are fewer; files beyond the largest n are "
+        "checked and not used.",
         required=True,
     ),
     Setting(

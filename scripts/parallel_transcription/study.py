@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +15,13 @@ import yaml
 
 from parallel_transcription import audio, machine, models
 from parallel_transcription.configuration import ConfigurationError
-from parallel_transcription.dimensions import BY_NAME
+from parallel_transcription.dimensions import BY_NAME, DIMENSIONS, THREAD_VARIABLES
 from parallel_transcription.grid import GridPoint, expand_block, identified, matches, schedule
 from parallel_transcription.settings import DEFAULTS, SETTINGS, study_schema
+from parallel_transcription.study_file import StudyError, odd_values
 
 LARGEST_GRID = 100_000
-
-
-class StudyError(ValueError):
-    """What is wrong with a study: file, key, value and remedy, one line each."""
+_MOST_PROBLEMS = 20  # that are named at once
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class Study:
         """The grid points that ``only`` leaves."""
         return {point.id: point for point, _ in self.schedule}
 
+    @property
+    def unused_files(self) -> list[Path]:
+        """Listed files that no configuration reaches: ``files_in_parallel`` takes the first."""
+        most = max(p.configuration["files_in_parallel"] for p in self.points.values())
+        return self.files[most:]
+
 
 def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
     """Check a study and expand its grid.
@@ -55,8 +62,11 @@ def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
     Raises:
         StudyError: with every problem found, each naming file, key, value and remedy.
     """
-    problems = list(_schema_problems(config, file))
+    problems = [f"{file}: {problem}" for problem in odd_values(config)]
+    problems = problems or list(_schema_problems(config, file))
     if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        problems[_MOST_PROBLEMS:] = [f"{file}: and {more} more problems"] if more > 0 else []
         raise StudyError("\n".join(problems))
     settings = {**DEFAULTS, **config}
     settings.setdefault("name", _name_of(file))
@@ -95,9 +105,27 @@ def typed(value: Any) -> Any:
         return value
     try:
         read = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return value
     return read if isinstance(read, (bool, int, float)) else value
+
+
+def settings_from_json(text: str) -> dict[str, Any]:
+    """The settings that ``Plan.settings_json`` wrote, for a later step.
+
+    Raises:
+        StudyError: for any other text.
+    """
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"--study: is not JSON ({error}); the workflow makes it") from None
+    needed = ("file", "machine", "grid", "audio_files", *DEFAULTS)
+    if not isinstance(settings, dict) or any(key not in settings for key in needed):
+        raise StudyError(
+            f"--study: {_short(settings)} holds no settings of a study; the workflow makes them"
+        )
+    return settings
 
 
 def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
@@ -107,8 +135,9 @@ def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
 
 
 def _name_of(file: str) -> str:
-    stem = Path(file).stem
-    return "default" if stem == "config" else stem
+    """The study's name by its file: "my study (2).yaml" is my-study-2."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(file).stem).strip("-._")[:64]
+    return "default" if stem == "config" else stem or "study"
 
 
 def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
@@ -149,9 +178,12 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
 
 def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:
     try:
-        return audio.expand(patterns, root)
+        files = audio.expand(patterns, root)
+        audio.check_files(files, root)
     except audio.AudioError as error:
-        raise StudyError(f"{file}: audio: {error}") from None
+        lines = [f"{file}: audio: {line}" for line in str(error).split("\n")]
+        raise StudyError("\n".join(lines)) from None
+    return files
 
 
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
@@ -162,13 +194,29 @@ def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> Non
             raise StudyError(f"{file}: model: {error}") from None
 
 
-def _schema_problems(config: Mapping[str, Any], file: str) -> Iterator[str]:
+def check_values(values: Mapping[str, Any], where: str) -> None:
+    """Check single values of dimensions and settings, as a command line gives them.
+
+    Raises:
+        StudyError: with a line for each wrong value.
+    """
+    known = {d.name: d.schema for d in DIMENSIONS} | {s.name: s.schema for s in SETTINGS}
+    schema = {"type": "object", "properties": {name: known[name] for name in values}}
+    problems = [f"{where}: {problem}" for problem in odd_values(values)]
+    problems = problems or list(_schema_problems(values, where, schema))
+    if problems:
+        raise StudyError("\n".join(problems))
+
+
+def _schema_problems(
+    config: Mapping[str, Any], file: str, schema: Mapping[str, Any] | None = None
+) -> Iterator[str]:
     from jsonschema import Draft202012Validator
 
     if not isinstance(config, Mapping):
         yield f"{file}: a study is a mapping of keys to values, not {type(config).__name__}"
         return
-    validator = Draft202012Validator(study_schema())
+    validator = Draft202012Validator(schema or study_schema())
     errors = sorted(validator.iter_errors(dict(config)), key=lambda e: list(map(str, e.path)))
     for error in errors:
         error = _innermost(error)
@@ -196,17 +244,17 @@ def _explain(error) -> str:
     match error.validator:
         case "additionalProperties":
             known = error.schema.get("properties", {})
-            unknown = sorted(str(key) for key in value if key not in known)
-            hints = [_closest(key, known) for key in unknown]
+            unknown = sorted(key for key in value if key not in known)
             return "unknown key " + ", ".join(
-                f"{_short(key)}{hint}" for key, hint in zip(unknown, hints, strict=True)
+                f"{_short(key)}{_closest(key, known)}" for key in unknown[:5]
             )
         case "required":
             missing = [key for key in rule if key not in value]
             docs = {s.name: s.doc for s in SETTINGS}
             return "missing key " + ", ".join(f"{key!r} ({docs.get(key, '')})" for key in missing)
         case "enum":
-            return f"{shown} is not one of {', '.join(map(str, rule))}{_closest(value, rule)}"
+            close = _norway(value) or _closest(value, rule)
+            return f"{shown} is not one of {', '.join(map(str, rule))}{close}"
         case "minimum":
             return f"{shown} is too small; give at least {rule}"
         case "exclusiveMinimum":
@@ -219,16 +267,35 @@ def _explain(error) -> str:
             name = error.absolute_path[-1] if error.absolute_path else ""
             remedy = BY_NAME[name].doc if name in BY_NAME else ""
             wanted = " or ".join([rule] if isinstance(rule, str) else rule)
-            return f"{shown} is a {_kind(value)}, not a {wanted}. {remedy}".rstrip(". ")
+            text = f"{shown} is a {_kind(value)}, not a {wanted}"
+            return f"{text}{_norway(value)}. {remedy}".rstrip(". ")
         case "minItems":
             return "an empty list; give at least one value, or leave the key out"
         case "minProperties":
             return "an empty mapping; name at least one key, or leave it out"
         case "pattern":
-            return f"{shown} does not fit the pattern {rule}"
+            return f"{shown} does not fit; {_form(error)}"
         case "minLength" | "maxLength":
             return f"{shown} has {len(value)} characters; the bound is {rule}"
     return f"{shown}: {error.message[:300]}"
+
+
+def _form(error) -> str:
+    """What a text must look like, in words."""
+    name = next((n for n in reversed(error.absolute_path) if isinstance(n, str)), "")
+    if name == "thread_env":
+        return f"give NAME=value of {', '.join(THREAD_VARIABLES)}"
+    if name in BY_NAME:
+        return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
+    return "give letters, digits, '.', '_' and '-', a letter or digit first"
+
+
+def _norway(value: Any) -> str:
+    """What to do where a word became a truth value."""
+    if not isinstance(value, bool):
+        return ""
+    words = "yes, on" if value else "no, off"
+    return f" (YAML reads {words} and {str(value).lower()} so: put a text in quotes)"
 
 
 def _kind(value: Any) -> str:
@@ -237,7 +304,7 @@ def _kind(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value) if isinstance(value, list | dict) else repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import yaml
 
 from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.errors import TableError
 from parallel_transcription.formatting import clean, plural, setting, strategy_name, strategy_place
 
 #: Rounds above this measure the recommended settings again; they were not used to choose.
@@ -177,7 +178,11 @@ def _of_machine(recommended: Any, machine: str) -> dict:
 
 
 def read_results(folder: Path | str) -> Results:
-    """Read a results folder. What is missing is empty, so that a report can say so."""
+    """Read a results folder. What is missing is empty, so that a report can say so.
+
+    Raises:
+        TableError: for a file that is there and cannot be read.
+    """
     folder = Path(folder)
     findings = _read_json(folder / "findings.json", [])
     return Results(
@@ -194,15 +199,26 @@ def read_results(folder: Path | str) -> Results:
 def _read_json(path: Path, otherwise: Any) -> Any:
     if not path.is_file():
         return otherwise
-    value = json.loads(path.read_text(encoding="utf-8") or "null")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8") or "null")
+    except (ValueError, RecursionError) as error:
+        raise _unusable(path, "JSON", error) from None
     return value if isinstance(value, type(otherwise)) else otherwise
 
 
 def _read_yaml(path: Path) -> dict:
     if not path.is_file():
         return {}
-    value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise _unusable(path, "YAML", error) from None
     return value if isinstance(value, dict) else {}
+
+
+def _unusable(path: Path, kind: str, error: Exception) -> TableError:
+    reason = " ".join(str(error).split())[:200]
+    return TableError(f"{path} is not {kind} ({reason}); remove it and make it again")
 
 
 def _read_table(
@@ -210,7 +226,10 @@ def _read_table(
 ) -> pd.DataFrame:
     """A CSV file, every agreed column in its type; labels such as ``007`` or ``nan`` stay text."""
     if path.is_file() and path.stat().st_size:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        except ValueError as error:  # pandas' errors are all of this kind
+            raise _unusable(path, "a CSV table", error) from None
     else:
         table = pd.DataFrame()
     columns: dict[str, Any] = {}

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from parallel_transcription.configuration import canonical_json, identify, run_id, total_workers
+from parallel_transcription.formatting import anonymous, private
 from parallel_transcription.record import record_schema
 
 GRID_COLUMNS = (
@@ -137,7 +138,7 @@ def read_records(
     validate = fastjsonschema.compile(record_schema())
     for path in paths:
         try:
-            record = validate(json.loads(path.read_text(encoding="utf-8")))
+            record = validate(_whole_letters(path.read_text(encoding="utf-8")))
             _check_names(record, path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
@@ -147,6 +148,14 @@ def read_records(
             left_out.append((str(path), f"is not a run record: {str(error)[:200]}"))
         else:
             yield record
+
+
+def _whole_letters(text: str) -> Any:
+    """JSON whose texts can be written: half a letter (a lone surrogate) becomes ``?``."""
+    content = json.loads(text)
+    if "\\u" in text:
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
+    return content
 
 
 def _check_names(record: Mapping[str, Any], path: Path) -> None:
@@ -230,6 +239,7 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
     configuration = record["configuration"]
     common = {k: v for k, v in configuration.items() if k in RUN_COLUMNS}
     common |= {
+        "model": private(configuration["model"]),
         "run": record["run"],
         "machine": record["machine"],
         "round": record["round"],
@@ -252,30 +262,31 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
         "code": record["code"],
     }
     runs, timings = [], []
+    host = record["node"]
     for start in record["starts"]:
         of_start = of_run | _load_columns(start)
         if configuration["files_in_parallel"] == 0:
-            runs.append(of_start | {"repeat": start["start"], **_status(start)})
+            runs.append(of_start | {"repeat": start["start"], **_status(start, host)})
             continue
         counted = [one for one in start["passes"] if one["repeat"] >= 1]
         warm = [one["makespan_s"] for one in start["passes"] if one["repeat"] < 1]
         of_start["warmup_s"] = warm[-1] if warm else None
         for one in counted:
-            runs.append(of_start | _repeat_columns(one, audio_total_s, disturbed_above))
+            runs.append(of_start | _repeat_columns(one, audio_total_s, disturbed_above, host))
             timings += [
                 common | _timing_columns(task, one, record) for task in one["transcriptions"]
             ]
         if start["status"] != "ok" and all(one["status"] == "ok" for one in counted):
             stopped_in = start["stopped_in_repeat"]
             repeat = max(1, stopped_in if stopped_in is not None else len(counted) + 1)
-            runs.append(of_start | {"repeat": repeat, **_status(start)})
+            runs.append(of_start | {"repeat": repeat, **_status(start, host)})
     return runs, timings
 
 
-def _status(part: Mapping[str, Any]) -> dict[str, Any]:
+def _status(part: Mapping[str, Any], host: str) -> dict[str, Any]:
     return {
         "status": part["status"],
-        "error": part["error"],
+        "error": part["error"] and anonymous(part["error"], host),
         "started_at": _iso(part["started_at"]),
     }
 
@@ -291,7 +302,7 @@ def _load_columns(start: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repeat_columns(
-    one: Mapping[str, Any], audio_total_s: float, disturbed_above: float
+    one: Mapping[str, Any], audio_total_s: float, disturbed_above: float, host: str
 ) -> dict[str, Any]:
     """The columns of one repeat.
 
@@ -318,7 +329,7 @@ def _repeat_columns(
         "disturbed": (foreign or 0) > disturbed_above
         or (one["steal_share"] or 0) > disturbed_above
         or abs(one["clock_jump_s"] or 0) > LONGEST_CLOCK_JUMP_S,
-        **_status(one),
+        **_status(one, host),
     }
 
 
@@ -401,7 +412,8 @@ def write_tables(tables: Tables, results: Path) -> None:
             lambda path, f=frame: _typed(f).to_parquet(path, index=False),
         )
     write_json(results / "machines.json", tables.machines)
-    left_out = pd.DataFrame(tables.left_out, columns=["file", "reason"])
+    named = [(private(file), anonymous(reason)) for file, reason in tables.left_out]
+    left_out = pd.DataFrame(named, columns=["file", "reason"])
     _whole(results / "left_out.csv", lambda path: _safe(left_out).to_csv(path, index=False))
 
 
@@ -412,15 +424,15 @@ def _whole(path: Path, write: Callable[[Path], None]) -> None:
     part.replace(path)
 
 
+#: How a cell begins that a spreadsheet runs (OWASP, CSV injection), full-width forms included.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:
     """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
 
     def tame(cell: Any) -> Any:
-        return (
-            "'" + cell
-            if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
-            else cell
-        )
+        return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
     texts = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
     return frame.assign(**{c: frame[c].map(tame) for c in texts})

@@ -21,6 +21,7 @@ from parallel_transcription.configuration import (
 )
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.record import SCHEMA_VERSION, write_json
+from parallel_transcription.study import StudyError, check_values
 from parallel_transcription.supervise import SCRIPTS, Progress, supervise
 
 #: What the measured process runs; a change here, or in what it imports, reruns the measurements.
@@ -28,6 +29,7 @@ MEASURING_CODE = [
     SCRIPTS / "parallel_transcription" / "measure.py",
     SCRIPTS / "parallel_transcription" / "supervise.py",
 ]
+PROTOCOL = ("repeats", "warmups", "timeout_s", "load_timeout_s")
 MODELS_FOLDER = Path("results/models")
 
 
@@ -42,8 +44,8 @@ def main(strategy: str, description: str, arguments: Sequence[str] | None = None
     given = parser.parse_args(arguments)
     try:
         return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
-    except (ConfigurationError, models.ModelError, audio.AudioError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ConfigurationError, StudyError, models.ModelError, audio.AudioError) as error:
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
 
 
@@ -89,13 +91,14 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
     values |= {"strategy": strategy, "files_in_parallel": len(given.files)}
     if values.get("instances", 1) is None:
         values["instances"] = len(given.files)
+    protocol = {key: getattr(given, key) for key in PROTOCOL}
+    check_values({k: v for k, v in (values | protocol).items() if v is not None}, "command line")
+    if given.record and given.record.exists() and not given.record.is_file():
+        raise StudyError(f"command line: --record: {str(given.record)!r} is no regular file")
     configuration = complete(values)
     check(configuration)
     manifest = models.prepare(models.parse_model(configuration["model"]), MODELS_FOLDER)
     sounds = [audio.inspect(Path(file)) | {"path": file} for file in given.files]
-    protocol = {
-        key: getattr(given, key) for key in ("repeats", "warmups", "timeout_s", "load_timeout_s")
-    }
     spec = {
         "round": 1,
         "study": "by-hand",
@@ -125,10 +128,16 @@ def run_specification(text: str, results: Path, log: Path, record_file: Path) ->
         log: Takes the measured process's own output.
         record_file: Where the record goes.
     """
-    spec = json.loads(text)
-    prepared = results / "prepared"
-    manifest = _read(prepared / "models" / f"{spec['model']}.json")
-    sounds = [_read(prepared / "audio" / f"{key}.json")[0] for key in spec["audio"]]
+    try:
+        spec = json.loads(text)
+        prepared = results / "prepared"
+        manifest = _read(prepared / "models" / f"{spec['model']}.json")
+        sounds = [_read(prepared / "audio" / f"{key}.json")[0] for key in spec["audio"]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise StudyError(
+            f"--spec and --results: no specification with its manifests ({error!r:.100}); only the "
+            "workflow makes them, by hand name the audio files"
+        ) from None
     spec |= {"study": progress.read_plan()["study"], "specification": fingerprint_of(text)}
     configuration = complete(spec["configuration"])
     return _measure(spec, configuration, manifest, sounds, log, record_file)

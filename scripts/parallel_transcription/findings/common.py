@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable
 
 import numpy as np
@@ -244,7 +245,7 @@ def command(machine: Machine, settings: str = "", only: Iterable[str] = ()) -> s
     parts = ["snakemake --cores 2"]
     files = [f for f in str(machine.study.get("file") or "").split(", ") if f]
     if files and not (len(files) == 1 and files[0].endswith("config/config.yaml")):
-        parts.append(f"--configfile {' '.join(files)}")
+        parts.append(f"--configfile {' '.join(map(_quoted, files))}")
     only = sorted(set(only))
     if settings or only:
         parts.append("--config")
@@ -253,6 +254,12 @@ def command(machine: Machine, settings: str = "", only: Iterable[str] = ()) -> s
     if only:
         parts.append("'only=[" + ",".join(f'"{c}"' for c in only) + "]'")
     return " ".join(parts)
+
+
+def _quoted(file: str) -> str:
+    """A file name for the command line of a shell, which still finds a home folder in it."""
+    tilde = "~/" if file.startswith("~/") else ""
+    return tilde + shlex.quote(file.removeprefix(tilde))
 
 
 def more_rounds(machine: Machine, pairs: list[tuple[Pair, Comparison]], family: int):

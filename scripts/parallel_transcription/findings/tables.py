@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
+from parallel_transcription.errors import TableError
 
 CONFIRMATION = 900  # rounds above this number are fresh rounds of the recommended settings
 
@@ -151,10 +152,6 @@ NEEDED = [
 ]
 
 
-class TableError(ValueError):
-    """A table is missing or cannot be used; the message says which and why."""
-
-
 @dataclass(frozen=True)
 class Tables:
     runs: pd.DataFrame
@@ -208,7 +205,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=texts, keep_default_na=True, low_memory=False)
     except FileNotFoundError:
-        raise TableError(f"{path} does not exist; make it first (see make_timings.py)") from None
+        raise TableError(f"{path} does not exist; scripts/merge_timings.py makes it") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is not a readable CSV table: {error}") from None
 
