@@ -21,6 +21,8 @@ ACTIVATE := . .venv/bin/activate
 
 findings: setup ## (default) set-up, then the study; the last line is the path of the report
 	@$(ACTIVATE) && python scripts/list_configurations.py $(if $(STUDY),"$(STUDY)") >/dev/null
+	@test ! -d .snakemake/locks \
+		|| { $(ACTIVATE) && python scripts/remove_stale_lock.py $(if $(STUDY),--configfile "$(STUDY)"); }
 	@$(ACTIVATE) && snakemake --cores all $(if $(STUDY),--configfile "$(STUDY)")
 	@test -s $(REPORT) || { echo "$(REPORT) was not made" >&2; exit 1; }
 	@echo $(REPORT)

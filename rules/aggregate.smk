@@ -23,6 +23,7 @@ rule choose_candidates:
     params:
         machine=STUDY.machine,
         study=lambda _: PLAN.settings_json(),
+        set_aside=PLAN.set_aside(),
         code=code_of("choose_candidates.py"),
     shell:
         "python scripts/choose_candidates.py --results results --study {params.study:q}"
@@ -43,9 +44,10 @@ rule confirm_settings:
         timing_slot=SLOTS,
     params:
         study=lambda _: PLAN.settings_json(),
+        set_aside=PLAN.set_aside(),
     shell:
         "python scripts/confirm_settings.py --results results --study {params.study:q}"
-        " --candidates {input:q} --log {log:q} --out {output:q}"
+        " --candidates {input:q} --log {log:q} --out {output:q} --parent $PPID"
 
 
 rule merge_timings:

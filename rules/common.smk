@@ -14,6 +14,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from parallel_transcription import fingerprint, progress
 from parallel_transcription.plan import Plan, digest
+from parallel_transcription.record import check_writable
 from parallel_transcription.study import StudyError, build_study, typed
 from parallel_transcription.study_file import read_study_file
 from parallel_transcription.transcribe import measuring_code
@@ -65,9 +66,17 @@ def code_of(script):
 
 
 onstart:
+    try:
+        check_writable(Path(f"results/{STUDY.machine}/runs"))
+    except OSError as error:
+        raise WorkflowError(
+            f"{error.filename}: {error.strerror}. No run could be recorded there."
+        ) from None
     for file in STUDY.unused_files:
         logger.warning(f"{file} is checked, but not used: files_in_parallel is smaller")
     wanted = {file for job in workflow.persistence.dag.needrun_jobs() for file in job.output}
     progress.write_plan(
-        STUDY.settings["name"], [Path(r).stem for r in PLAN.records() if r in wanted]
+        STUDY.settings["name"],
+        [Path(r).stem for r in PLAN.records() if r in wanted],
+        local=workflow.local_exec,
     )

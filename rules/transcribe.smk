@@ -19,4 +19,4 @@ rule transcribe:
         order=of_wildcards(lambda wildcards: PLAN.order(wildcards.run)),
     shell:
         "python scripts/transcribe_{params.order[strategy]:q}.py --spec {params.order[spec]:q}"
-        " --results results --log {log:q} --record {output:q}"
+        " --results results --log {log:q} --record {output:q} --parent $PPID"

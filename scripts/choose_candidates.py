@@ -6,6 +6,7 @@ above 900, the fresh ones, take no part in the choice.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from parallel_transcription.errors import run
@@ -45,16 +46,19 @@ def _settings(given: str) -> dict:
 
 
 def _from_records(results: Path, settings: dict, label: str | None) -> Tables:
-    from parallel_transcription.timings import build_tables
+    from parallel_transcription.timings import build_tables, set_aside
 
     if not label:
         raise TableError("the study names no machine; give --machine")
     grid = expand_grid(settings, settings["file"])
-    paths = sorted((results / label / "runs").glob("*.json"))
+    folder = results / label / "runs"
+    paths = sorted(folder.glob("*.json"))
     built = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
+    left_out = set_aside(built.left_out, folder, grid)
+    for file, reason in left_out:
+        print(f"warning: left out {file}: {reason}", file=sys.stderr)
     if built.runs.empty:
-        why = "".join(f"; left out {file}: {reason}" for file, reason in built.left_out[:1])
-        raise TableError(f"no run records of this study under {results / label / 'runs'}{why}")
+        raise TableError(f"no run records of this study under {folder}")
     return from_frames(built.runs, built.timings, built.machines, settings)
 
 

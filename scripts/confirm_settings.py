@@ -5,6 +5,7 @@ A round that was measured before from the same specification is kept.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from parallel_transcription.record import write_json
 from parallel_transcription.study import Study, build_study_again, settings_from_json
 from parallel_transcription.transcribe import (
     describe,
+    ends_in_words,
     fingerprint_of,
     measuring_code,
     run_specification,
@@ -30,7 +32,15 @@ def main() -> int:
     parser.add_argument("--candidates", type=Path, required=True, help="from choose_candidates.py")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="JSON list of the runs")
+    parser.add_argument("--parent", type=int, default=0, help="end with this process")
     given = parser.parse_args()
+    with ends_in_words(given.parent):
+        confirm(given)
+    return 0
+
+
+def confirm(given: argparse.Namespace) -> None:
+    """Measure what is not measured yet, and write the list of runs."""
     study = build_study_again(settings_from_json(given.study), PROJECT_ROOT)
     cache = Path(".snakemake/parallel_transcription/hashes")
     plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
@@ -39,9 +49,9 @@ def main() -> int:
         specification, record = plan.specification(run_id), Path(plan.record(run_id))
         if not _measured(record, specification):
             done = run_specification(specification, given.results, given.log, record)
-            print(describe(done), file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(describe(done), file=sys.stderr, flush=True)
     write_json(given.out, runs)
-    return 0
 
 
 def _candidates(file: Path, study: Study) -> list[str]:

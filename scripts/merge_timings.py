@@ -18,7 +18,7 @@ from parallel_transcription.formatting import private
 from parallel_transcription.record import write_json
 from parallel_transcription.settings import DEFAULTS
 from parallel_transcription.study import expand_grid, settings_from_json
-from parallel_transcription.timings import build_tables, write_tables
+from parallel_transcription.timings import build_tables, record_files, set_aside, write_tables
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder for the tables; RESULTS unless given")
     parser.add_argument("--study", help="the study's settings as JSON")
     given = parser.parse_args()
-    paths = sorted(given.results.glob("*/runs/*.json"))
+    paths = record_files(given.results)
     if given.study:
         settings = settings_from_json(given.study)
         grid = expand_grid(settings, settings["file"])
@@ -41,17 +41,18 @@ def main() -> int:
             lambda record: record["machine"] != here or record["configuration_id"] in grid,
             _references(settings.get("audio_files", [])),
         )
+        tables.left_out = set_aside(tables.left_out, given.results / here / "runs", grid)
     else:
         settings = _settings_found(given.results)
         tables = build_tables(paths, settings)
+    for file, reason in tables.left_out:
+        print(f"warning: left out {file}: {reason}", file=sys.stderr)
     if tables.runs.empty:
         raise TableError(f"no run records under {given.results}/*/runs/; run the study first")
     out = given.out or given.results
     out.mkdir(parents=True, exist_ok=True)
     write_tables(tables, out)
     write_json(out / "study.json", _private(settings))
-    for file, reason in tables.left_out:
-        print(f"warning: left out {file}: {reason}", file=sys.stderr)
     return 0
 
 

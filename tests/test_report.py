@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -161,6 +162,22 @@ def test_timeouts_and_failures_are_shown_as_such(machine_pdf):
 
 
 @needs_poppler
+def test_both_reports_say_what_is_missing(results):
+    """Runs that failed, and files that are no run records: how many, of each machine."""
+    paths = ["results/synthetic-a/runs/x.json", "results/elsewhere/runs/y.json"]
+    incomplete = replace(results, left_out=paths)
+    status = results.runs["status"].value_counts()
+    of_all, of_one = (
+        findings_of(incomplete),
+        report.machine_report(incomplete, "synthetic-a", Path()),
+    )
+    for made, files in ((of_all, "2 files"), (of_one, "1 file")):
+        page = flat(markup(made))
+        assert f"{status['failed']} failed and {status.get('killed', 0)} were killed" in page
+        assert f"Left out as no valid run records: {files}, named in left_out.csv." in page
+    assert "Left out as no valid" not in markup(findings_of(results))
+
+
 def test_every_page_says_that_the_model_is_a_dummy(findings_pdf, machine_pdf):
     for page in [*text_of(findings_pdf), *text_of(machine_pdf)]:
         assert DUMMY in flat(page)

@@ -396,6 +396,7 @@ class TestPlans:
         lines = plan.stdout.splitlines()
         assert ". .venv/bin/activate && snakemake --cores all" in plan.stdout
         assert lines[-1] == f"echo {REPORT}"
+        assert "python scripts/remove_stale_lock.py" in plan.stdout, "a killed study can go on"
         assert any("set_up.sh .venv lock" in line for line in lines)
 
     def test_study_can_be_chosen(self):

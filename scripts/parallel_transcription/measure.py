@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from parallel_transcription.processes import die_with_parent
+
 Report = Callable[..., None]
 
 
@@ -69,7 +71,7 @@ def run_pass(strategy: Any, order: dict[str, Any], live: Report | None) -> dict[
                 live("started", counter=task.counter, file=task.file, at=task.started_s)
             try:
                 task.heard = seat(task.file)
-            except Exception as error:
+            except BaseException as error:  # a panic of the tokenizers library is no Exception
                 task.status, task.error = "failed", f"{type(error).__name__}: {error}"
             task.finished_s = time.monotonic() - window_opened
             if live:
@@ -177,7 +179,7 @@ def main() -> None:
             reports.flush()
 
     order = json.load(sys.stdin)
-    die_with_parent()
+    die_with_parent(order["supervisor"])
     if order["affinity"]:
         os.sched_setaffinity(0, order["affinity"])  # before any library starts its threads
     try:
@@ -185,20 +187,12 @@ def main() -> None:
     except Exception as error:
         import traceback
 
+        from parallel_transcription.strategies import ProcessEnded
+
+        status = error.status if isinstance(error, ProcessEnded) else "failed"
+        report("error", error=f"{type(error).__name__}: {error}", status=status)
         traceback.print_exc()
-        report("error", error=f"{type(error).__name__}: {error}")
         sys.exit(1)
-
-
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its supervisor ends, however that happens."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-    import signal
-
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 if __name__ == "__main__":

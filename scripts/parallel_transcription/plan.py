@@ -163,6 +163,12 @@ class Plan:
             found.append(str(path))
         return found
 
+    def set_aside(self) -> list[str]:
+        """Names of this machine's records that were damaged and set aside (see timings.py): a new
+        one has what was made from the records made again, and so the run measured again."""
+        folder = self.results / self.study.machine / "runs"
+        return sorted(path.name for path in folder.glob("*.json.damaged*"))
+
 
 def digest(texts: Iterable[str]) -> str:
     """A short fingerprint of a list of texts."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,34 @@ from typing import Any
 PLAN = Path(".snakemake/parallel_transcription/plan.json")
 
 
-def write_plan(study: str, runs: Sequence[str], plan: Path = PLAN) -> None:
-    """Note the study and which of its runs are about to be measured; forgets an earlier plan."""
+def write_plan(study: str, runs: Sequence[str], plan: Path = PLAN, local: bool = True) -> None:
+    """Note the study and which of its runs are about to be measured; forgets an earlier plan.
+
+    Args:
+        study: The study's name.
+        runs: The runs that are about to be measured.
+        plan: The file.
+        local: Whether they run on this host and not on a cluster.
+    """
     plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text(json.dumps({"study": study, "runs": list(runs)}), encoding="utf-8")
+    content = {"study": study, "runs": list(runs), "host": host(), "local": local}
+    plan.write_text(json.dumps(content), encoding="utf-8")
     _done_file(plan).unlink(missing_ok=True)
 
 
 def read_plan(plan: Path = PLAN) -> dict[str, Any]:
-    """The study's name and its planned runs; empty without a plan."""
+    """The study's name, its planned runs, and where its Snakemake ran; empty without a plan."""
+    nothing = {"study": "", "runs": [], "host": "", "local": True}
     try:
-        return json.loads(plan.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"study": "", "runs": []}
+        known = json.loads(plan.read_text(encoding="utf-8"))
+        return {key: known[key] for key in nothing}
+    except (OSError, ValueError, KeyError, TypeError):
+        return nothing
+
+
+def host() -> str:
+    """This host's name."""
+    return platform.node()
 
 
 def advance(run: str, seconds: float, plan: Path = PLAN) -> str:
@@ -41,13 +58,23 @@ def advance(run: str, seconds: float, plan: Path = PLAN) -> str:
         os.write(descriptor, line.encode())
     finally:
         os.close(descriptor)
-    done = dict(json.loads(text) for text in _done_file(plan).read_text("utf-8").splitlines())
+    done = _done(plan)
     left = [name for name in planned if name not in done]
     return f" · {len(planned) - len(left)} of {len(planned)}{_estimate(done, left)}"
 
 
+def _done(plan: Path) -> dict[str, float]:
+    """Seconds of the finished runs; a line that a full disk or a kill cut short does not count."""
+    done = {}
+    for line in _done_file(plan).read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, TypeError):
+            run, seconds = json.loads(line)
+            done[str(run)] = float(seconds)
+    return done
+
+
 def _estimate(done: dict[str, float], left: list[str]) -> str:
-    if not left:
+    if not left or not done:
         return ""
     mean = sum(done.values()) / len(done)
     own: dict[str, float] = {run.rsplit("-r", 1)[0]: seconds for run, seconds in done.items()}

@@ -144,16 +144,38 @@ def record_schema() -> dict[str, Any]:
     }
 
 
+def check_writable(folder: Path) -> None:
+    """See that a file can be made in a folder, which is made where it is missing.
+
+    Raises:
+        OSError: if not; it names the folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
 def write_json(path: Path, content: Mapping[str, Any] | list) -> None:
     """Write a JSON file so that it is there whole or not at all.
 
     Raises:
-        OSError: if the folder cannot be written or the disk is full; no partial file stays.
+        OSError: if the folder cannot be written or the disk is full; it names the file, and no
+            partial file stays.
     """
+    try:
+        _write_whole(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_whole(path: Path, content: Mapping[str, Any] | list) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
             json.dump(content, stream, indent=1, ensure_ascii=False, allow_nan=False)
             stream.write("\n")
             stream.flush()

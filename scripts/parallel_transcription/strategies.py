@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from parallel_transcription import meters
 from parallel_transcription.configuration import devices_of
+from parallel_transcription.processes import die_with_parent, how_it_ended
 
 
 @dataclass
@@ -139,7 +140,7 @@ def load_staggered(loaders: list[Callable[[], Any]], stagger_s: float) -> tuple[
         loads[i].started_s = time.monotonic() - begin
         try:
             loaded[i] = loaders[i]()
-        except Exception as error:
+        except BaseException as error:  # one that ended the thread would go unseen
             loads[i].error = f"{type(error).__name__}: {error}"
         loads[i].finished_s = time.monotonic() - begin
 
@@ -202,6 +203,15 @@ class ThreadStrategy:
         self.models.clear()
 
 
+class ProcessEnded(RuntimeError):
+    """A process of the multi_process strategy ended too early; ``status`` is that of the run."""
+
+    def __init__(self, process: multiprocessing.process.BaseProcess):
+        process.join(10)
+        self.status, how = how_it_ended(process.exitcode)
+        super().__init__(f"{process.name} of the multi_process strategy: {how}")
+
+
 class ProcessStrategy:
     """N processes with one ``WhisperModel`` each; this process only hands the files out.
 
@@ -231,6 +241,7 @@ class ProcessStrategy:
                     self.model_path,
                     devices[i % len(devices)],
                 ),
+                name=f"process {i + 1} of {instances}",
                 daemon=True,
             )
             process.start()
@@ -239,23 +250,24 @@ class ProcessStrategy:
             self.processes.append(process)
             self.controls.append(ours[0])
             self.lines.update(zip(callers, ours[1:], strict=True))
-        for control in self.controls:
-            _answer(control)
+        for instance in range(instances):
+            self._answer(instance, self.controls[instance])
 
     def load(self) -> list[Load]:
-        def loader(control: Any) -> Callable[[], Any]:
-            return lambda: _ask(control, "load")
+        def loader(instance: int) -> Callable[[], Any]:
+            return lambda: self._ask(instance, self.controls[instance], "load")
 
         compute_types, loads = load_staggered(
-            [loader(control) for control in self.controls], self.configuration["init_stagger_s"]
+            [loader(instance) for instance in range(len(self.controls))],
+            self.configuration["init_stagger_s"],
         )
         for load, compute_type in zip(loads, compute_types, strict=True):
             load.compute_type = compute_type
         return loads
 
     def seat(self, caller: int) -> Seat:
-        line = self.lines[caller]
-        return lambda path: Heard(**_ask(line, path))
+        instance, line = caller % len(self.processes), self.lines[caller]
+        return lambda path: Heard(**self._ask(instance, line, path))
 
     def snapshots(self) -> list[meters.Snapshot]:
         return [meters.snapshot(), *self._ask_all("snapshot")]
@@ -279,24 +291,28 @@ class ProcessStrategy:
                 process.kill()
 
     def _ask_all(self, question: str) -> list[Any]:
-        for control in self.controls:
-            control.send(question)
-        return [_answer(control) for control in self.controls]
+        for instance, control in enumerate(self.controls):
+            self._send(instance, control, question)
+        return [self._answer(i, control) for i, control in enumerate(self.controls)]
 
+    def _ask(self, instance: int, connection: Any, question: str) -> Any:
+        self._send(instance, connection, question)
+        return self._answer(instance, connection)
 
-def _ask(connection: Any, question: str) -> Any:
-    connection.send(question)
-    return _answer(connection)
+    def _send(self, instance: int, connection: Any, question: str) -> None:
+        try:
+            connection.send(question)
+        except OSError:
+            raise ProcessEnded(self.processes[instance]) from None
 
-
-def _answer(connection: Any) -> Any:
-    try:
-        good, answer = connection.recv()
-    except EOFError:
-        raise RuntimeError("a process of the multi_process strategy ended unexpectedly") from None
-    if not good:
-        raise RuntimeError(answer)
-    return answer
+    def _answer(self, instance: int, connection: Any) -> Any:
+        try:
+            good, answer = connection.recv()
+        except (EOFError, OSError):
+            raise ProcessEnded(self.processes[instance]) from None
+        if not good:
+            raise RuntimeError(answer)
+        return answer
 
 
 def _instance_process(
@@ -304,6 +320,8 @@ def _instance_process(
 ) -> None:
     """The life of one process: load on demand, then serve its callers and its control line."""
     from dataclasses import asdict
+
+    die_with_parent(multiprocessing.parent_process().pid)
 
     from faster_whisper import WhisperModel
 
@@ -331,7 +349,7 @@ def _instance_process(
                 return
             try:
                 answer = (True, answer_to(question))
-            except Exception as error:
+            except BaseException as error:  # the one who asked must not wait for ever
                 answer = (False, f"{type(error).__name__}: {error}")
             connection.send(answer)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription import machine
+from parallel_transcription.processes import how_it_ended
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PASS_STEPS = ("a warm-up", "a repeat")
@@ -160,7 +161,8 @@ def _one_start(
         start = Start(time.time(), now + protocol["load_timeout_s"])
         start.bound_s = protocol["load_timeout_s"]
         with _killed_at_exit(process):
-            text = json.dumps({**order, **protocol, "live": progress is not None})
+            more = {"live": progress is not None, "supervisor": os.getpid()}
+            text = json.dumps({**order, **protocol, **more})
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(text.encode())
                 process.stdin.close()
@@ -255,7 +257,7 @@ def _take(event: dict[str, Any], start: Start, protocol: Mapping[str, Any]) -> N
                 start.status, start.error = result["status"], result["error"]
             expect("what follows a pass", GRACE_S)
         case "error":
-            start.status, start.error = "failed", event["error"]
+            start.status, start.error = event["status"], event["error"]
         case "end":
             start.ended = True
             expect("ending", GRACE_S)
@@ -265,9 +267,5 @@ def _ending(code: int | None, start: Start, printed: str) -> tuple[str, str]:
     """Status and reason of a process that ended before its work was done."""
     where = f"during {start.step}" if start.step != "start" else "before its models were loaded"
     last = "; ".join(line.strip() for line in printed.strip().splitlines()[-3:])[-500:]
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        if -code == signal.SIGKILL:
-            return "killed", f"killed by SIGKILL {where}: most likely out of memory"
-        return "failed", f"native crash ({name}) {where}; last output: {last}"
-    return "failed", f"ended with code {code} {where}; last output: {last}"
+    status, how = how_it_ended(code)
+    return status, f"{how} {where}" + (f"; last output: {last}" if status != "killed" else "")

@@ -142,6 +142,7 @@ class Results:
     findings: list[dict] = field(default_factory=list)
     scoreboard: list[dict] = field(default_factory=list)
     recommended: dict[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def labels(self) -> list[str]:
@@ -159,6 +160,7 @@ class Results:
             findings=[f for f in self.findings if f.get("machine") == machine],
             scoreboard=[s for s in self.scoreboard if s.get("machine") in (machine, None, "")],
             recommended=_of_machine(self.recommended, machine),
+            left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
     def finding(self, name: str) -> dict | None:
@@ -193,7 +195,13 @@ def read_results(folder: Path | str) -> Results:
         findings=[f for f in findings if isinstance(f, dict)],
         scoreboard=_read_json(folder / "scoreboard.json", []),
         recommended=_read_yaml(folder / "recommended.yaml"),
+        left_out=_read_left_out(folder / "left_out.csv"),
     )
+
+
+def _read_left_out(path: Path) -> list[str]:
+    """The files that are no valid run records."""
+    return pd.read_csv(path, dtype=str)["file"].to_list() if path.is_file() else []
 
 
 def _read_json(path: Path, otherwise: Any) -> Any:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -117,6 +120,8 @@ OPTIONS = (
     "temperature_fallback",
 )
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
+LARGEST_RECORD = 100_000_000  # bytes; a record of 1,000 files takes less than 10 MB
+DAMAGED = ".damaged"  # added to the name of a damaged record, so that the run is measured again
 
 
 @dataclass
@@ -129,33 +134,96 @@ class Tables:
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
+def record_files(results: Path) -> list[Path]:
+    """All files among the records of all machines, but hidden ones and what was set aside and has
+    been measured again since."""
+    return [
+        path
+        for path in sorted(results.glob("*/runs/*"))
+        if not path.name.startswith(".")
+        and not (DAMAGED in path.name and path.with_name(path.name.split(DAMAGED)[0]).exists())
+    ]
+
+
+def set_aside(
+    left_out: Iterable[tuple[str, str]], runs: Path, configurations: Collection[str]
+) -> list[tuple[str, str]]:
+    """Rename damaged records of a study, so that the workflow misses them and measures again.
+
+    Files that are no record of the study's own are left where they are.
+
+    Args:
+        left_out: Files that are no valid records, and why.
+        runs: The folder of the study's records.
+        configurations: The ids of the study's configurations.
+
+    Returns:
+        ``left_out`` with the new names and what will happen.
+    """
+    told = []
+    for file, reason in left_out:
+        path = Path(file)
+        own = re.fullmatch(r"(.+)-r\d{2,3}\.json", path.name)
+        if path.parent == runs and own and own[1] in configurations:
+            path = _renamed(path)
+            reason += "; set aside, the next run measures it again"
+        told.append((str(path), reason))
+    return told
+
+
+def _renamed(path: Path) -> Path:
+    names = (f"{path.name}{DAMAGED}{number or ''}" for number in range(1000))
+    new = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
+    return path.rename(new)
+
+
+def _read(path: Path) -> Any:
+    """The JSON in a regular file of sensible size; numbers must be finite.
+
+    Half a surrogate pair (of a file name that is not UTF-8) becomes "?": no table can hold it.
+    """
+    if not path.is_file():
+        raise ValueError("it is no file" if path.exists() else "the link leads nowhere")
+    size = path.stat().st_size
+    if size > LARGEST_RECORD:
+        raise ValueError(f"it has {size / 1e6:.0f} MB, more than {LARGEST_RECORD / 1e6:.0f}")
+    if path.suffix != ".json":
+        raise ValueError("its name does not end in .json")
+    text = path.read_text(encoding="utf-8")
+    content = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    if "\\ud" in text.lower():
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
+    return content
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return number
+
+
 def read_records(
     paths: Iterable[Path], left_out: list[tuple[str, str]]
-) -> Iterator[dict[str, Any]]:
-    """The valid records among the files; what is not valid is noted in ``left_out``."""
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The valid records among the files, with their paths; the others are noted in ``left_out``."""
     import fastjsonschema
 
     validate = fastjsonschema.compile(record_schema())
     for path in paths:
         try:
-            record = validate(_whole_letters(path.read_text(encoding="utf-8")))
+            record = validate(_read(path))
             _check_names(record, path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             left_out.append((str(path), f"is not JSON: {str(error)[:200]}"))
+        except MemoryError:
+            left_out.append((str(path), "does not fit into memory"))
         except (fastjsonschema.JsonSchemaValueException, ValueError) as error:
             left_out.append((str(path), f"is not a run record: {str(error)[:200]}"))
         else:
-            yield record
-
-
-def _whole_letters(text: str) -> Any:
-    """JSON whose texts can be written: half a letter (a lone surrogate) becomes ``?``."""
-    content = json.loads(text)
-    if "\\u" in text:
-        content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
-    return content
+            yield path, record
 
 
 def _check_names(record: Mapping[str, Any], path: Path) -> None:
@@ -191,12 +259,16 @@ def build_tables(
     seen: dict[str, dict[str, set | Counter]] = defaultdict(
         lambda: {"hosts": set(), "versions": set(), "codes": set(), "statuses": Counter()}
     )
-    for record in read_records(paths, left_out):
+    for path, record in read_records(paths, left_out):
         if not wanted(record):
             continue
-        for sound in record["audio"]:
-            sound["reference"] = (references or {}).get(sound["sha256"], sound["reference"])
-        run_rows, timing_rows = _rows(record, settings["disturbed_above"])
+        try:
+            for sound in record["audio"]:
+                sound["reference"] = (references or {}).get(sound["sha256"], sound["reference"])
+            run_rows, timing_rows = _rows(record, settings["disturbed_above"])
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            left_out.append((str(path), f"is not a run record: {error!r}"[:200]))
+            continue
         runs += run_rows
         timings += timing_rows
         label = record["machine"]
@@ -420,8 +492,12 @@ def write_tables(tables: Tables, results: Path) -> None:
 def _whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file so that it is there whole or not at all."""
     part = path.with_name(f".{path.name}.part")
-    write(part)
-    part.replace(path)
+    try:
+        write(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 #: How a cell begins that a spreadsheet runs (OWASP, CSV injection), full-width forms included.

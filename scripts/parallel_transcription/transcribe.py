@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from parallel_transcription.configuration import (
     run_id,
 )
 from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.processes import end_with
 from parallel_transcription.record import SCHEMA_VERSION, write_json
 from parallel_transcription.study import StudyError, check_values
 from parallel_transcription.supervise import SCRIPTS, Progress, supervise
@@ -43,10 +45,35 @@ def main(strategy: str, description: str, arguments: Sequence[str] | None = None
     parser = _parser(strategy, description)
     given = parser.parse_args(arguments)
     try:
-        return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
+        with ends_in_words(given.parent):
+            return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
     except (ConfigurationError, StudyError, models.ModelError, audio.AudioError) as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
+
+
+@contextlib.contextmanager
+def ends_in_words(parent: int) -> Iterator[None]:
+    """What stops a measuring script ends it with a line instead of a traceback.
+
+    Args:
+        parent: Process id of the workflow that started the script: the script ends with it, so
+            that nothing measures beside a later workflow. 0 for none.
+    """
+    try:
+        try:
+            end_with(parent)
+        except ProcessLookupError:
+            sys.exit("error: the workflow that started this run has ended; nothing was measured")
+        yield
+    except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
+        again = "This run has no record; the next snakemake measures it again." if parent else ""
+        print(f"error: {file}{error.strerror or error}. {again}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted: this run has no record", file=sys.stderr)
+        sys.exit(130)
 
 
 def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
@@ -80,6 +107,7 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     rules = parser.add_argument_group("for the workflow's rules")
     rules.add_argument("--spec", help="the run as JSON; replaces all arguments above but two")
     rules.add_argument("--results", type=Path, help="where the manifests of models and audio are")
+    rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
 
 
@@ -115,7 +143,8 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 def _run_spec(given: argparse.Namespace) -> int:
     record = run_specification(given.spec, given.results, given.log, given.record)
-    print(describe(record) + progress.advance(record["run"], took(record)), file=sys.stderr)
+    with contextlib.suppress(OSError):  # the record is there; a job that fails now would lose it
+        print(describe(record) + progress.advance(record["run"], took(record)), file=sys.stderr)
     return 0
 
 

@@ -210,6 +210,7 @@ def study_view(results: Results) -> dict:
         "file": file,
         "rows": rows,
         "notice": notice(runs),
+        "warnings": _warnings(results),
         "margin": percent(study.get("equivalence_margin"), 0),
         "confidence": percent(study.get("confidence"), 0),
         "rounds": integer(study.get("rounds")),
@@ -222,6 +223,20 @@ def study_view(results: Results) -> dict:
             ("repeats", "repeats"), ("disturbed", "disturbed_above"),
             ("margin", "equivalence_margin"), ("confidence", "confidence"))},
     }  # fmt: skip
+
+
+def _warnings(results: Results) -> list[str]:
+    """What is missing in the numbers, and why."""
+    texts = []
+    status = results.runs["status"]
+    failed, killed = (int((status == name).sum()) for name in ("failed", "killed"))
+    if failed or killed:
+        of = plural(len(status), "repeat")
+        texts.append(f"Of {of}, {failed} failed and {killed} were killed: the tables say why.")
+    if results.left_out:
+        files = plural(len(results.left_out), "file")
+        texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")
+    return texts
 
 
 def _days(days: list[str]) -> str:

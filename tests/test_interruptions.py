@@ -1,0 +1,291 @@
+"""Snakemake and its jobs are stopped and killed: nothing finished is lost, nothing stays behind."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import fastjsonschema
+import pandas as pd
+import psutil
+import pytest
+
+from parallel_transcription.record import record_schema
+from project import ROOT, Project
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="what ends with its parent does so on Linux"
+    ),
+]
+STUDY = {
+    "name": "interrupted",
+    "machine": "m",
+    "audio": ["audio/english-short.opus"],
+    "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
+    "rounds": 3,
+    "repeats": 1,
+    "warmups": 0,
+    "confirmation_rounds": 1,
+    "grid": [
+        {"strategy": "one_model", "files_in_parallel": 1},
+        {"strategy": ["multi_model", "multi_process"], "instances": 2},
+    ],
+}
+MARK = "PARALLEL_TRANSCRIPTION_TEST"
+SNAKEMAKE, SCRIPT, MEASURED, CONFIRMING = "snakemake", "transcribe_", ".measure", "confirm_settings"
+
+
+class Interrupted(Project):
+    """A checkout whose Snakemake runs in the background, so that it can be interrupted."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder, STUDY)
+        self.mark = uuid.uuid4().hex  # all that descends from this Snakemake has it
+        self.life = None
+        self.output = folder / "snakemake.txt"
+
+    def start(self, *arguments: str) -> None:
+        environment = {**os.environ, MARK: self.mark}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        command = ["snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
+        with self.output.open("w") as output:
+            self.life = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=self.folder,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def processes(self, kind: str = "") -> list[psutil.Process]:
+        """The living processes that descend from the Snakemake, whoever is their parent now."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if (
+                    process.environ().get(MARK) == self.mark
+                    and process.status() != psutil.STATUS_ZOMBIE
+                    and kind in " ".join(process.cmdline()[1:4])
+                    and not (kind and process.name() in ("bash", "sh"))
+                ):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def wait_for(self, kind: str) -> psutil.Process | None:
+        """A process of this kind; None if Snakemake ended before there was one."""
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            found = self.processes(kind)
+            if found:
+                return found[0]
+            if self.life.poll() is not None:
+                return None
+            time.sleep(0.05)
+        raise AssertionError(f"no {kind} in 90 s:\n{self.output.read_text()[-3000:]}")
+
+    def all_gone(self) -> None:
+        """No process may stay behind."""
+        deadline = time.monotonic() + 10
+        while left := self.processes():
+            assert time.monotonic() < deadline, [process.cmdline() for process in left]
+            time.sleep(0.05)
+
+    def unlock(self) -> subprocess.CompletedProcess:
+        """What `make` does before it starts Snakemake."""
+        command = f"{sys.executable} scripts/remove_stale_lock.py --configfile config/test.yaml"
+        return subprocess.run(
+            ["sh", "-c", f"{command} && : snakemake --cores all"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+        )
+
+    def records(self) -> dict[Path, tuple[int, float]]:
+        """Every record with its inode and when its run started; each must be whole."""
+        validate = fastjsonschema.compile(record_schema())
+        found = {}
+        for path in self.folder.glob("results/m/runs/*.json"):
+            record = validate(json.loads(path.read_text(encoding="utf-8")))
+            assert record["run"] == path.stem
+            found[path] = (path.stat().st_ino, record["started_at"])
+        return found
+
+    def newest(self) -> Path | None:
+        """The record that was written last."""
+        return max(
+            self.folder.glob("results/m/runs/*.json"), key=lambda p: p.stat().st_mtime, default=None
+        )
+
+
+def test_twenty_interruptions_lose_nothing(tmp_path):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown when the test fails
+    chance = random.Random(seed)
+    project = Interrupted(tmp_path / "checkout")
+    project.run("--until", "inspect_audio", "prepare_model")
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    plan = [(kind, number) for kind in (SNAKEMAKE, SCRIPT, MEASURED) for number in signals]
+    plan += [(SNAKEMAKE, signal.SIGKILL)] * 3 + [(SCRIPT, signal.SIGKILL)] * 2
+    chance.shuffle(plan)
+    confirming = [(CONFIRMING, number) for number in signals]
+    confirming += [(CONFIRMING, chance.choice(signals)), (SNAKEMAKE, signal.SIGKILL)]
+    confirming += [(CONFIRMING, chance.choice(signals))]
+    plan = plan[:7] + confirming[:3] + plan[7:] + confirming[3:]
+    assert len(plan) == 20
+    rounds, confirmations = STUDY["rounds"], 1
+    known: dict = {}
+    perhaps_unnoted: set = set()
+    again = 0  # records that were there, made again
+    for kind, number in plan:
+        while True:
+            if project.life is None or project.life.poll() is not None:
+                if project.life is not None and project.life.returncode == 0:
+                    rounds, confirmations = rounds + 1, confirmations + 1
+                    project.write_study(
+                        STUDY | {"rounds": rounds, "confirmation_rounds": confirmations}
+                    )
+                project.start("--until", "confirm_settings")
+            victim = project.wait_for(kind)
+            if victim:
+                break
+        time.sleep(chance.uniform(0, 3 if kind == SNAKEMAKE else 0.6))
+        perhaps_unnoted, unnoted_before = {project.newest()}, perhaps_unnoted
+        if kind == SNAKEMAKE and number == signal.SIGINT:
+            os.killpg(project.life.pid, number)  # as Ctrl-C does
+        elif kind == SNAKEMAKE:
+            os.kill(project.life.pid, number)
+        else:
+            with contextlib.suppress(psutil.NoSuchProcess):  # done already: moments are random
+                victim.send_signal(number)
+        if kind == SNAKEMAKE:
+            project.life.wait(60)
+            project.all_gone()
+            assert project.unlock().returncode == 0
+        perhaps_unnoted.add(project.newest())
+        here = project.records()
+        changed = {path for path, stamp in known.items() if here.get(path) != stamp}
+        # Only a run whose record was written and not yet noted by Snakemake may be made again.
+        assert changed <= perhaps_unnoted | unnoted_before, changed
+        assert not any("-r9" in path.stem for path in changed), "confirmations are kept"
+        again += len(changed)
+        known = here
+    project.life.wait(120)
+    assert project.unlock().returncode == 0
+    project.run()
+    here = project.records()
+    project.all_gone()
+    runs = {path.stem for path in here}
+    expected = 3 * rounds
+    assert len([run for run in runs if "-r9" not in run]) == expected
+    results = project.folder / "results"
+    assert pd.read_csv(results / "left_out.csv").empty
+    assert set(pd.read_csv(results / "runs.csv")["run"]) == runs
+    assert (results / "reports" / "findings.pdf").stat().st_size > 0
+    assert project.planned() == {}, "all is done"
+    print(f"20 interruptions, {len(runs)} records, {again} of them made again, 0 lost")
+
+
+def test_two_snakemakes_on_one_checkout(tmp_path):
+    """The second one ends with a clear message, and the first one's lock is not removed."""
+    project = Interrupted(tmp_path / "checkout")
+    project.start("--until", "transcribe")
+    assert project.wait_for(SCRIPT)
+    second = project.snakemake("--until", "transcribe")
+    assert second.returncode != 0
+    assert "make sure that no other Snakemake" in second.stdout + second.stderr
+    unlocking = project.unlock()
+    assert unlocking.returncode == 1
+    assert f"Snakemake works here (process {project.life.pid})" in unlocking.stderr
+    assert project.life.wait(120) == 0, project.output.read_text()[-3000:]
+    assert len(project.records()) == 9
+    assert project.unlock().returncode == 0, "without a lock there is nothing to do"
+
+
+def test_a_lock_left_behind_says_what_to_do(tmp_path):
+    project = Interrupted(tmp_path / "checkout")
+    project.start("--until", "transcribe")
+    assert project.wait_for(SCRIPT)
+    project.life.kill()
+    project.life.wait()
+    project.all_gone()
+    locked = project.snakemake("--until", "transcribe")
+    assert locked.returncode != 0 and "--unlock" in locked.stdout + locked.stderr
+    plan = project.folder / ".snakemake" / "parallel_transcription" / "plan.json"
+    ours = plan.read_text()
+    for key, value, words in (("host", "elsewhere", "elsewhere"), ("local", False, "cluster")):
+        plan.write_text(json.dumps(json.loads(ours) | {key: value}))
+        refused = project.unlock()
+        assert refused.returncode == 1 and words in refused.stderr
+        assert "snakemake --unlock" in refused.stderr
+    plan.write_text(ours)
+    unlocked = project.unlock()
+    assert unlocked.returncode == 0, unlocked.stderr
+    assert project.snakemake("-n").returncode == 0
+    assert not any((project.folder / ".snakemake" / "locks").glob("*"))
+
+
+@pytest.mark.parametrize("strategy", ["one_model", "multi_process"])
+def test_no_process_outlives_its_supervisor(strategy, tmp_path):
+    """Killed at any moment of its life, also while its helpers start."""
+    clip = ROOT / "audio" / "english-short.opus"
+    for delay in (0.4, 0.7, 1.0, 1.5):
+        mark = uuid.uuid4().hex
+        script = subprocess.Popen(
+            [
+                sys.executable, f"scripts/transcribe_{strategy}.py", "--language=en",
+                "--repeats=200", clip, clip,
+            ],
+            cwd=ROOT,
+            env={**os.environ, MARK: mark},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(delay)
+        script.kill()
+        script.wait()
+        deadline = time.monotonic() + 5
+        while left := [p for p in psutil.process_iter() if _has(p, mark)]:
+            assert time.monotonic() < deadline, [process.cmdline() for process in left]
+            time.sleep(0.02)
+
+
+def _has(process: psutil.Process, mark: str) -> bool:
+    try:
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and process.environ().get(MARK) == mark
+    except psutil.Error:
+        return False
+
+
+def test_a_measured_process_whose_parent_is_gone_does_not_start():
+    """Its supervisor ended before the kernel was asked to end both."""
+    code = (
+        "from parallel_transcription.processes import die_with_parent, end_with\n"
+        "import sys\n"
+        "try: end_with(int(sys.argv[1]))\n"
+        "except ProcessLookupError: print('gone')\n"
+        "die_with_parent(int(sys.argv[1]))\n"
+        "print('still here')"
+    )
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ended.pid)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == "gone\n"
+    assert "the process that started this one has ended" in done.stderr
