@@ -5,15 +5,10 @@ import json
 import pandas as pd
 import pytest
 
+from parallel_transcription.columns import RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.configuration import complete, identify, run_id
 from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.timings import (
-    RUN_COLUMNS,
-    TIMING_COLUMNS,
-    build_tables,
-    word_error_rate,
-    write_tables,
-)
+from parallel_transcription.timings import build_tables, word_error_rate, write_tables
 
 
 def make_record(round_number=1, machine="m", **values):

@@ -1,7 +1,6 @@
 """From run records to tables: a row per transcription, a row per repeat, a description per machine.
 
-The tables' columns are a contract: their names never change meaning, and new ones are added at the
-end.
+The tables' columns are a contract; ``columns.py`` lists them.
 """
 
 from __future__ import annotations
@@ -18,104 +17,11 @@ from typing import Any
 
 import pandas as pd
 
+from parallel_transcription.columns import OPTIONS, RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.configuration import canonical_json, identify, run_id, total_workers
 from parallel_transcription.formatting import anonymous, private
 from parallel_transcription.record import record_schema
 
-GRID_COLUMNS = (
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-)
-TIMING_COLUMNS = (
-    *GRID_COLUMNS,
-    "counter",
-    "file",
-    "audio_seconds",
-    "submitted_s",
-    "started_s",
-    "finished_s",
-    "seconds",
-    "text_sha256",
-    "status",
-    "configuration",
-    "replica",
-    "callers",
-    "instance",
-    "caller",
-    "cpu_s",
-    "audio_sha256",
-    "wer",
-    "text",
-    "reference",
-)
-RUN_COLUMNS = (
-    *GRID_COLUMNS,
-    "makespan_s",
-    "rtfx",
-    "cpu_s",
-    "cores_used",
-    "load_s",
-    "warmup_s",
-    "rss_peak_mb",
-    "pss_mb",
-    "model_mb",
-    "gpu_util",
-    "gpu_mem_mb",
-    "energy_j",
-    "status",
-    "error",
-    "configuration",
-    "study",
-    "replica",
-    "callers",
-    "init_stagger_s",
-    "thread_env",
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "slowdown",
-    "total_workers",
-    "audio_total_s",
-    "timeout_s",
-    "started_at",
-    "uss_mb",
-    "cpu_outside_engine_s",
-    "context_switches_voluntary",
-    "context_switches_involuntary",
-    "foreign_cpu_share",
-    "steal_share",
-    "disturbed",
-    "packed",
-    "engine_compute_type",
-    "model_kind",
-    "model_sha256",
-    "workload",
-    "logical_cpus",
-    "affinity_cpus",
-    "code",
-)
-OPTIONS = (
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-)
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 
 
