@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription import audio, fingerprint, machine, models, packing, progress
+from parallel_transcription import audio, cuda, fingerprint, machine, models, packing, progress
 from parallel_transcription.configuration import (
     Configuration,
     ConfigurationError,
@@ -20,8 +20,9 @@ from parallel_transcription.configuration import (
     run_id,
 )
 from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.errors import InputError
 from parallel_transcription.record import SCHEMA_VERSION, write_json
-from parallel_transcription.study import StudyError, check_values
+from parallel_transcription.study import check_values
 from parallel_transcription.supervise import SCRIPTS, Progress, supervise
 
 #: What the measured process runs; a change here, or in what it imports, reruns the measurements.
@@ -44,7 +45,7 @@ def main(strategy: str, description: str, arguments: Sequence[str] | None = None
     given = parser.parse_args(arguments)
     try:
         return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
-    except (ConfigurationError, StudyError, models.ModelError, audio.AudioError) as error:
+    except (ConfigurationError, models.ModelError, InputError) as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
 
@@ -176,12 +177,14 @@ def _measure(
     host = machine.describe()
     if log:
         log.unlink(missing_ok=True)
-    with packing.slot(spec.get("packing")) as affinity:
+    with packing.slot(spec.get("packing")) as slot:
+        placed, environment = cuda.place(configuration, slot.gpus)
         order = {
-            "configuration": configuration,
+            "configuration": placed,
             "model_path": str(models.PROJECT_ROOT / manifest["path"]),
             "files": [sound["path"] for sound in sounds],
-            "affinity": affinity,
+            "affinity": slot.cores,
+            "environment": environment,
         }
         outcome = supervise(order, spec["protocol"], log, on_event)
     configuration_id = identify(configuration)
@@ -200,8 +203,8 @@ def _measure(
         "audio": list(sounds),
         "host": host,
         "node": machine.node(),
-        "affinity": affinity,
-        "packed": affinity is not None,
+        "affinity": slot.cores,
+        "packed": slot.cores is not None,
         "log": str(log) if log else None,
         **outcome,
     }
