@@ -108,9 +108,20 @@ RUNS: tuple[Column, ...] = (
     Column("rss_peak_mb", "number", "Peak resident memory in the repeat.", "MB"),
     Column("pss_mb", "number", "Proportional set size after the repeat.", "MB"),
     Column("model_mb", "number", "USS that loading added.", "MB"),
-    Column("gpu_util", "number", "Empty: no GPU meters yet."),
-    Column("gpu_mem_mb", "number", "Empty: no GPU meters yet."),
-    Column("energy_j", "number", "Empty: no GPU meters yet."),
+    Column(
+        "gpu_util",
+        "number",
+        "Share of the window in which a GPU ran at least one kernel, mean over the run's GPUs.",
+        "0–1",
+    ),
+    Column(
+        "gpu_mem_mb",
+        "number",
+        "Memory on the run's GPUs after the repeat: of its own processes where the driver tells, "
+        "else what was added since before loading.",
+        "MB",
+    ),
+    Column("energy_j", "number", "Energy of the run's GPUs in the window.", "J"),
     Column("status", "text", f"{_STATUS}."),
     Column("error", "text", "What went wrong."),
     Column("configuration", "text", "The configuration's id."),
@@ -144,6 +155,30 @@ RUNS: tuple[Column, ...] = (
     Column("logical_cpus", "number", "Of the machine."),
     Column("affinity_cpus", "number", "That the run could use."),
     Column("code", "text", "Fingerprint of the measuring code."),
+    Column("gpus", "number", "GPUs that the run uses; 0 on a CPU."),
+    Column("gpu_model_mb", "number", "As `gpu_mem_mb`, right after loading.", "MB"),
+    Column("power_w", "number", "Mean power of the run's GPUs together in the window.", "W"),
+    Column("energy_from", "text", "`counter` or, where a GPU has none, `samples` of its power."),
+    Column(
+        "gpu_balance",
+        "number",
+        "Utilisation of the least busy of the run's GPUs over that of the busiest; 1 is even.",
+        "0–1",
+    ),
+    Column(
+        "gpu_throttled",
+        "number",
+        "Largest share of the window in which a GPU was slowed down for one reason (power, heat).",
+        "0–1",
+    ),
+    Column("gpu_sm_mhz", "number", "Mean clock of the multiprocessors.", "MHz"),
+    Column(
+        "gpu_samples_cover",
+        "number",
+        "Share of the window that the driver's samples cover; below 0.9 there is no `gpu_util`.",
+        "0–1",
+    ),
+    Column("cores_per_gpu", "number", "`cores_used` / `gpus`: the CPU that feeds a GPU.", "cores"),
 )
 
 RUN_COLUMNS = names(RUNS)

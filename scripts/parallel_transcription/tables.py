@@ -330,6 +330,8 @@ _MEDIANS = [
     "gpu_util",
     "gpu_mem_mb",
     "energy_j",
+    "gpu_balance",
+    "cores_per_gpu",
 ]
 
 
@@ -482,6 +484,30 @@ def read_published(root: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
         paths = sorted(Path(root).rglob(name))
         found.append(pd.read_csv(paths[0]) if paths else pd.DataFrame())
     return found[0], found[1]
+
+
+def like_published(
+    results: Results, strategy: str, instances: int, gpus: int, files: int
+) -> list[tuple[str, dict, list[float]]]:
+    """Configurations in the form of a published GPU row: machine, settings, median of each file."""
+    rows = counted(results.timings)
+    rows = rows[
+        (rows["device"] == "cuda")
+        & (rows["device_index"].str.count(",") + 1 == gpus)
+        & (rows["strategy"] == strategy)
+        & (rows["instances"] == instances)
+        & (rows["num_workers"] == 1)
+        & (rows["files_in_parallel"] == files)
+        & (rows["callers"] == files)
+        & (rows["replica"] == 1)
+        & (rows["status"] == "ok")
+    ]
+    found = []
+    for (machine, _), group in rows.groupby(["machine", "configuration"], sort=True):
+        of_files = group.groupby("counter", sort=True)["seconds"].median()
+        settings = group.iloc[0].to_dict() | {"gpus": gpus}
+        found.append((str(machine), settings, of_files.to_list()))
+    return found
 
 
 # ---------------------------------------------------------------- what belongs together

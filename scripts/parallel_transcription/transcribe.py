@@ -22,7 +22,7 @@ from parallel_transcription.configuration import (
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.errors import InputError
 from parallel_transcription.record import SCHEMA_VERSION, write_json
-from parallel_transcription.study import check_values
+from parallel_transcription.study import StudyError, check_values
 from parallel_transcription.supervise import SCRIPTS, Progress, supervise
 
 #: What the measured process runs; a change here, or in what it imports, reruns the measurements.

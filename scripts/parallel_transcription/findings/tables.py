@@ -355,8 +355,13 @@ METERS = [
     "cpu_outside_engine_s",
     "context_switches_voluntary",
     "context_switches_involuntary",
+    "gpu_util",
     "gpu_mem_mb",
     "energy_j",
+    "power_w",
+    "gpu_balance",
+    "gpu_throttled",
+    "cores_per_gpu",
 ]
 
 
