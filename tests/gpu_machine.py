@@ -36,7 +36,9 @@ class GpuMachine:
         lines = file.read_text().splitlines() if file.exists() else []
         return [event for event in map(json.loads, lines) if event["event"] == kind]
 
-    def run(self, files: int = 3, gpus: list[str] | None = None, **values) -> dict:
+    def run(
+        self, files: int = 3, gpus: list[str] | None = None, timeout_s: float = 60.0, **values
+    ) -> dict:
         """Measure a configuration in a real measured process; what ``supervise`` returns."""
         values = {"strategy": "one_model", "device": "cuda", "compute_type": "float16"} | values
         configuration = complete({"files_in_parallel": files, "language": "en"} | values)
@@ -51,7 +53,7 @@ class GpuMachine:
             "affinity": None,
             "environment": environment,
         }
-        return supervise(order, PROTOCOL, None)
+        return supervise(order, PROTOCOL | {"timeout_s": timeout_s}, None)
 
 
 def put_cublas(folder: Path) -> None:

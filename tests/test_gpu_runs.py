@@ -167,6 +167,13 @@ class TestMeters:
         assert 0.1 < gpu["samples_cover"] < 0.9
         assert gpu["energy_j"] > 0, "a counter does not forget"
 
+    def test_waiting_for_the_last_sample_is_no_part_of_the_pass(self, gpus):
+        """The meters wait 1.2 s for it; with the pass of 1 s that would be over the limit."""
+        gpus.change(seconds=1, late_s=3)
+        one = the_pass(gpus.run(1, timeout_s=2.0))
+        assert one["makespan_s"] < 2
+        assert one["gpus"][0]["utilisation"] is None
+
     def test_without_an_energy_counter_power_samples_are_added_up(self, gpus):
         gpus.change(seconds=1, energy_counter=False)
         (gpu,) = the_pass(gpus.run(1))["gpus"]

@@ -17,6 +17,7 @@ MACHINE = {
     "energy_counter": True,
     "samples": True,  # whether the driver keeps buffers
     "buffer_s": 20.0,
+    "late_s": 0.0,  # how long ago the last sample was taken
     "knows_processes": True,
 }
 FOLDER = Path(os.environ["FAKE_GPUS"])

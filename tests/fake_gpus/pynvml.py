@@ -118,7 +118,7 @@ def nvmlDeviceGetSamples(handle, sampling, since):
     if not machine()["samples"]:
         raise NVMLError("Not Supported")
     now = time.time()
-    last = int(now / SAMPLE_S)
+    last = int((now - machine()["late_s"]) / SAMPLE_S)
     first = int((now - machine()["buffer_s"]) / SAMPLE_S) + 1
     found = []
     for number in range(first, last + 1):
