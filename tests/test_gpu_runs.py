@@ -143,7 +143,7 @@ class TestMeters:
     def test_the_time_in_which_a_gpu_was_slowed_down_is_told_by_reason(self, gpus):
         gpus.change(seconds=0.5)
         (gpu,) = the_pass(gpus.run(1))["gpus"]
-        assert gpu["throttled"]["power"] == pytest.approx(0.1, rel=0.2)
+        assert 0.03 < gpu["throttled"]["power"] < 0.11, "planted: a tenth of the work"
         assert gpu["throttled"]["thermal"] == 0
         assert gpu["throttled"]["reliability"] is None, "not told is not zero"
 
