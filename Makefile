@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := findings
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: findings reports setup setup-test libraries test lint format audio model lock clean help
+.PHONY: findings reports setup setup-test cuda libraries test lint format audio model lock clean help
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -43,6 +43,9 @@ setup: libraries ## what a study needs: .venv, the locked packages, the system l
 setup-test: libraries ## what tests and lint need
 	@$(SET_UP) .venv lock-test
 	@cp requirements/lock.txt .venv/lock.txt # lock-test has all of it
+
+cuda: setup ## what NVIDIA GPUs need on top of it: cuBLAS of CUDA 12 (0.9 GB), on Linux x86_64
+	@$(SET_UP) .venv lock-cuda
 
 libraries:
 	@$(SET_UP) .venv

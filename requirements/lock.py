@@ -18,6 +18,7 @@ LOCKS = {
     "lock-build": ("build",),
     "lock": RUN,
     "lock-test": (*RUN, "test"),
+    "lock-cuda": ("cuda",),
 }
 _REQUIREMENT = re.compile(r"^(?P<pin>[a-z0-9._-]+==\S+) ; (?P<marker>.*?) \\$", re.MULTILINE)
 

@@ -39,7 +39,7 @@ rule confirm_settings:
     log:
         f"logs/{STUDY.machine}/confirm_settings.log",
     conda:
-        "../envs/measure.yaml"
+        MEASURE_ENV
     resources:
         timing_slot=SLOTS,
     params:

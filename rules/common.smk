@@ -12,7 +12,8 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from parallel_transcription import fingerprint, progress
+from parallel_transcription import fingerprint, preflight, progress
+from parallel_transcription.configuration import round_of
 from parallel_transcription.plan import Plan, digest
 from parallel_transcription.record import check_writable
 from parallel_transcription.study import StudyError, build_study, typed
@@ -47,6 +48,10 @@ LOOKS = [
     )
 ]
 
+# Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
+ON_GPUS = any(point.configuration["device"] == "cuda" for point in STUDY.points.values())
+MEASURE_ENV = f"../envs/{'cuda' if ON_GPUS else 'measure'}.yaml"
+
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a
 # cluster every timing has cores of its own, and the scheduler decides.
 SLOTS = (STUDY.settings.get("packing") or {"jobs": 1})["jobs"]
@@ -80,3 +85,9 @@ onstart:
         [Path(r).stem for r in PLAN.records() if r in wanted],
         local=workflow.local_exec,
     )
+    # what cannot run here is said before the first job; on a cluster every run checks its own node
+    if workflow.local_exec:
+        runs = {Path(file).stem for file in wanted if Path(file).parent.name == "runs"}
+        needed = [STUDY.points[round_of(run)[0]].configuration for run in sorted(runs)]
+        if missing := preflight.problems(needed, STUDY.settings.get("packing")):
+            raise WorkflowError("This machine cannot run the study:\n" + "\n".join(missing))

@@ -12,7 +12,7 @@ rule transcribe:
         run="(one_model|multi_model|multi_process)-[A-Za-z0-9._-]+-r[0-9]+",
     priority: of_wildcards(lambda wildcards: PLAN.priority(wildcards.run))
     conda:
-        "../envs/measure.yaml"
+        MEASURE_ENV
     resources:
         timing_slot=1,
     params:

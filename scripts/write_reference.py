@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write what follows from the code's tables: schemas/*.json and the tables of config/README.md.
+"""Write what follows from the code's tables: schemas/*.json, the tables of config/README.md and of
+docs/output.md.
 
 With --check, write nothing and fail if a file differs from what the code says.
 """
@@ -8,8 +9,10 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from parallel_transcription import columns
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.record import record_schema
 from parallel_transcription.settings import SETTINGS, configuration_schema, study_schema
@@ -19,27 +22,43 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def reference() -> dict[Path, str]:
     """The text that each file should have."""
-    readme = ROOT / "config" / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    for name, table in (("settings", settings_table()), ("dimensions", dimensions_table())):
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
-            lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
+    tables = {
+        ROOT / "config" / "README.md": {
+            "settings": settings_table(),
+            "dimensions": dimensions_table(),
+        },
+        ROOT / "docs" / "output.md": {
+            "runs": columns_table(columns.RUNS),
+            "timings": columns_table(columns.TIMINGS),
+        },
+    }
     schemas = {
         "study": study_schema(),
         "configuration": configuration_schema(),
         "run_record": record_schema(),
     }
     return {
-        readme: text,
+        **{page: _with_tables(page, own) for page, own in tables.items()},
         **{
             ROOT / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"
             for name, schema in schemas.items()
         },
     }
+
+
+def _with_tables(page: Path, tables: dict[str, str]) -> str:
+    """The page's text with the tables between their marks."""
+    text = page.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        text, found = re.subn(
+            rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
+            lambda marks, table=table: f"{marks[1]}\n{table}\n{marks[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+        if found != 1:
+            raise ValueError(f"{page} has {found} places for the table {name!r}; it needs one")
+    return text
 
 
 def settings_table() -> str:
@@ -59,6 +78,13 @@ def dimensions_table() -> str:
             d.name, _shown(d.default)
         )
         rows.append(f"| `{d.name}` | {_values(d.schema)} | {default} | {_cell(d.doc)} |")
+    return "\n".join(rows) + "\n"
+
+
+def columns_table(table: Sequence[columns.Column]) -> str:
+    """The columns of a CSV as a Markdown table."""
+    rows = ["| column | unit | what it is |", "|---|---|---|"]
+    rows += [f"| `{c.name}` | {c.unit} | {_cell(c.doc)} |" for c in table]
     return "\n".join(rows) + "\n"
 
 

@@ -7,7 +7,7 @@ results/machines.json and results/study.json) and `truth` (what was planted).
 Nothing here was measured. The study is named "synthetic", its machines are "synthetic-a" (and
 "synthetic-b"), so that no table made here can be taken for a result.
 
-By hand:  python tests/synthetic_study.py OUTDIR      writes a results-like folder
+By hand, to write a results-like folder:  PYTHONPATH=scripts python tests/synthetic_study.py OUTDIR
 """
 
 from __future__ import annotations
@@ -20,102 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-RUN_COLUMNS = [
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-    "makespan_s",
-    "rtfx",
-    "cpu_s",
-    "cores_used",
-    "load_s",
-    "warmup_s",
-    "rss_peak_mb",
-    "pss_mb",
-    "model_mb",
-    "gpu_util",
-    "gpu_mem_mb",
-    "energy_j",
-    "status",
-    "error",
-    "configuration",
-    "study",
-    "replica",
-    "callers",
-    "init_stagger_s",
-    "thread_env",
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "slowdown",
-    "total_workers",
-    "audio_total_s",
-    "timeout_s",
-    "started_at",
-    "uss_mb",
-    "cpu_outside_engine_s",
-    "context_switches_voluntary",
-    "context_switches_involuntary",
-    "foreign_cpu_share",
-    "steal_share",
-    "disturbed",
-    "packed",
-    "engine_compute_type",
-    "model_kind",
-    "model_sha256",
-    "workload",
-    "logical_cpus",
-    "affinity_cpus",
-    "code",
-]
-
-TIMING_COLUMNS = [
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-    "counter",
-    "file",
-    "audio_seconds",
-    "submitted_s",
-    "started_s",
-    "finished_s",
-    "seconds",
-    "text_sha256",
-    "status",
-    "configuration",
-    "replica",
-    "callers",
-    "instance",
-    "caller",
-    "cpu_s",
-    "audio_sha256",
-    "wer",
-    "text",
-    "reference",
-]
+from parallel_transcription.columns import RUN_COLUMNS, TIMING_COLUMNS
 
 OPTIONS = {
     "language": "auto",
@@ -195,9 +100,37 @@ def default_configurations(
     return points
 
 
+def gpu_configurations(workers=(1, 2, 4, 8), instances=(2, 4), files=(3, 6, 9)) -> list[dict]:
+    """One GPU: workers, instances, processes; up to three GPUs: lists beside one model per GPU."""
+    shared = {"device": "cuda", "model": "dummy-large-v3", "compute_type": "float16"}
+    points = [configuration("one_model", files=8, callers=1, **shared)]
+    points += [configuration("one_model", workers=w, files=8, **shared) for w in workers]
+    for strategy in ("multi_model", "multi_process"):
+        points += [configuration(strategy, instances=n, files=8, **shared) for n in instances]
+    for f in files:
+        for devices in ("0", "0,1", "0,1,2"):
+            for w in (1, 2):
+                on = {"device_index": devices, "files": f, **shared}
+                count = len(devices.split(","))
+                points.append(configuration("one_model", workers=w, **on))
+                if count > 1:
+                    points.append(configuration("multi_model", instances=count, workers=w, **on))
+    return points
+
+
+def device_count(point: dict) -> int:
+    return len(point["device_index"].split(","))
+
+
+def total_workers(point: dict) -> int:
+    """Workers count for each device of one model."""
+    devices = device_count(point) if point["strategy"] == "one_model" else 1
+    return point["instances"] * point["num_workers"] * devices
+
+
 def in_use(point: dict) -> int:
     """Workers that can be busy at once."""
-    return max(1, min(point["instances"] * point["num_workers"], point["callers"]))
+    return max(1, min(total_workers(point), point["callers"]))
 
 
 def true_makespan(point: dict, cpus: int, seconds_per_file: float, truth: dict) -> float:
@@ -208,6 +141,8 @@ def true_makespan(point: dict, cpus: int, seconds_per_file: float, truth: dict) 
     several callers gain `overlap` (decoding beside the model).
     """
     busy, t, files = in_use(point), point["cpu_threads"], point["files_in_parallel"]
+    if point["device"] == "cuda":
+        return files * seconds_per_file / gpu_speed(point, truth)
     product = busy * t
     waves = -(-files // busy) if product <= cpus else files / busy
     seconds = waves * seconds_per_file / t ** truth["thread_exponent"]
@@ -222,6 +157,19 @@ def true_makespan(point: dict, cpus: int, seconds_per_file: float, truth: dict) 
     if point["strategy"] == "multi_process":
         seconds *= truth["ratio_processes"]
     return seconds * (1 + point["slowdown"])
+
+
+def gpu_speed(point: dict, truth: dict) -> float:
+    """How many files per `seconds_per_file` the GPUs do: workers of one GPU share what it has.
+
+    One GPU with n busy workers is min(n, saturation) ** 0.6 times as fast as with one; models of
+    their own are `ratio_many` slower, more than one GPU scales with `gpu_scaling`.
+    """
+    devices = min(device_count(point), in_use(point))
+    each = min(in_use(point) / devices, truth["saturation"]) ** 0.6
+    speed = each * (1 + (devices - 1) * truth["gpu_scaling"])
+    many = point["strategy"] != "one_model" and point["instances"] > 1
+    return speed / (truth["ratio_many"] if many else 1.0)
 
 
 def make_tables(
@@ -248,6 +196,9 @@ def make_tables(
     references: bool = True,
     margin: float = 0.05,
     limits: dict | None = None,
+    saturation: float = 4.0,
+    gpu_scaling: float = 0.9,
+    nvml: bool = True,
 ) -> dict:
     """Tables of a whole synthetic study.
 
@@ -263,6 +214,9 @@ def make_tables(
     timeouts, failures  add a configuration that runs over 60 s, one that fails
     confirmation_rounds, confirm   rounds 901... of the configuration ids in `confirm`
     text_differences    so many transcriptions of parallel runs get another text
+    saturation          workers in use from which on one GPU gets no faster
+    gpu_scaling         what each further GPU adds, as a share of the first
+    nvml                whether GPUs have meters
     """
     rng = np.random.default_rng(seed)
     truth = {
@@ -273,6 +227,9 @@ def make_tables(
         "cliff": cliff,
         "spread": spread,
         "init_failures": list(init_failures),
+        "saturation": saturation,
+        "gpu_scaling": gpu_scaling,
+        "nvml": nvml,
     }
     points = default_configurations() if configurations is None else list(configurations)
     broken: dict[str, str] = {}
@@ -361,7 +318,8 @@ def _base_row(label: str, number: int, point: dict, cpus: int) -> dict:
         "round": number,
         "error": "",
         "study": "synthetic",
-        "total_workers": point["instances"] * point["num_workers"],
+        "total_workers": total_workers(point),
+        "gpus": device_count(point) if point["device"] == "cuda" else 0,
         "audio_total_s": 60.0 * files,
         "timeout_s": 60.0,
         "started_at": f"2026-01-{1 + number % 28:02d}T12:00:00+00:00",
@@ -427,9 +385,35 @@ def _add_run(
                 "disturbed": disturbed,
             }
         )
+        if base["gpus"] and truth["nvml"]:
+            runs[-1] |= _gpu_meters(point, makespan, busy, instances, workers, rng, truth)
+        if base["gpus"]:
+            runs[-1]["cores_per_gpu"] = runs[-1]["cores_used"] / base["gpus"]
         if late:
             continue
         _add_timings(timings, rng, base, repeat, makespan, busy, files, cpu_s, references)
+
+
+def _gpu_meters(point, makespan, busy, instances, workers, rng, truth) -> dict:
+    """A context of 450 MB, models of 3,100 MB, 130 MB for each further worker; 60 to 300 W."""
+    devices = device_count(point)
+    share = min(1.0, 0.35 * min(busy / devices, truth["saturation"]) ** 0.75)
+    copies = max(instances, devices)
+    contexts = instances if point["strategy"] == "multi_process" else devices
+    own = 450 * contexts + 3100 * copies + 130 * (workers - copies) + rng.normal(0, 2)
+    power = devices * (60 + 240 * share)
+    return {
+        "gpu_util": share * (0.97 if devices > 1 else 1.0),
+        "gpu_balance": 0.94 + rng.normal(0, 0.01) if devices > 1 else np.nan,
+        "gpu_model_mb": own,
+        "gpu_mem_mb": own + 220 * busy,
+        "power_w": power,
+        "energy_j": power * makespan,
+        "energy_from": "counter",
+        "gpu_throttled": 0.0,
+        "gpu_sm_mhz": 1900.0,
+        "gpu_samples_cover": 1.0,
+    }
 
 
 def _add_timings(timings, rng, base, repeat, makespan, busy, files, cpu_s, references):

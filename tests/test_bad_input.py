@@ -437,6 +437,7 @@ COMMANDS = {
     "an option as a model": ("transcribe_one_model.py --model=-x CLIP", 2, ["'-x'", "'./-x'"]),
     "a folder as a record": ("transcribe_one_model.py --record . CLIP", 2, ["--record", "'.'"]),
     "a device as a record": ("transcribe_one_model.py --record /dev/null CLIP", 2, ["--record"]),
+    "a device as a log": ("transcribe_one_model.py --log /dev/null CLIP", 2, ["--log"]),
     "half a specification": ("transcribe_one_model.py --spec {", 2, ["--spec", "workflow"]),
     "an empty specification": (("transcribe_one_model.py", "--spec", "{}", *SPEC), 2, ["--spec"]),
     "a specification alone": (("transcribe_one_model.py", "--spec", '{"model": "x"}'), 2,

@@ -31,6 +31,8 @@ IDS = {
     "oversubscription": 3,
     "workers_equal_files": 4,
     "several_gpus": 5,
+    "one_per_gpu": 5,
+    "gpu_saturation": 5,
     "memory_workers": 6,
     "memory_instances": 6,
     "init_race": 7,
@@ -124,6 +126,8 @@ def test_the_truth_of_the_synthetic_study_is_found(found):
         "oversubscription": "confirmed",
         "workers_equal_files": "refuted",  # 4 files on 2 CPUs: 2 workers are faster
         "several_gpus": "not measured",
+        "one_per_gpu": "not measured",
+        "gpu_saturation": "not measured",
         "memory_workers": "confirmed",
         "memory_instances": "refuted",
         "init_race": "refuted",
@@ -289,36 +293,15 @@ def test_more_workers_are_judged_by_cpu_seconds_too(found):
     assert {r["standing"] for r in rows if r["relation"] == "fewer workers"} == {"slower"}
 
 
-def gpu_tables(speed=2.6):
-    runs = small(
-        points=[
-            configuration("one_model", files=3, device="cuda"),
-            configuration("one_model", files=3, device="cuda", device_index="0,1,2"),
-            configuration("multi_model", instances=3, files=3, device="cuda", device_index="0,1,2"),
-        ],
-        cpus=16,
-    )["runs"]
-    several = runs["device_index"] == "0,1,2"
-    runs.loc[several & (runs["strategy"] == "one_model"), "total_workers"] = 3
-    rng = np.random.default_rng(3)
-    base = runs["round"].map(lambda r: 9.0 * (1 + 0.01 * (r % 3)))
-    runs["makespan_s"] = base * np.exp(rng.normal(0, 0.004, len(runs)))
-    runs.loc[several, "makespan_s"] /= speed
-    return runs
-
-
-def test_several_gpus_are_judged_when_there_are_any():
-    finding = judge_one(gpu_tables(), findings.several_gpus)
-    assert finding["verdict"] == "confirmed"
-    assert finding["effect"]["value"] == pytest.approx(2.6, abs=0.05)
-    kinds = {r["comparison"] for r in finding["evidence"]}
-    assert len(kinds) == 2 and "equivalent" in finding["answer"]
-    assert judge_one(gpu_tables(speed=1.0), findings.several_gpus)["verdict"] == "refuted"
-
-
-def test_without_gpus_the_command_is_told(found):
-    finding = of(found, "several_gpus")
-    assert "config/multi_gpu.yaml" in finding["answer"]
+@pytest.mark.parametrize(
+    ("id", "file"),
+    [("several_gpus", "multi_gpu"), ("one_per_gpu", "multi_gpu"), ("gpu_saturation", "gpu")],
+)
+def test_without_gpus_the_command_is_told_and_nothing_else(found, id, file):
+    finding = of(found, id)
+    assert finding["verdict"] == "not measured"
+    assert f"config/{file}.yaml" in finding["answer"]
+    assert finding["effect"] is None and finding["evidence"] == []
     assert finding["figure"] is None and finding["evidence"] == []
 
 

@@ -18,15 +18,15 @@ def two_cpus():
 
 
 def test_no_packing_pins_nothing():
-    with packing.slot(None) as cores:
-        assert cores is None
+    with packing.slot(None) as slot:
+        assert slot.cores is None and slot.gpus is None
 
 
 def test_slots_at_one_time_are_disjoint(two_cpus, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "LOCKS", tmp_path / "locks")
     setting = {"jobs": 2, "cores": 1}
     with packing.slot(setting) as first, packing.slot(setting) as second:
-        assert len(first) == len(second) == 1 and first != second
+        assert len(first.cores) == len(second.cores) == 1 and first.cores != second.cores
 
 
 def test_a_third_run_waits_for_a_free_slot(two_cpus, tmp_path, monkeypatch):
@@ -35,8 +35,8 @@ def test_a_third_run_waits_for_a_free_slot(two_cpus, tmp_path, monkeypatch):
     got = []
 
     def third():
-        with packing.slot(setting) as cores:
-            got.append(cores)
+        with packing.slot(setting) as slot:
+            got.append(slot.cores)
 
     with packing.slot(setting) as first:
         with packing.slot(setting):
@@ -45,12 +45,38 @@ def test_a_third_run_waits_for_a_free_slot(two_cpus, tmp_path, monkeypatch):
             thread.join(0.3)
             assert got == []
         thread.join(10)
-        assert len(got) == 1 and got[0] != first
+        assert len(got) == 1 and got[0] != first.cores
 
 
 def test_a_slot_that_the_machine_lacks_is_refused():
-    with pytest.raises(ValueError, match="does not fit on the"):
+    with pytest.raises(packing.PackingError, match="does not fit on the"):
         packing.cores_of(1, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("grant", "gpus", "expected"),
+    [
+        (None, 2, [["0", "1"], ["2", "3"]]),
+        ("3,1", 1, [["3"], ["1"]]),
+        ("GPU-aa,GPU-bb", 1, [["GPU-aa"], ["GPU-bb"]]),
+    ],
+)
+def test_slots_have_gpus_of_their_own(two_cpus, tmp_path, monkeypatch, grant, gpus, expected):
+    """Out of all of the machine, or of those that a scheduler granted."""
+    monkeypatch.setattr(packing, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(packing.machine, "gpus", lambda: [{"number": n} for n in range(5)])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if grant:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", grant)
+    setting = {"jobs": 2, "cores": 1, "gpus": gpus}
+    with packing.slot(setting) as first, packing.slot(setting) as second:
+        assert sorted([first.gpus, second.gpus]) == sorted(expected)
+
+
+def test_a_slot_for_which_there_are_too_few_gpus_is_refused(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    with pytest.raises(packing.PackingError, match="slot 2 of 2 GPUs does not fit on the 3 GPUs"):
+        packing.gpus_of(1, 2)
 
 
 def test_the_estimate_counts_down(tmp_path):

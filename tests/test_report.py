@@ -24,6 +24,7 @@ from weasyprint import HTML
 
 import synthetic_study as synthetic
 from parallel_transcription import formatting, report, tables
+from parallel_transcription.columns import RUNS
 from parallel_transcription.figures import FIGURES
 from parallel_transcription.figures.draw import draw
 from parallel_transcription.findings import from_frames, judge
@@ -561,9 +562,8 @@ def test_a_median_knows_of_runs_beyond_the_limit(values, expected):
 
 def rows(**columns) -> pd.DataFrame:
     count = len(columns["makespan_s"])
-    filled = {n: [0.0] * count for n in tables.RUN_NUMBERS}
-    filled |= {n: [False] * count for n in tables.RUN_FLAGS}
-    filled |= {n: [""] * count for n in tables.RUN_TEXTS}
+    empty = {"text": "", "flag": False}
+    filled = {c.name: [empty.get(c.kind, 0.0)] * count for c in RUNS}
     filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1.0] * count}
     filled |= {"audio_total_s": [120.0] * count, "replica": [1.0] * count}
     return pd.DataFrame(filled | columns)

@@ -16,7 +16,7 @@ import check_system
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-LOCKS = ("lock-build", "lock", "lock-test")
+LOCKS = ("lock-build", "lock", "lock-test", "lock-cuda")
 REPORT = "results/reports/findings.pdf"
 
 
@@ -40,7 +40,7 @@ def versions(lock: str) -> dict[str, str]:
 
 def direct(source: str) -> dict[str, str]:
     text = (REQUIREMENTS / f"{source}.in").read_text(encoding="utf-8")
-    pins = (line.partition("#")[0].strip() for line in text.splitlines())
+    pins = (re.split("[#;]", line)[0].strip() for line in text.splitlines())
     return {normal(name): version for name, version in (pin.split("==") for pin in pins if pin)}
 
 
@@ -87,6 +87,7 @@ class TestLocks:
             ("report", "lock"),
             ("workflow", "lock"),
             ("test", "lock-test"),
+            ("cuda", "lock-cuda"),
         ],
     )
     def test_a_lock_holds_what_its_sources_ask_for(self, source, lock):
@@ -136,17 +137,20 @@ class TestConda:
                     pins[normal(self.NAMES.get(package, package))] = version
         return pins
 
-    @pytest.mark.parametrize("name", ["measure", "report", "workflow"])
+    @pytest.mark.parametrize("name", ["measure", "report", "workflow", "cuda"])
     def test_pins_are_those_of_the_lock(self, name):
-        pins = self.pins(name)
-        assert pins == {package: versions("lock")[package] for package in pins}
+        pins, locked = self.pins(name), versions("lock") | versions("lock-cuda")
+        assert pins == {package: locked[package] for package in pins}
+
+    def test_gpus_are_measured_with_what_cpus_are_and_cublas(self):
+        assert self.pins("cuda") == self.pins("measure") | versions("lock-cuda")
 
     @pytest.mark.parametrize("name", ["measure", "report", "workflow"])
     def test_what_is_asked_for_directly_is_there(self, name):
         # contourpy is pinned for the lock's sake only: matplotlib brings it
         assert direct(name).keys() - {"contourpy"} <= self.pins(name).keys()
 
-    @pytest.mark.parametrize("name", ["measure", "report", "workflow"])
+    @pytest.mark.parametrize("name", ["measure", "report", "workflow", "cuda"])
     def test_no_channel_but_the_free_ones(self, name):
         content = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8"))
         assert content["channels"][0] == "conda-forge"

@@ -5,6 +5,7 @@ import copy
 import pytest
 import yaml
 
+from parallel_transcription.configuration import total_workers
 from parallel_transcription.study import StudyError, build_study
 from project import ROOT, Project
 
@@ -145,6 +146,15 @@ def test_the_published_grid_is_complete():
             assert (row["strategy"], *numbers) in measured, row
 
 
+def test_packed_runs_on_gpus_need_gpus_of_their_own():
+    study = copy.deepcopy(GOOD) | {"packing": {"jobs": 2, "cores": 1}}
+    study["grid"][0] |= {"device": "cuda", "device_index": "0,1"}
+    with pytest.raises(StudyError, match=r"packing.gpus: none for each run, but .* use 2; set it"):
+        build(study)
+    study["packing"]["gpus"] = 2
+    assert build(study).schedule
+
+
 @pytest.mark.slow
 def test_snakemake_stops_at_a_bad_study_before_any_job(tmp_path):
     project = Project(tmp_path / "checkout", changed(("grid", 0, "num_workers"), 0))
@@ -167,3 +177,46 @@ def test_a_bad_audio_file_stops_the_study_before_anything_is_timed(tmp_path):
     assert done.returncode != 0
     assert "bad.wav" in said and "Traceback" not in said
     assert project.runs() == set()
+
+
+def points_of(name):
+    """The configurations of a ready study."""
+    file = ROOT / "config" / name
+    study = build(yaml.safe_load(file.read_text(encoding="utf-8")), f"config/{name}")
+    return [point.configuration for point in study.points.values()]
+
+
+def test_the_study_of_several_gpus_has_every_arm_that_its_findings_compare():
+    """For each list: as many workers on one GPU, one model per GPU, files one after another."""
+    points = points_of("multi_gpu.yaml")
+
+    def has(**wanted):
+        return any(all(p[k] == v for k, v in wanted.items()) for p in points)
+
+    lists = [p for p in points if p["strategy"] == "one_model" and "," in p["device_index"]]
+    assert {p["device_index"] for p in lists} == {"0,1", "0,1,2"}
+    for one in lists:
+        same = {k: one[k] for k in ("model", "compute_type", "files_in_parallel", "cpu_threads")}
+        gpus = len(one["device_index"].split(","))
+        workers, callers = one["num_workers"], one["callers"]
+        on_one = {**same, "strategy": "one_model", "device_index": "0"}
+        assert has(**on_one, num_workers=workers, callers=callers)
+        assert has(**on_one, num_workers=1, callers=1)
+        for strategy in ("multi_model", "multi_process"):
+            each = {**same, "strategy": strategy, "device_index": one["device_index"]}
+            assert has(**each, instances=gpus, num_workers=workers, callers=callers)
+    six = [p["files_in_parallel"] for p in lists if total_workers(p) == 6]
+    assert sorted(six) == [3, 6, 9], "6 workers on 3 GPUs: fewer, as many and more files"
+
+
+def test_the_study_of_one_gpu_has_workers_models_and_compute_types():
+    points = [p for p in points_of("gpu.yaml") if p["callers"] > 1]
+    for model in ("dummy-tiny", "dummy-large-v3"):
+        for compute_type in ("float16", "int8_float16"):
+            mine = [p for p in points if (p["model"], p["compute_type"]) == (model, compute_type)]
+            mine = [p for p in mine if p["files_in_parallel"] == 8]
+            workers = {p["num_workers"] for p in mine if p["strategy"] == "one_model"}
+            models = {p["instances"] for p in mine if p["strategy"] == "multi_model"}
+            assert (workers, models | {1}) == ({1, 2, 4, 8}, {1, 2, 4})
+    assert {p["device"] for p in points} == {"cuda"}
+    assert {p["device_index"] for p in points} == {"0"}

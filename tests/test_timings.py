@@ -5,15 +5,10 @@ import json
 import pandas as pd
 import pytest
 
+from parallel_transcription.columns import RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.configuration import complete, identify, run_id
 from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.timings import (
-    RUN_COLUMNS,
-    TIMING_COLUMNS,
-    build_tables,
-    word_error_rate,
-    write_tables,
-)
+from parallel_transcription.timings import build_tables, word_error_rate, write_tables
 
 
 def make_record(round_number=1, machine="m", **values):
@@ -350,3 +345,50 @@ def test_word_error_rate_ignores_case_and_punctuation():
     assert word_error_rate("one two three four", "one two for") == 0.5
     assert word_error_rate("one two\nthree\n\n\tfour\n", "one two three four") == 0
     assert word_error_rate("one two", "") == 1.0
+
+
+def gpu(device, **more):
+    window = {
+        "device": device, "index": device, "name": "Made", "mig": False, "seconds": 2.0,
+        "utilisation": 0.8, "samples_cover": 1.0, "energy_j": 400.0, "energy_from": "counter",
+        "power_w": 200.0, "sm_mhz": 1900.0, "memory_mhz": 2600.0,
+        "throttled": {"power": 0.1, "thermal": None}, "pcie_tx_bytes": None, "pcie_rx_bytes": None,
+        "used_bytes": 5_000_000, "own_bytes": 3_000_000,
+    }  # fmt: skip
+    return window | more
+
+
+def gpu_record(*windows):
+    """A record on GPUs whose repeats all have these meters."""
+    record = make_record(device="cuda", device_index=",".join(str(w["device"]) for w in windows))
+    (start,) = record["starts"]
+    loaded = ("device", "index", "name", "mig", "used_bytes", "own_bytes")
+    start["gpus"] = [
+        {name: w[name] for name in loaded} | {"used_before_bytes": 1_000_000} for w in windows
+    ]
+    for one in start["passes"]:
+        one["gpus"] = list(windows)
+    return record
+
+
+def test_gpu_meters_become_columns(tmp_path):
+    runs = tables_of(tmp_path, gpu_record(gpu(0), gpu(1, utilisation=0.4, own_bytes=None))).runs
+    row = runs.iloc[0]
+    assert (row["gpus"], row["gpu_util"], row["gpu_balance"]) == (2, pytest.approx(0.6), 0.5)
+    assert (row["energy_j"], row["power_w"], row["energy_from"]) == (800, 400, "counter")
+    assert row["gpu_throttled"] == 0.1
+    assert row["gpu_mem_mb"] == row["gpu_model_mb"] == 3 + (5 - 1), "own, or what was added"
+    assert row["cores_per_gpu"] == pytest.approx(row["cores_used"] / 2)
+
+
+def test_what_one_gpu_does_not_tell_is_not_told_of_all(tmp_path):
+    silent = gpu(1, utilisation=None, energy_j=None, energy_from=None, power_w=None, sm_mhz=None)
+    row = tables_of(tmp_path, gpu_record(gpu(0), silent)).runs.iloc[0]
+    unknown = ["gpu_util", "gpu_balance", "energy_j", "power_w", "energy_from", "gpu_sm_mhz"]
+    assert row[unknown].isna().all()
+
+
+def test_a_run_on_the_cpu_has_no_gpu_meters(tmp_path):
+    row = tables_of(tmp_path, make_record()).runs.iloc[0]
+    assert row["gpus"] == 0
+    assert row[["gpu_util", "gpu_mem_mb", "energy_j", "cores_per_gpu"]].isna().all()

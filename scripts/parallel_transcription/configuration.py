@@ -108,6 +108,12 @@ def check(configuration: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             "device_index", f'"{c["device_index"]}" names a device twice; name each once'
         )
+    if c["strategy"] != "one_model" and len(devices) > c["instances"]:
+        raise ConfigurationError(
+            "device_index",
+            f'"{c["device_index"]}" has more devices than the {c["instances"]} instances: some '
+            "would never get one; use at least as many instances as devices",
+        )
     if c["callers"] > max(1, c["files_in_parallel"]):
         raise ConfigurationError(
             "callers",

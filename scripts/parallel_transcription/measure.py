@@ -39,8 +39,16 @@ class Transcription:
     heard: Any = None
 
 
-def run_pass(strategy: Any, order: dict[str, Any], live: Report | None) -> dict[str, Any]:
+def run_pass(
+    strategy: Any, order: dict[str, Any], live: Report | None, gpus: Any = None
+) -> dict[str, Any]:
     """One pass over all files: the timed window and the meters at its two ends.
+
+    Args:
+        strategy: With its models loaded.
+        order: What to run.
+        live: Told of every file as it starts and finishes.
+        gpus: Meters of the GPUs in use (``gpu_meters.Gpus``), if there are any.
 
     Returns:
         The pass as the run record keeps it, without its number.
@@ -89,6 +97,8 @@ def run_pass(strategy: Any, order: dict[str, Any], live: Report | None) -> dict[
         thread.start()
     strategy.reset_peaks()
     ready.wait()
+    if gpus:
+        gpus.open_window()
     started_at = time.time()
     before = strategy.snapshots()
     window_opened = time.monotonic()
@@ -97,6 +107,8 @@ def run_pass(strategy: Any, order: dict[str, Any], live: Report | None) -> dict[
         unfinished.acquire()
     after = strategy.snapshots()
     slept_s = (time.time() - started_at) - (time.monotonic() - window_opened)
+    if gpus:
+        gpus.close_window()
 
     for thread in threads:
         thread.join()
@@ -143,13 +155,16 @@ def run(order: dict[str, Any], report: Report) -> None:
     begin = time.monotonic()
     strategy.prepare()
     report("prepared", seconds=time.monotonic() - begin)
+    gpus = open_gpus(order["configuration"])
     before = add_up(strategy.memory())
+    gpus_before = gpus and gpus.memory()
     loads = strategy.load()
     report(
         "loaded",
         loads=[asdict(load) for load in loads],
         memory_before=before,
         memory_after=add_up(strategy.memory()),
+        gpus=gpus and gpus.loaded(gpus_before),
         engine=machine.engine(),
     )
     failures = [load.error for load in loads if load.error]
@@ -159,12 +174,30 @@ def run(order: dict[str, Any], report: Report) -> None:
     passes = order["warmups"] + order["repeats"] if order["files"] else 0
     for number in range(1 - order["warmups"], 1 - order["warmups"] + passes):
         report("pass", repeat=number)
-        result = run_pass(strategy, order, live)
+        result = run_pass(strategy, order, live, gpus)
+        if gpus:
+            report("timed", repeat=number)  # what the driver's buffers hold is fetched in own time
+            result["gpus"] = gpus.window()
         report("passed", repeat=number, result=result)
         if result["status"] != "ok":
             break
     report("end")
     strategy.close()
+
+
+def open_gpus(configuration: dict[str, Any]) -> Any:
+    """The meters of the GPUs, once it is clear that these can be used; None on a CPU.
+
+    Raises:
+        CudaError: for what the configuration needs and this process has not.
+    """
+    if configuration["device"] != "cuda":
+        return None
+    from parallel_transcription import cuda, gpu_meters
+    from parallel_transcription.configuration import devices_of
+
+    cuda.check(configuration)
+    return gpu_meters.open_gpus(devices_of(configuration))
 
 
 def main() -> None:

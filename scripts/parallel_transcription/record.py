@@ -44,7 +44,41 @@ _TRANSCRIPTION = _closed(
         "cpu_s": _NUMBER,
     }
 )
-_PASS = _closed(
+_GPU = {
+    "device": {"type": "integer"},
+    "index": {"type": ["integer", "null"]},
+    "name": _TEXT,
+    "mig": {"type": "boolean"},
+    "used_bytes": _NUMBER,
+    "own_bytes": _NUMBER,
+}
+_GPU_LOADED = _closed({**_GPU, "used_before_bytes": _NUMBER})
+_GPU_WINDOW = _closed(
+    {
+        **_GPU,
+        "seconds": {"type": "number"},
+        "utilisation": _NUMBER,
+        "samples_cover": {"type": "number"},
+        "energy_j": _NUMBER,
+        "energy_from": {"enum": ["counter", "samples", None]},
+        "power_w": _NUMBER,
+        "sm_mhz": _NUMBER,
+        "memory_mhz": _NUMBER,
+        "throttled": {"type": "object", "additionalProperties": _NUMBER},
+        "pcie_tx_bytes": _NUMBER,
+        "pcie_rx_bytes": _NUMBER,
+    }
+)
+
+
+def _with_gpus(gpu: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+    """An object that may have ``gpus``: null without NVML, not there in records without a GPU."""
+    gpus = {"anyOf": [{"type": "array", "items": gpu}, {"type": "null"}]}
+    return _closed({**properties, "gpus": gpus}, required=list(properties))
+
+
+_PASS = _with_gpus(
+    _GPU_WINDOW,
     {
         "repeat": {"type": "integer"},
         "status": _STATUS,
@@ -64,9 +98,10 @@ _PASS = _closed(
         "rss_peak_bytes": _NUMBER,
         "memory": _MEMORY,
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
-    }
+    },
 )
-_START = _closed(
+_START = _with_gpus(
+    _GPU_LOADED,
     {
         "start": {"type": "integer", "minimum": 1},
         "status": _STATUS,
@@ -89,7 +124,7 @@ _START = _closed(
         "memory_before": {"anyOf": [_MEMORY, {"type": "null"}]},
         "memory_after": {"anyOf": [_MEMORY, {"type": "null"}]},
         "passes": {"type": "array", "items": _PASS},
-    }
+    },
 )
 
 

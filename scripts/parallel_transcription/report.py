@@ -131,7 +131,7 @@ def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.
              "tables": comparison.published_view(results.of(label), cpu, label)}
             for label in labels
         ],
-        "published_gpu": comparison.published_gpu_view(gpu),
+        "published_gpu": comparison.published_gpu_view(gpu, results),
         "scoreboard": comparison.scoreboard_view(results),
         "side_by_side": comparison.machines_side_by_side(results),
         "overview": comparison.overview_view(results),

@@ -189,10 +189,15 @@ SETTINGS: tuple[Setting, ...] = (
             "type": "object",
             "additionalProperties": False,
             "required": ["jobs", "cores"],
-            "properties": {"jobs": _count(2, 1024), "cores": _count(1, 1024)},
+            "properties": {
+                "jobs": _count(2, 1024),
+                "cores": _count(1, 1024),
+                "gpus": _count(1, 1024),
+            },
         },
-        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own. Quicker and "
-        "less exact: caches and memory bandwidth are shared; such results are marked.",
+        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own and, with "
+        "`device: cuda`, with `gpus` GPUs of its own. Quicker and less exact: caches and memory "
+        "bandwidth are shared; such results are marked.",
     ),
 )
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from parallel_transcription import audio, machine, models
-from parallel_transcription.configuration import ConfigurationError
+from parallel_transcription.configuration import ConfigurationError, devices_of
 from parallel_transcription.dimensions import BY_NAME, DIMENSIONS, THREAD_VARIABLES
 from parallel_transcription.grid import GridPoint, expand_block, identified, matches, schedule
 from parallel_transcription.settings import DEFAULTS, SETTINGS, study_schema
@@ -80,6 +80,7 @@ def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
             f"{file}: only: {only!r} matches none of the grid's {len(points)} configurations; "
             "list them with: python scripts/list_configurations.py " + file
         )
+    _check_packing(wanted, settings.get("packing"), file)
     label = settings["machine"]
     return Study(
         file=file,
@@ -174,6 +175,20 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
                 where = f"grid[{number}]"
             raise StudyError(f"{file}: {where}: {error}") from None
     return points
+
+
+def _check_packing(points: list[GridPoint], packing: Mapping[str, int] | None, file: str) -> None:
+    """Packed runs have GPUs of their own, so each must get as many as it uses."""
+    if packing is None:
+        return
+    on_gpus = [p.configuration for p in points if p.configuration["device"] == "cuda"]
+    most = max((len(devices_of(c)) for c in on_gpus), default=0)
+    given = packing.get("gpus", 0)
+    if most > given:
+        raise StudyError(
+            f"{file}: packing.gpus: {given or 'none'} for each run, but some configurations use "
+            f"{most}; set it to {most}, or leave packing out"
+        )
 
 
 def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -76,7 +77,11 @@ def clean_environment(thread_env: str) -> dict[str, str]:
 def stated_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of an environment that can change what is measured."""
     also = ("MALLOC_", "LD_PRELOAD", "CUDA_", "NVIDIA_", "PYTHONMALLOC", "HF_HUB_OFFLINE")
-    return {k: v for k, v in sorted(environment.items()) if k.startswith(STEERING + also)}
+    return {
+        k: re.sub(r"\b(GPU|MIG)-[\w/-]+", r"\1-…", v)  # serial numbers of a kind
+        for k, v in sorted(environment.items())
+        if k.startswith(STEERING + also)
+    }
 
 
 def supervise(
@@ -89,7 +94,7 @@ def supervise(
 
     Args:
         order: ``configuration`` (complete), ``model_path``, ``files``, ``affinity`` (CPU numbers or
-            None).
+            None) and, if need be, ``environment`` (variables that CUDA needs).
         protocol: ``repeats``, ``warmups``, ``timeout_s`` (of a pass), ``load_timeout_s``.
         log: Where the measured process's own output goes; standard error unless given.
         progress: Called with every report, while the process runs.
@@ -99,6 +104,7 @@ def supervise(
         ``engine``, ``environment``, ``started_at``, ``finished_at``.
     """
     environment = clean_environment(order["configuration"]["thread_env"])
+    environment |= order.get("environment", {})
     cold_starts = not order["files"]
     starts, engine, output = [], {}, ""
     began = time.time()
@@ -132,6 +138,7 @@ def _plain(start: Start, number: int) -> dict[str, Any]:
         "loads": start.loaded.get("loads", []),
         "memory_before": start.loaded.get("memory_before"),
         "memory_after": start.loaded.get("memory_after"),
+        "gpus": start.loaded.get("gpus"),
         "passes": start.passes,
     }
 
@@ -250,6 +257,8 @@ def _take(event: dict[str, Any], start: Start, protocol: Mapping[str, Any]) -> N
         case "pass":
             start.repeat = event["repeat"]
             expect(PASS_STEPS[start.repeat >= 1], protocol["timeout_s"])
+        case "timed":
+            expect("what follows a pass", GRACE_S)
         case "passed":
             result = {"repeat": event["repeat"], **event["result"]}
             start.passes.append(result)

@@ -16,114 +16,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from parallel_transcription import columns
+from parallel_transcription.columns import Column
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.errors import TableError
 from parallel_transcription.formatting import clean, plural, setting, strategy_name, strategy_place
 
 #: Rounds above this measure the recommended settings again; they were not used to choose.
 CONFIRMATION_ROUNDS_ABOVE = 900
-
-RUN_NUMBERS = [
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-    "makespan_s",
-    "rtfx",
-    "cpu_s",
-    "cores_used",
-    "load_s",
-    "warmup_s",
-    "rss_peak_mb",
-    "pss_mb",
-    "model_mb",
-    "gpu_util",
-    "gpu_mem_mb",
-    "energy_j",
-    "replica",
-    "callers",
-    "init_stagger_s",
-    "beam_size",
-    "slowdown",
-    "total_workers",
-    "audio_total_s",
-    "timeout_s",
-    "uss_mb",
-    "cpu_outside_engine_s",
-    "context_switches_voluntary",
-    "context_switches_involuntary",
-    "foreign_cpu_share",
-    "steal_share",
-    "logical_cpus",
-    "affinity_cpus",
-]
-RUN_FLAGS = [
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "disturbed",
-    "packed",
-]
-RUN_TEXTS = [
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "status",
-    "error",
-    "configuration",
-    "study",
-    "thread_env",
-    "language",
-    "started_at",
-    "engine_compute_type",
-    "model_kind",
-    "model_sha256",
-    "workload",
-    "code",
-]
-TIMING_NUMBERS = [
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-    "counter",
-    "audio_seconds",
-    "submitted_s",
-    "started_s",
-    "finished_s",
-    "seconds",
-    "replica",
-    "callers",
-    "instance",
-    "caller",
-    "cpu_s",
-    "wer",
-]
-TIMING_TEXTS = [
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "file",
-    "text_sha256",
-    "status",
-    "configuration",
-    "audio_sha256",
-    "text",
-    "reference",
-]
 
 STATUSES = ("ok", "timeout", "failed", "killed")
 
@@ -188,8 +88,8 @@ def read_results(folder: Path | str) -> Results:
     folder = Path(folder)
     findings = _read_json(folder / "findings.json", [])
     return Results(
-        runs=_read_table(folder / "runs.csv", RUN_NUMBERS, RUN_FLAGS, RUN_TEXTS),
-        timings=_read_table(folder / "timings.csv", TIMING_NUMBERS, [], TIMING_TEXTS),
+        runs=_read_table(folder / "runs.csv", columns.RUNS),
+        timings=_read_table(folder / "timings.csv", columns.TIMINGS),
         machines=_read_json(folder / "machines.json", {}),
         study=_read_json(folder / "study.json", {}),
         findings=[f for f in findings if isinstance(f, dict)],
@@ -229,9 +129,7 @@ def _unusable(path: Path, kind: str, error: Exception) -> TableError:
     return TableError(f"{path} is not {kind} ({reason}); remove it and make it again")
 
 
-def _read_table(
-    path: Path, numbers: Iterable[str], flags: Iterable[str], texts: Iterable[str]
-) -> pd.DataFrame:
+def _read_table(path: Path, agreed: Iterable[Column]) -> pd.DataFrame:
     """A CSV file, every agreed column in its type; labels such as ``007`` or ``nan`` stay text."""
     if path.is_file() and path.stat().st_size:
         try:
@@ -240,17 +138,18 @@ def _read_table(
             raise _unusable(path, "a CSV table", error) from None
     else:
         table = pd.DataFrame()
-    columns: dict[str, Any] = {}
+    typed: dict[str, Any] = {}
     index = table.index
-    for name in [*numbers, *flags, *texts]:
+    for column in agreed:
+        name = column.name
         cells = table[name] if name in table else pd.Series("", index=index, dtype=object)
-        if name in numbers:
-            columns[name] = pd.to_numeric(cells, errors="coerce").astype(float)
-        elif name in flags:
-            columns[name] = cells.astype(str).str.lower().isin(["true", "1", "yes"])
+        if column.kind == "flag":
+            typed[name] = cells.astype(str).str.lower().isin(["true", "1", "yes"])
+        elif column.kind == "text":
+            typed[name] = cells.astype(object)
         else:
-            columns[name] = cells.astype(object)
-    return pd.DataFrame(columns, index=index)
+            typed[name] = pd.to_numeric(cells, errors="coerce").astype(float)
+    return pd.DataFrame(typed, index=index)
 
 
 # ---------------------------------------------------------------- medians that know of censoring
@@ -439,6 +338,8 @@ _MEDIANS = [
     "gpu_util",
     "gpu_mem_mb",
     "energy_j",
+    "gpu_balance",
+    "cores_per_gpu",
 ]
 
 
@@ -591,6 +492,30 @@ def read_published(root: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
         paths = sorted(Path(root).rglob(name))
         found.append(pd.read_csv(paths[0]) if paths else pd.DataFrame())
     return found[0], found[1]
+
+
+def like_published(
+    results: Results, strategy: str, instances: int, gpus: int, files: int
+) -> list[tuple[str, dict, list[float]]]:
+    """Configurations in the form of a published GPU row: machine, settings, median of each file."""
+    rows = counted(results.timings)
+    rows = rows[
+        (rows["device"] == "cuda")
+        & (rows["device_index"].str.count(",") + 1 == gpus)
+        & (rows["strategy"] == strategy)
+        & (rows["instances"] == instances)
+        & (rows["num_workers"] == 1)
+        & (rows["files_in_parallel"] == files)
+        & (rows["callers"] == files)
+        & (rows["replica"] == 1)
+        & (rows["status"] == "ok")
+    ]
+    found = []
+    for (machine, _), group in rows.groupby(["machine", "configuration"], sort=True):
+        of_files = group.groupby("counter", sort=True)["seconds"].median()
+        settings = group.iloc[0].to_dict() | {"gpus": gpus}
+        found.append((str(machine), settings, of_files.to_list()))
+    return found
 
 
 # ---------------------------------------------------------------- what belongs together

@@ -1,7 +1,6 @@
 """From run records to tables: a row per transcription, a row per repeat, a description per machine.
 
-The tables' columns are a contract: their names never change meaning, and new ones are added at the
-end.
+The tables' columns are a contract; ``columns.py`` lists them.
 """
 
 from __future__ import annotations
@@ -21,104 +20,17 @@ from typing import Any
 
 import pandas as pd
 
-from parallel_transcription.configuration import canonical_json, identify, run_id, total_workers
+from parallel_transcription.columns import OPTIONS, RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.configuration import (
+    canonical_json,
+    devices_of,
+    identify,
+    run_id,
+    total_workers,
+)
 from parallel_transcription.formatting import anonymous, private
 from parallel_transcription.record import record_schema
 
-GRID_COLUMNS = (
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-)
-TIMING_COLUMNS = (
-    *GRID_COLUMNS,
-    "counter",
-    "file",
-    "audio_seconds",
-    "submitted_s",
-    "started_s",
-    "finished_s",
-    "seconds",
-    "text_sha256",
-    "status",
-    "configuration",
-    "replica",
-    "callers",
-    "instance",
-    "caller",
-    "cpu_s",
-    "audio_sha256",
-    "wer",
-    "text",
-    "reference",
-)
-RUN_COLUMNS = (
-    *GRID_COLUMNS,
-    "makespan_s",
-    "rtfx",
-    "cpu_s",
-    "cores_used",
-    "load_s",
-    "warmup_s",
-    "rss_peak_mb",
-    "pss_mb",
-    "model_mb",
-    "gpu_util",
-    "gpu_mem_mb",
-    "energy_j",
-    "status",
-    "error",
-    "configuration",
-    "study",
-    "replica",
-    "callers",
-    "init_stagger_s",
-    "thread_env",
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "slowdown",
-    "total_workers",
-    "audio_total_s",
-    "timeout_s",
-    "started_at",
-    "uss_mb",
-    "cpu_outside_engine_s",
-    "context_switches_voluntary",
-    "context_switches_involuntary",
-    "foreign_cpu_share",
-    "steal_share",
-    "disturbed",
-    "packed",
-    "engine_compute_type",
-    "model_kind",
-    "model_sha256",
-    "workload",
-    "logical_cpus",
-    "affinity_cpus",
-    "code",
-)
-OPTIONS = (
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-)
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 LARGEST_RECORD = 100_000_000  # bytes; a record of 1,000 files takes less than 10 MB
 DAMAGED = ".damaged"  # added to the name of a damaged record, so that the run is measured again
@@ -332,6 +244,7 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
         if record["affinity"]
         else record["host"].get("affinity_cpus"),
         "code": record["code"],
+        "gpus": len(devices_of(configuration)) if configuration["device"] == "cuda" else 0,
     }
     runs, timings = [], []
     host = record["node"]
@@ -344,7 +257,10 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
         warm = [one["makespan_s"] for one in start["passes"] if one["repeat"] < 1]
         of_start["warmup_s"] = warm[-1] if warm else None
         for one in counted:
-            runs.append(of_start | _repeat_columns(one, audio_total_s, disturbed_above, host))
+            row = of_start | _repeat_columns(one, audio_total_s, disturbed_above, host)
+            if row["gpus"] and row["cores_used"] is not None:
+                row["cores_per_gpu"] = row["cores_used"] / row["gpus"]
+            runs.append(row | _gpu_columns(start.get("gpus"), one.get("gpus")))
             timings += [
                 common | _timing_columns(task, one, record) for task in one["transcriptions"]
             ]
@@ -370,7 +286,53 @@ def _load_columns(start: Mapping[str, Any]) -> dict[str, Any]:
         "load_s": max((load["finished_s"] for load in loads), default=None),
         "model_mb": (after["uss"] - before["uss"]) / 1e6 if measured else None,
         "engine_compute_type": next((x["compute_type"] for x in loads if x["compute_type"]), None),
+        "gpu_model_mb": _gpu_memory_mb(start.get("gpus"), start.get("gpus")),
     }
+
+
+def _gpu_memory_mb(
+    loaded: list[dict[str, Any]] | None, now: list[dict[str, Any]] | None
+) -> float | None:
+    """Memory of a run on its GPUs; None where one of them does not tell."""
+    if not loaded or not now:
+        return None
+    parts = [
+        gpu["own_bytes"]
+        if gpu["own_bytes"] is not None
+        else _minus(gpu["used_bytes"], was["used_before_bytes"])
+        for was, gpu in zip(loaded, now, strict=True)
+    ]
+    return None if None in parts else sum(parts) / 1e6
+
+
+def _gpu_columns(
+    loaded: list[dict[str, Any]] | None, gpus: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    """The GPU meters of one repeat, over all GPUs of the run; None where one does not tell."""
+    if not gpus:
+        return {}
+
+    def each(name: str) -> list[float]:
+        values = [gpu[name] for gpu in gpus]
+        return [] if None in values else values
+
+    busy, energy, power, clock = map(each, ("utilisation", "energy_j", "power_w", "sm_mhz"))
+    slowed = [v for gpu in gpus for v in gpu["throttled"].values() if v is not None]
+    return {
+        "gpu_util": sum(busy) / len(busy) if busy else None,
+        "gpu_mem_mb": _gpu_memory_mb(loaded, gpus),
+        "energy_j": sum(energy) if energy else None,
+        "power_w": sum(power) if power else None,
+        "energy_from": max(each("energy_from"), default=None),  # "samples" if one has no counter
+        "gpu_balance": min(busy) / max(busy) if len(busy) > 1 and max(busy) else None,
+        "gpu_throttled": max(slowed, default=None),
+        "gpu_sm_mhz": sum(clock) / len(clock) if clock else None,
+        "gpu_samples_cover": min(gpu["samples_cover"] for gpu in gpus),
+    }
+
+
+def _minus(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
 
 
 def _repeat_columns(

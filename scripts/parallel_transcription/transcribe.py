@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription import audio, fingerprint, machine, models, packing, progress
+from parallel_transcription import audio, cuda, fingerprint, machine, models, packing, progress
 from parallel_transcription.configuration import (
     Configuration,
     ConfigurationError,
@@ -21,6 +21,7 @@ from parallel_transcription.configuration import (
     run_id,
 )
 from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.errors import InputError
 from parallel_transcription.processes import end_with
 from parallel_transcription.record import SCHEMA_VERSION, write_json
 from parallel_transcription.study import StudyError, check_values
@@ -47,7 +48,7 @@ def main(strategy: str, description: str, arguments: Sequence[str] | None = None
     try:
         with ends_in_words(given.parent):
             return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
-    except (ConfigurationError, StudyError, models.ModelError, audio.AudioError) as error:
+    except (ConfigurationError, models.ModelError, InputError) as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
 
@@ -121,8 +122,9 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
         values["instances"] = len(given.files)
     protocol = {key: getattr(given, key) for key in PROTOCOL}
     check_values({k: v for k, v in (values | protocol).items() if v is not None}, "command line")
-    if given.record and given.record.exists() and not given.record.is_file():
-        raise StudyError(f"command line: --record: {str(given.record)!r} is no regular file")
+    for option, file in (("--record", given.record), ("--log", given.log)):
+        if file and file.exists() and not file.is_file():
+            raise StudyError(f"command line: {option}: {str(file)!r} is no regular file")
     configuration = complete(values)
     check(configuration)
     manifest = models.prepare(models.parse_model(configuration["model"]), MODELS_FOLDER)
@@ -205,12 +207,14 @@ def _measure(
     host = machine.describe()
     if log:
         log.unlink(missing_ok=True)
-    with packing.slot(spec.get("packing")) as affinity:
+    with packing.slot(spec.get("packing")) as slot:
+        placed, environment = cuda.place(configuration, slot.gpus)
         order = {
-            "configuration": configuration,
+            "configuration": placed,
             "model_path": str(models.PROJECT_ROOT / manifest["path"]),
             "files": [sound["path"] for sound in sounds],
-            "affinity": affinity,
+            "affinity": slot.cores,
+            "environment": environment,
         }
         outcome = supervise(order, spec["protocol"], log, on_event)
     configuration_id = identify(configuration)
@@ -229,8 +233,8 @@ def _measure(
         "audio": list(sounds),
         "host": host,
         "node": machine.node(),
-        "affinity": affinity,
-        "packed": affinity is not None,
+        "affinity": slot.cores,
+        "packed": slot.cores is not None,
         "log": str(log) if log else None,
         **outcome,
     }

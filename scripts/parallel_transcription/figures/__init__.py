@@ -10,6 +10,8 @@ FIGURES = {
     "oversubscription": "More threads than CPUs",
     "workers_equal_files": "Fewer, equal and more workers than files",
     "several_gpus": "One model over several GPUs",
+    "one_per_gpu": "One model on a list of GPUs against one per GPU",
+    "gpu_saturation": "How much one GPU takes",
     "memory": "Memory by workers and instances",
     "init_race": "Starting several models at once",
     "recommendation": "Throughput, memory and cores of every configuration",

@@ -1,4 +1,4 @@
-"""Figures of what it costs: memory, starts, GPUs, and the choice between throughput and cost."""
+"""Figures of what it costs: memory, starts, and the choice between throughput and cost."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ SERIES = {
 def memory(sources: pick.Sources) -> p9.ggplot | None:
     """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
     rows = counted(sources.results.runs)
+    # on a GPU, the memory there; lists of GPUs have a model on each
+    on_gpu = rows["device"] == "cuda"
+    rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
+    rows = rows[~rows["device_index"].str.contains(",")]
     rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
     rows = rows[rows["strategy"].isin(SERIES)]
     # one thing varies at a time: workers of one model, or models with one worker each
@@ -32,7 +36,7 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     rows = rows.assign(
         count=np.where(rows["strategy"] == "one_model", rows["num_workers"], rows["instances"]),
         what=[SERIES[s] for s in rows["strategy"]],
-        panel=[_panel(m, c) for m, c in zip(rows["model"], rows["compute_type"], strict=True)],
+        panel=[_panel(row) for row in rows.to_dict("records")],
     )
     panels = list(rows["panel"].value_counts().index[:3])
     rows = rows[rows["panel"].isin(panels)]
@@ -71,8 +75,9 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def _panel(model: object, compute_type: object) -> str:
-    return f"{clean(model, 30)}, {clean(compute_type, 20)}"
+def _panel(row: dict) -> str:
+    text = f"{clean(row.get('model'), 30)}, {clean(row.get('compute_type'), 20)}"
+    return f"{text}, GPU" if row.get("device") == "cuda" else text
 
 
 def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: list[str]):
@@ -82,7 +87,7 @@ def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: 
         rows = sources.evidence("memory_instances", ["base_mb"])
     found = []
     for row in rows.to_dict("records"):
-        panel = _panel(row.get("model"), row.get("compute_type"))
+        panel = _panel(row)
         threads = row.get("kind") != "processes"
         slopes = (
             {
@@ -167,51 +172,6 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
                                              random_state=1),
         )  # fmt: skip
     return plot
-
-
-def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
-    """Throughput by number of GPUs, a line per strategy; nothing where no GPU was measured."""
-    rows = sources.summary
-    rows = rows[(rows["device"] == "cuda") & rows["rtfx"].notna() & (rows["replica"] == 1)]
-    rows = rows[(rows["files_in_parallel"] > 0) & (rows["slowdown"] == 0)]
-    rows = pick.main_group(rows)
-    if rows.empty:
-        return None
-    rows = rows.assign(
-        gpus=[len(set(str(d).split(","))) for d in rows["device_index"]],
-        name=[strategy_name(s) for s in rows["strategy"]],
-    )
-    files = pick.few(rows["files_in_parallel"], 4)
-    rows = rows[rows["files_in_parallel"].isin(files)]
-    # the fastest configuration of each strategy on so many GPUs
-    best = rows.sort_values("rtfx", kind="stable").drop_duplicates(
-        ["name", "files_in_parallel", "gpus"], keep="last"
-    )
-    dots = sources.rounds.merge(
-        best[["configuration", "workload", "gpus", "name", "files_in_parallel"]],
-        on=["configuration", "workload"],
-    )
-    dots = dots[np.isfinite(dots["rtfx"].astype(float)) & (dots["rtfx"] > 0)]
-    order = pick.levels(best["gpus"])
-    panels = [pick.files_label(f) for f in files]
-    for table in (best, dots):
-        table["x"] = pick.as_levels(table["gpus"], order)
-        table["panel"] = pick.ordered(
-            [pick.files_label(f) for f in table["files_in_parallel"]], panels
-        )
-    dodge = p9.position_dodge(width=0.3)
-    return (
-        p9.ggplot(best, p9.aes("x", "rtfx", color="name", shape="name"))
-        + p9.geom_line(p9.aes(group="name", linetype="name"), position=dodge, size=0.5)
-        + p9.geom_point(dots, position=dodge, alpha=0.4, size=1.0, stroke=0)
-        + p9.geom_point(position=dodge, size=2.4)
-        + p9.facet_wrap("panel", nrow=1)
-        + p9.scale_x_discrete(limits=order)
-        + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.1, 0))
-        + p9.labs(x="GPUs", y="throughput (seconds\nof audio per second)")
-        + style.strategy_scales(best["name"])
-        + style.theme(2.5)
-    )
 
 
 def recommendation(sources: pick.Sources) -> p9.ggplot | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.figures import FIGURES, compare, costs, speed, style, timeline
+from parallel_transcription.figures import FIGURES, compare, costs, gpus, speed, style, timeline
 from parallel_transcription.figures.names import file_stem
 from parallel_transcription.figures.pick import Sources
 from parallel_transcription.formatting import clean
@@ -23,7 +23,9 @@ MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
     "best_threads": speed.best_threads,
     "oversubscription": speed.oversubscription,
     "workers_equal_files": compare.workers_equal_files,
-    "several_gpus": costs.several_gpus,
+    "several_gpus": gpus.several_gpus,
+    "one_per_gpu": gpus.one_per_gpu,
+    "gpu_saturation": gpus.gpu_saturation,
     "memory": costs.memory,
     "init_race": costs.init_race,
     "recommendation": costs.recommendation,

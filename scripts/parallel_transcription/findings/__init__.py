@@ -10,10 +10,12 @@ from __future__ import annotations
 from parallel_transcription import recommend
 from parallel_transcription.findings import (
     best_threads,
+    gpu_saturation,
     init_race,
     memory,
     noise_floor,
     one_or_many,
+    one_per_gpu,
     oversubscription,
     parallel_or_queue,
     planted,
@@ -62,6 +64,8 @@ def judge_machine(machine: Machine) -> list[dict]:
         oversubscription.judge(machine),
         workers_equal_files.judge(machine),
         several_gpus.judge(machine),
+        one_per_gpu.judge(machine),
+        gpu_saturation.judge(machine),
         memory.judge(machine, "worker"),
         memory.judge(machine, "instance"),
         init_race.judge(machine),

@@ -23,6 +23,11 @@ CONFIRMED, REFUTED, INCONCLUSIVE, NOT_MEASURED = (
 # what must be equal for two arms to be the same work under the same conditions
 CONDITIONS = ["workload", "model", "compute_type", "device", "thread_env", "init_stagger_s"]
 
+NO_UTILISATION = (
+    "The GPU's utilisation is not known: NVML is not there, or the passes took longer than the "
+    "driver's buffer of samples reaches back (docs/gpu.md)."
+)
+
 
 # --- words --------------------------------------------------------------------------------------
 
@@ -155,6 +160,12 @@ def setting(row: dict) -> str:
         f"{plural(int(row['workers']), 'worker')} {TIMES} "
         f"{plural(int(row['cpu_threads']), 'thread')}"
     )
+
+
+def median_of(rounds: pd.DataFrame, name: str) -> float | None:
+    """A meter's median over the rounds that have it; None where none has."""
+    known = rounds[name].dropna() if name in rounds else rounds.iloc[:0]
+    return float(known.median()) if len(known) else None
 
 
 # --- the finding --------------------------------------------------------------------------------

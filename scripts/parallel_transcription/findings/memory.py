@@ -6,9 +6,12 @@ however many instances (`memory_instances`).
 Law, per model and compute type, least squares over the runs (one value per run: what loading
 added to the process's own memory, USS, in MB):
   model_mb = base + worker x (workers - instances) + instance x (instances - 1)
+On a GPU it is the memory that loading took there (gpu_model_mb); only runs on one GPU count.
 one_model and multi_model give the coefficients; processes are fitted apart, for the table.
 A worker (instance) is a copy of the model if it costs a quarter of `base` or more: a true copy
-costs all of it, an engine's bookkeeping far less; LIMIT is fixed beforehand.
+costs all of it, an engine's bookkeeping far less; LIMIT is fixed beforehand. On a GPU `base` holds
+CUDA's context too, up to CONTEXT_MB that no copy repeats: the share of the model lies between that
+of `base` and that of `base` - CONTEXT_MB, and a verdict must hold for both.
 Verdict, per claim, over the models:
   confirmed     the upper end of worker / base (instance / base) is below 25 % for every model
   refuted       the lower end is above 25 % for some model
@@ -28,6 +31,9 @@ from parallel_transcription.findings.tables import Machine
 
 NUMBER = 6
 LIMIT = 0.25
+#: Largest part of a process's memory on a GPU that is no model: its context, kernels and cuBLAS's
+#: workspace; a few hundred MB, by GPU and driver.
+CONTEXT_MB = 800.0
 QUESTIONS = {
     "worker": (
         "memory_workers",
@@ -45,10 +51,19 @@ QUESTIONS = {
 
 
 def runs_table(machine: Machine):
-    """One row per run: strategy, model, compute type, workers, instances, model_mb, uss_mb."""
+    """One row per run: strategy, model, compute type, workers, instances, model_mb, uss_mb.
+
+    On a GPU the two are the memory there.
+    """
     runs = machine.runs
     starts = machine.starts
     table = pd.concat([runs, starts])
+    on_gpu = table["device"] == "cuda"
+    table = table.assign(
+        model_mb=table["model_mb"].where(~on_gpu, table["gpu_model_mb"]),
+        uss_mb=table["uss_mb"].where(~on_gpu, table["gpu_mem_mb"]),
+    )
+    table = table[~table["device_index"].str.contains(",")]
     table = table[(table["status"] == "ok") & (table["model_mb"] > 0) & (table["replica"] == 1)]
     if table.empty:
         return table
@@ -109,8 +124,10 @@ def judge(machine: Machine, what: str = "worker") -> dict:
             runs=used,
             change=f"Such rounds: {common.command(machine)}",
         )
-    low = [r[f"{what}_low"] / r["base_mb"] for r in shares]
-    high = [r[f"{what}_high"] / r["base_mb"] for r in shares]
+    for row in shares:
+        row["share_low"], row["share_high"] = _share_of_model(row, what)
+    low = [r["share_low"] for r in shares]
+    high = [r["share_high"] for r in shares]
     if any(v > LIMIT for v in low):
         verdict = common.REFUTED
     elif all(v < LIMIT for v in high):
@@ -118,12 +135,11 @@ def judge(machine: Machine, what: str = "worker") -> dict:
     else:
         verdict = common.INCONCLUSIVE
     for row in shares:
-        share_low, share_high = row[f"{what}_low"], row[f"{what}_high"]
         row["outcome"] = (
             "a copy each"
-            if share_low / row["base_mb"] > LIMIT
+            if row["share_low"] > LIMIT
             else "only once"
-            if share_high / row["base_mb"] < LIMIT
+            if row["share_high"] < LIMIT
             else "open"
         )
     head = max(shares, key=lambda r: (r["base_mb"], r["model"], r["compute_type"]))
@@ -139,7 +155,8 @@ def judge(machine: Machine, what: str = "worker") -> dict:
         )
         share = r[f"{what}_mb"] / r["base_mb"]
         texts.append(
-            f"loading {r['model']} ({r['compute_type']}) takes {common.number(r['base_mb'])} MB, "
+            f"loading {r['model']} ({r['compute_type']}) takes {common.number(r['base_mb'])} MB"
+            f"{' of GPU memory' if r['device'] == 'cuda' else ''}, "
             f"each further {what} adds {more}, {common.percent(share)} of the first"
         )
     wanted = max(r["runs"] for r in shares)
@@ -186,6 +203,15 @@ def judge(machine: Machine, what: str = "worker") -> dict:
     )
 
 
+def _share_of_model(row: dict, what: str) -> tuple[float, float]:
+    """The bounds of what a further worker (instance) costs, as a share of the first model."""
+    low, high, base = row[f"{what}_low"], row[f"{what}_high"], row["base_mb"]
+    if row["device"] != "cuda":
+        return low / base, high / base
+    model = base - CONTEXT_MB
+    return low / base, high / model if model > 0 else np.inf
+
+
 def _fit(machine: Machine, part) -> dict | None:
     """The law's row, or None where it cannot be fitted."""
     if part.empty:
@@ -227,8 +253,9 @@ def _activations(machine: Machine, model: str, compute_type: str, group) -> str:
     if "use" not in fit.coefficients:
         return ""
     value, low, high = fit.coefficients["use"]
+    where = "on the GPU" if (part["device"] == "cuda").all() else "to the process"
     return (
         f"After use, each worker that worked has added "
-        f"{common.estimate(value, low, high, machine.confidence, 'MB')} to the process "
+        f"{common.estimate(value, low, high, machine.confidence, 'MB')} {where} "
         f"({model} {compute_type})."
     )

@@ -5,9 +5,10 @@ many models (`one_or_many`) and as many processes with one model each (`processe
 margin.
 
 Matched pairs: one_model against multi_model (multi_process) with the same workload, model,
-compute type, device and devices, cpu_threads, files in parallel, callers, total workers, thread
-environment; at least 2 instances and 2 callers. All such pairs are tested; ratio = makespan of
-one model / makespan of the others, paired by round. Holm over the pairs of the question.
+compute type, device (one; lists of GPUs are question 5), cpu_threads, files in parallel, callers,
+total workers, thread environment; at least 2 instances and 2 callers. All such pairs are tested;
+ratio = makespan of one model / makespan of the others, paired by round. Holm over the pairs of the
+question.
 Verdict:
   confirmed     every tested pair is equivalent (the ratio shown within the margin)
   refuted       some pair is shown to differ by more than the margin, in either direction
@@ -55,6 +56,20 @@ def devices(text: str) -> str:
     return ",".join(sorted({p.strip() for p in str(text).split(",") if p.strip()}))
 
 
+def count(text: str) -> int:
+    """How many devices a device_index string names."""
+    return len(devices(text).split(","))
+
+
+def verdict_of(results: list[Comparison]) -> str:
+    """The verdict over all pairs of a question."""
+    if all(r.size == statistics.WITHIN for r in results):
+        return common.CONFIRMED
+    if any(r.size == statistics.BEYOND for r in results):
+        return common.REFUTED
+    return common.INCONCLUSIVE
+
+
 def judge(machine: Machine, strategy: str = "multi_model") -> dict:
     id, question, claim, other = QUESTIONS[strategy]
     pairs, unmatched = matched_pairs(machine, strategy)
@@ -88,12 +103,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
     rows = []
     for (dims, pair), result in zip(tested, results, strict=True):
         rows.append({**dims, **common.pair_row(pair, result, ONE, other)})
-    if all(r.size == statistics.WITHIN for r in results):
-        verdict = common.CONFIRMED
-    elif any(r.size == statistics.BEYOND for r in results):
-        verdict = common.REFUTED
-    else:
-        verdict = common.INCONCLUSIVE
+    verdict = verdict_of(results)
     pairs_only = [p for _, p in tested]
     plan, sentence = common.more_rounds(
         machine, list(zip(pairs_only, results, strict=True)), len(results)
@@ -109,7 +119,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
         claim,
         verdict,
         _answer(machine, verdict, rows, results, together, other),
-        in_short=_in_short(machine, results),
+        in_short=in_short(machine, results),
         effect=common.effect(
             f"makespan of one model / {other}, all pairs together",
             *together,
@@ -135,11 +145,17 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
     )
 
 
-def matched_pairs(machine: Machine, strategy: str) -> tuple[list[tuple[dict, Pair]], list[str]]:
-    """[(dimensions, one_model against `strategy`)], and sentences on arms that have no rounds."""
+def matched_pairs(
+    machine: Machine, strategy: str, on_several_gpus: bool = False
+) -> tuple[list[tuple[dict, Pair]], list[str]]:
+    """[(dimensions, one_model against `strategy`)], and sentences on arms that have no rounds.
+
+    With one device each, or on the same two or more GPUs (question 5).
+    """
     arms = machine.ordinary()
     arms = arms[(arms["callers"] > 1) & (arms["total_workers"] > 1)].copy()
     arms["devices"] = [devices(d) for d in arms["device_index"]]
+    arms = arms[arms["devices"].astype(str).str.contains(",") == on_several_gpus]
     ones = arms[arms["strategy"] == "one_model"]
     others = arms[(arms["strategy"] == strategy) & (arms["instances"] > 1)]
     pairs, notes = [], []
@@ -201,7 +217,8 @@ def overall(machine: Machine, pairs: list[Pair]) -> tuple[float, float, float]:
     return statistics.geometric_interval(np.exp(means), machine.confidence)
 
 
-def _in_short(machine: Machine, results: list[Comparison]) -> str:
+def in_short(machine: Machine, results: list[Comparison]) -> str:
+    """How many pairs are equal, different and open."""
     words = {
         statistics.WITHIN: f"equal within ±{100 * machine.margin:g} %",
         statistics.BEYOND: f"different by more than ±{100 * machine.margin:g} %",

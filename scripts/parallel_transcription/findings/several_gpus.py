@@ -5,8 +5,9 @@ one by more than the margin.
 
 Compared: one_model with device cuda and a device_index list against the same model on the first
 of its devices (equal workload, cpu_threads, callers >= number of devices, num_workers); ratio =
-makespan on one / makespan on G, paired by round, Holm over the pairs. Beside it, many models (one
-or more per device) against the list, at equal total workers, as in question 2.
+makespan on one / makespan on G, paired by round, Holm over the pairs. Beside it, how evenly the
+GPUs of the list worked (utilisation of the least busy over that of the busiest), their energy and
+the host's CPU cores per GPU.
 Verdict:
   confirmed     some pair has a speed-up above 1 + margin, and none is shown to be below it
   refuted       all pairs are shown to be below 1 + margin
@@ -21,7 +22,7 @@ from parallel_transcription.findings import common, one_or_many
 from parallel_transcription.findings.tables import Machine
 
 ID, NUMBER = "several_gpus", 5
-QUESTION = "Does one model use several GPUs, and as well as one model per GPU?"
+QUESTION = "Does one model use several GPUs?"
 CLAIM = (
     "One model with a list of devices works on all of them: it is faster than on one by more than "
     "the margin."
@@ -35,7 +36,7 @@ def judge(machine: Machine) -> dict:
     lists = arms[(arms["strategy"] == "one_model") & arms["device_index"].str.contains(",")]
     entries = []
     for _, arm in lists.sort_values("arm").iterrows():
-        count = len(one_or_many.devices(arm["device_index"]).split(","))
+        count = one_or_many.count(arm["device_index"])
         if arm["callers"] < count or count < 2:
             continue
         single = arms[
@@ -73,15 +74,20 @@ def judge(machine: Machine) -> dict:
             outcome = "does not use them"
         rows.append(
             {
-                "comparison": "several GPUs / one GPU",
                 "model": arm["model"],
                 "compute_type": arm["compute_type"],
                 "device_index": arm["device_index"],
                 "devices": count,
                 "workers_per_device": arm["num_workers"],
+                "files": arm["files_in_parallel"],
                 "callers": arm["callers"],
                 **common.pair_row(pair, result, "one GPU", "several GPUs"),
                 "verdict": outcome,
+                "balance": common.median_of(pair.b, "gpu_balance"),
+                "utilisation": common.median_of(pair.b, "gpu_util"),
+                "utilisation_of_one": common.median_of(pair.a, "gpu_util"),
+                "cores_per_gpu": common.median_of(pair.b, "cores_per_gpu"),
+                "energy_ratio": _over(pair.b["energy_j"].median(), pair.a["energy_j"].median()),
             }
         )
     outcomes = [r["verdict"] for r in rows]
@@ -95,24 +101,6 @@ def judge(machine: Machine) -> dict:
     plan, sentence = common.more_rounds(
         machine, [(p, r) for (_, _, p), r in zip(entries, results, strict=True)], len(results)
     )
-    many, _ = one_or_many.matched_pairs(machine, "multi_model")
-    many = [(d, p) for d, p in many if "," in d["device_index"] and p.result.rounds >= 2]
-    for (dims, pair), result in zip(
-        many, statistics.correct([p.result for _, p in many]), strict=True
-    ):
-        rows.append(
-            {
-                "comparison": "one model / many models on the same GPUs",
-                "model": dims["model"],
-                "compute_type": dims["compute_type"],
-                "device_index": dims["device_index"],
-                "devices": len(one_or_many.devices(dims["device_index"]).split(",")),
-                "workers_per_device": dims["workers_per_instance"],
-                "callers": dims["callers"],
-                **common.pair_row(pair, result, "one model", "many models"),
-                "verdict": result.outcome,
-            }
-        )
     start = {
         common.CONFIRMED: "Yes:",
         common.REFUTED: "No:",
@@ -122,11 +110,10 @@ def judge(machine: Machine) -> dict:
         head["ratio"], head["low"], head["high"], machine.confidence, "times as fast as on one"
     )
     answer = f"{start} one model on {head['devices']} GPUs is {speed}."
-    if many:
-        same = sum(r["size"] == statistics.WITHIN for r in rows[len(entries) :])
+    if head["balance"] is not None:
         answer += (
-            f" Against one model per GPU, {same} of {common.plural(len(many), 'matched pair')} "
-            f"{'is' if same == 1 else 'are'} equivalent."
+            f" The least busy of them works {common.percent(head['balance'])} as much as the "
+            "busiest."
         )
     return common.finding(
         machine,
@@ -136,6 +123,10 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         answer,
+        in_short=(
+            f"One model on {head['devices']} GPUs is {common.times(head['ratio'])} times as fast "
+            "as on one."
+        ),
         effect=common.effect(
             f"speed-up of {head['devices']} GPUs",
             head["ratio"],
@@ -149,7 +140,13 @@ def judge(machine: Machine) -> dict:
         change=f"A speed-up shown to be on the other side of {1 + machine.margin:.2f}.",
         more_rounds=plan if verdict == common.INCONCLUSIVE else None,
         notes=[
+            "num_workers counts for each GPU: 2 workers on 3 GPUs are 6 in all.",
+            "" if head["balance"] is not None else common.NO_UTILISATION,
             sentence if verdict == common.INCONCLUSIVE else "",
             *common.troubles(machine, lists),
         ],
     )
+
+
+def _over(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None

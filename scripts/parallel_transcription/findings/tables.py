@@ -16,33 +16,12 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
+from parallel_transcription.columns import RUNS, TIMINGS, names
+from parallel_transcription.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.errors import TableError
 
 CONFIRMATION = 900  # rounds above this number are fresh rounds of the recommended settings
 
-# what makes one configuration another one; the order is that of tables
-DIMENSIONS = [
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "callers",
-    "init_stagger_s",
-    "thread_env",
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "slowdown",
-    "replica",
-]
 DEFAULTS = {
     "callers": None,
     "init_stagger_s": 0.0,
@@ -57,83 +36,10 @@ DEFAULTS = {
     "replica": 1,
     "device_index": "0",
 }
-TEXT = [
-    "run",
-    "machine",
-    "strategy",
-    "model",
-    "compute_type",
-    "device",
-    "device_index",
-    "status",
-    "error",
-    "configuration",
-    "study",
-    "thread_env",
-    "language",
-    "engine_compute_type",
-    "model_kind",
-    "model_sha256",
-    "workload",
-    "code",
-    "started_at",
-]
-NUMBERS = [
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-    "makespan_s",
-    "rtfx",
-    "cpu_s",
-    "cores_used",
-    "load_s",
-    "warmup_s",
-    "rss_peak_mb",
-    "pss_mb",
-    "model_mb",
-    "gpu_util",
-    "gpu_mem_mb",
-    "energy_j",
-    "replica",
-    "callers",
-    "init_stagger_s",
-    "beam_size",
-    "slowdown",
-    "total_workers",
-    "audio_total_s",
-    "timeout_s",
-    "uss_mb",
-    "cpu_outside_engine_s",
-    "context_switches_voluntary",
-    "context_switches_involuntary",
-    "foreign_cpu_share",
-    "steal_share",
-    "logical_cpus",
-    "affinity_cpus",
-]
-FLAGS = [
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "disturbed",
-    "packed",
-]
-WHOLE = [
-    "instances",
-    "num_workers",
-    "cpu_threads",
-    "files_in_parallel",
-    "round",
-    "repeat",
-    "replica",
-    "callers",
-    "beam_size",
-    "total_workers",
-]
+TEXT = names(RUNS, "text")
+NUMBERS = names(RUNS, "number", "whole")
+FLAGS = names(RUNS, "flag")
+WHOLE = names(RUNS, "whole")
 NEEDED = [
     "run",
     "machine",
@@ -201,7 +107,7 @@ def load_files(
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    texts = dict.fromkeys([*TEXT, "file", "text", "reference", "text_sha256", "audio_sha256"], str)
+    texts = dict.fromkeys([*TEXT, *names(TIMINGS, "text")], str)
     try:
         return pd.read_csv(path, dtype=texts, keep_default_na=True, low_memory=False)
     except FileNotFoundError:
@@ -449,8 +355,13 @@ METERS = [
     "cpu_outside_engine_s",
     "context_switches_voluntary",
     "context_switches_involuntary",
+    "gpu_util",
     "gpu_mem_mb",
     "energy_j",
+    "power_w",
+    "gpu_balance",
+    "gpu_throttled",
+    "cores_per_gpu",
 ]
 
 
