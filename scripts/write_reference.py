@@ -12,7 +12,13 @@ from pathlib import Path
 
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.record import record_schema
-from parallel_transcription.settings import SETTINGS, configuration_schema, study_schema
+from parallel_transcription.settings import (
+    MACHINE_KEYS,
+    SETTINGS,
+    Setting,
+    configuration_schema,
+    study_schema,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,7 +27,12 @@ def reference() -> dict[Path, str]:
     """The text that each file should have."""
     readme = ROOT / "config" / "README.md"
     text = readme.read_text(encoding="utf-8")
-    for name, table in (("settings", settings_table()), ("dimensions", dimensions_table())):
+    tables = {
+        "settings": settings_table(SETTINGS),
+        "machines": settings_table(MACHINE_KEYS),
+        "dimensions": dimensions_table(),
+    }
+    for name, table in tables.items():
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
             lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}",
@@ -42,10 +53,10 @@ def reference() -> dict[Path, str]:
     }
 
 
-def settings_table() -> str:
-    """The settings of a study as a Markdown table."""
+def settings_table(settings: tuple[Setting, ...]) -> str:
+    """Settings as a Markdown table."""
     rows = ["| key | default | what it is |", "|---|---|---|"]
-    for setting in SETTINGS:
+    for setting in settings:
         default = "required" if setting.required else _shown(setting.default)
         rows.append(f"| `{setting.name}` | {default} | {_cell(setting.doc)} |")
     return "\n".join(rows) + "\n"
