@@ -11,40 +11,45 @@ TABLES = [
 
 rule choose_candidates:
     input:
-        PLAN.records(),
+        lambda wildcards: PLAN.records(wildcards.machine),
     output:
-        f"results/{STUDY.machine}/candidates.json",
+        "results/{machine}/candidates.json",
     log:
-        "logs/choose_candidates.log",
+        "logs/{machine}/choose_candidates.log",
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
-        machine=STUDY.machine,
-        study=lambda _: PLAN.settings_json(),
-        set_aside=PLAN.set_aside(),
+        study=lambda wildcards: PLAN.settings_json(wildcards.machine),
+        set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
         code=code_of("choose_candidates.py"),
     shell:
         "python scripts/choose_candidates.py --results results --study {params.study:q}"
-        " --machine {params.machine:q} --out {output:q} > {log:q} 2>&1"
+        " --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
 
 
 # Fresh rounds of the best settings, all in one job: which they are is known only now.
 rule confirm_settings:
     input:
-        f"results/{STUDY.machine}/candidates.json",
+        "results/{machine}/candidates.json",
     output:
-        f"results/{STUDY.machine}/confirmation.json",
+        "results/{machine}/confirmation.json",
     log:
-        f"logs/{STUDY.machine}/confirm_settings.log",
+        "logs/{machine}/confirm_settings.log",
+    retries: RETRIES
     conda:
         MEASURE_ENV
     resources:
+        **measuring(
+            lambda wildcards, input: max(map(PLAN.gpus_of, candidates(input[0])), default=0),
+            lambda wildcards: PLAN.longest_min(),
+            runs=PLAN.confirming_runs(),
+        ),
         timing_slot=SLOTS,
     params:
-        study=lambda _: PLAN.settings_json(),
-        set_aside=PLAN.set_aside(),
+        study=lambda wildcards: PLAN.settings_json(wildcards.machine),
+        set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
     shell:
         "python scripts/confirm_settings.py --results results --study {params.study:q}"
         " --candidates {input:q} --log {log:q} --out {output:q} --parent $PPID"
@@ -52,7 +57,7 @@ rule confirm_settings:
 
 rule merge_timings:
     input:
-        f"results/{STUDY.machine}/confirmation.json",
+        expand("results/{machine}/confirmation.json", machine=MACHINES),
     output:
         report(
             "results/timings.csv",
@@ -78,12 +83,14 @@ rule merge_timings:
     resources:
         timing_slot=SLOTS,
     params:
+        machines=MACHINES,
         study=lambda _: PLAN.settings_json(),
         references=PLAN.references(),
         others=digest(PLAN.others()),
         code=code_of("merge_timings.py"),
     shell:
-        "python scripts/merge_timings.py --results results --study {params.study:q} > {log:q} 2>&1"
+        "python scripts/merge_timings.py --results results --study {params.study:q}"
+        " --machines {params.machines} > {log:q} 2>&1"
 
 
 rule recommend_settings:

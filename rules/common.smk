@@ -1,6 +1,8 @@
 # The study and its plan, for all rules. Holds no rules.
 
+import json
 import os
+import re
 import sys
 from inspect import signature
 from pathlib import Path
@@ -12,13 +14,13 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from parallel_transcription import fingerprint, preflight, progress
+from parallel_transcription import cluster, fingerprint, preflight, progress
 from parallel_transcription.configuration import round_of
 from parallel_transcription.plan import Plan, digest
 from parallel_transcription.record import check_writable
 from parallel_transcription.study import StudyError, build_study, typed
 from parallel_transcription.study_file import read_study_file
-from parallel_transcription.transcribe import measuring_code
+from parallel_transcription.transcribe import is_measured, measuring_code
 
 ROOT = Path(workflow.basedir)
 STATE = Path(".snakemake/parallel_transcription")
@@ -30,12 +32,15 @@ study_files = [
     os.path.relpath(file) for file in workflow.overwrite_configfiles or ["config/config.yaml"]
 ]
 update_config(config, typed(workflow.config_settings.config))
+# Snakemake starts itself again only on a node of the cluster.
+ON_CLUSTER = not workflow.is_main_process or cluster.is_executor(sys.argv[1:])
 try:
     for file in study_files:
         read_study_file(file)  # Snakemake's reader takes what YAML misreads
-    STUDY = build_study(config, ", ".join(study_files), ROOT)
+    STUDY = build_study(config, ", ".join(study_files), ROOT, ON_CLUSTER)
     PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), STATE / "hashes")
-except (StudyError, fingerprint.FingerprintError) as error:
+    ASKED = {machine: cluster.resources(asked or {}) for machine, asked in STUDY.machines.items()}
+except (StudyError, fingerprint.FingerprintError, cluster.ClusterError) as error:
     raise WorkflowError(f"The study is not valid:\n{error}") from None
 
 LOOKS = [
@@ -47,15 +52,23 @@ LOOKS = [
         "resources/published",
     )
 ]
+MACHINES = list(STUDY.machines)
 
 # Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
 ON_GPUS = any(point.configuration["device"] == "cuda" for point in STUDY.points.values())
 MEASURE_ENV = f"../envs/{'cuda' if ON_GPUS else 'measure'}.yaml"
 
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a
-# cluster every timing has cores of its own, and the scheduler decides.
+# cluster every timing has a node of its own, and the scheduler decides; those that may share one go one
+# at a time.
+RETRIES = cluster.RETRIES if ON_CLUSTER else 0
 SLOTS = (STUDY.settings.get("packing") or {"jobs": 1})["jobs"]
-workflow.global_resources["timing_slot"] = SLOTS if workflow.local_exec else 100_000
+workflow.global_resources["timing_slot"] = 100_000 if ON_CLUSTER else SLOTS
+workflow.global_resources["shared_node"] = 1
+
+
+wildcard_constraints:
+    machine="|".join(map(re.escape, MACHINES)),
 
 
 def of_wildcards(function):
@@ -70,23 +83,89 @@ def code_of(script):
     return fingerprint.code_fingerprint([ROOT / "scripts" / script])
 
 
+def measuring(gpus, minutes, runs=1):
+    """What a job that measures takes, beside its timing slot: GPUs, and on a cluster what its machine
+    asks the scheduler for. What no machine names is left to the profile's default-resources.
+
+    gpus is a function of wildcards and input, minutes (the longest that a run takes) one of wildcards;
+    runs is how many follow each other in the job.
+    """
+    taken = {"gpu": of_wildcards(gpus)} if any(map(PLAN.gpus_of, STUDY.wanted)) else {}
+    if not ON_CLUSTER:
+        return taken
+    for key in sorted({key for asked in ASKED.values() for key in asked}):
+        taken[key] = of_wildcards(lambda wildcards, key=key: ASKED[wildcards.machine].get(key))
+    taken["runtime"] = of_wildcards(
+        lambda wildcards, attempt: attempt
+        * runs
+        * cluster.runtime_min(STUDY.machines[wildcards.machine], minutes(wildcards))
+    )
+    taken["gpu_model"] = of_wildcards(
+        lambda wildcards, input: (
+            STUDY.machines[wildcards.machine].get("gpu_model") if gpus(wildcards, input) else None
+        )
+    )
+    return taken
+
+
+def candidates(file):
+    """The configurations that are measured again."""
+    return json.loads(Path(file).read_text(encoding="utf-8"))["configurations"]
+
+
+def adopt_records():
+    """Take over records that Snakemake knows nothing of: those of jobs that outlived it, or copied ones.
+
+    What it notes of them is what it would have noted at their end, so that a later change is seen.
+    """
+    dag, strangers = workflow.persistence.dag, []
+    for job in dag.jobs:
+        if job.rule.name == "transcribe" and not dag.needrun(job) and dag.reason(job).no_metadata:
+            if is_measured(Path(job.output[0]), job.params.order["spec"]):
+                workflow.async_run(workflow.persistence.finished(job))
+            else:
+                strangers.append(str(job.output[0]))
+    if strangers:
+        raise WorkflowError(
+            f"{len(strangers)} records were measured from something else than this study says, and "
+            "Snakemake does not know from what. Remove them and start again, for instance "
+            + ", ".join(strangers[:3])
+        )
+
+
 onstart:
     try:
-        check_writable(Path(f"results/{STUDY.machine}/runs"))
+        for machine in MACHINES:
+            check_writable(Path(f"results/{machine}/runs"))
     except OSError as error:
         raise WorkflowError(
             f"{error.filename}: {error.strerror}. No run could be recorded there."
         ) from None
     for file in STUDY.unused_files:
         logger.warning(f"{file} is checked, but not used: files_in_parallel is smaller")
+    if ON_CLUSTER:
+        try:
+            cluster.refuse_beside(cluster.live_jobs(Path.cwd()))
+        except cluster.ClusterError as error:
+            raise WorkflowError(str(error)) from None
+        for note in cluster.confined(
+            STUDY.machines, (point.configuration for point in STUDY.wanted.values())
+        ):
+            logger.warning(note)
+    adopt_records()
     wanted = {file for job in workflow.persistence.dag.needrun_jobs() for file in job.output}
     progress.write_plan(
         STUDY.settings["name"],
-        [Path(r).stem for r in PLAN.records() if r in wanted],
-        local=workflow.local_exec,
+        [
+            f"{machine}/{run}"
+            for run in PLAN.runs
+            for machine in MACHINES
+            if PLAN.record(machine, run) in wanted
+        ],
+        local=not ON_CLUSTER,
     )
     # what cannot run here is said before the first job; on a cluster every run checks its own node
-    if workflow.local_exec:
+    if not ON_CLUSTER:
         runs = {Path(file).stem for file in wanted if Path(file).parent.name == "runs"}
         needed = [STUDY.points[round_of(run)[0]].configuration for run in sorted(runs)]
         if missing := preflight.problems(needed, STUDY.settings.get("packing")):

@@ -34,24 +34,23 @@ rule write_machine_report:
         "results/figures",
     output:
         report(
-            f"results/reports/{STUDY.machine}.pdf",
+            "results/reports/{machine}.pdf",
             caption="../report/machine.rst",
             category="Reports",
-            labels={"report": STUDY.machine},
+            labels={"report": "{machine}"},
         ),
     log:
-        f"logs/write_report_{STUDY.machine}.log",
+        "logs/{machine}/write_report.log",
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
-        machine=STUDY.machine,
         code=code_of("write_report.py"),
         looks=LOOKS,
     shell:
         "python scripts/write_report.py machine --results results"
-        " --machine {params.machine:q} --out {output:q} > {log:q} 2>&1"
+        " --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule write_findings_report:

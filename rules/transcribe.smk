@@ -5,18 +5,23 @@ rule transcribe:
     input:
         of_wildcards(lambda wildcards: PLAN.manifests(wildcards.run)),
     output:
-        f"results/{STUDY.machine}/runs/{{run}}.json",
+        "results/{machine}/runs/{run}.json",
     log:
-        f"logs/{STUDY.machine}/{{run}}.log",
+        "logs/{machine}/{run}.log",
     wildcard_constraints:
         run="(one_model|multi_model|multi_process)-[A-Za-z0-9._-]+-r[0-9]+",
     priority: of_wildcards(lambda wildcards: PLAN.priority(wildcards.run))
+    retries: RETRIES
     conda:
         MEASURE_ENV
     resources:
+        **measuring(
+            lambda wildcards, input: PLAN.gpus(wildcards.run),
+            lambda wildcards: PLAN.minutes(wildcards.run),
+        ),
         timing_slot=1,
     params:
-        order=of_wildcards(lambda wildcards: PLAN.order(wildcards.run)),
+        order=of_wildcards(lambda wildcards: PLAN.order(wildcards.machine, wildcards.run)),
     shell:
         "python scripts/transcribe_{params.order[strategy]:q}.py --spec {params.order[spec]:q}"
         " --results results --log {log:q} --record {output:q} --parent $PPID"

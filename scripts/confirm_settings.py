@@ -18,7 +18,7 @@ from parallel_transcription.study import Study, build_study_again, settings_from
 from parallel_transcription.transcribe import (
     describe,
     ends_in_words,
-    fingerprint_of,
+    is_measured,
     measuring_code,
     run_specification,
 )
@@ -44,10 +44,12 @@ def confirm(given: argparse.Namespace) -> None:
     study = build_study_again(settings_from_json(given.study), PROJECT_ROOT)
     cache = Path(".snakemake/parallel_transcription/hashes")
     plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
+    (machine,) = plan.machines
     runs = plan.confirmations(_candidates(given.candidates, study))
     for run_id in runs:
-        specification, record = plan.specification(run_id), Path(plan.record(run_id))
-        if not _measured(record, specification):
+        specification = plan.specification(machine, run_id)
+        record = Path(plan.record(machine, run_id))
+        if not is_measured(record, specification):
             done = run_specification(specification, given.results, given.log, record)
             with contextlib.suppress(OSError):
                 print(describe(done), file=sys.stderr, flush=True)
@@ -63,15 +65,6 @@ def _candidates(file: Path, study: Study) -> list[str]:
     if unknown:
         raise TableError(f"{file}: {unknown[0]} is no configuration of the study")
     return chosen
-
-
-def _measured(record: Path, specification: str) -> bool:
-    """Whether a record is there that was made from this specification."""
-    try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-        return known["specification"] == fingerprint_of(specification)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 from parallel_transcription.study import StudyError, build_study
 from parallel_transcription.study_file import read_study_file
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def main() -> int:
     """Check and list; returns the exit status."""
@@ -17,7 +19,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         config = read_study_file(given.study)
-        study = build_study(config, str(given.study), Path(__file__).resolve().parent.parent)
+        study = build_study(config, str(given.study), ROOT, on_cluster=None)
     except StudyError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
@@ -32,7 +34,7 @@ def main() -> int:
         print(f"not used: {file} (files_in_parallel is smaller than the list)", file=sys.stderr)
     print(
         f"{len(study.wanted)} of {len(study.points)} configurations, "
-        f"{len(study.schedule)} runs on {study.machine}",
+        f"{len(study.schedule)} runs on each of {', '.join(study.machines)}",
         file=sys.stderr,
     )
     return 0

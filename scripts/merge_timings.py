@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Merge run records into results/timings.csv, runs.csv (both also as Parquet) and machines.json.
 
-Takes every record under RESULTS/*/runs/. With --study, records of the study's own machine that do
+Takes every record under RESULTS/*/runs/. With --study, records of the study's own machines that do
 not belong to its grid are left out; those of other machines are all taken.
 """
 
@@ -29,19 +29,23 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--out", type=Path, help="folder for the tables; RESULTS unless given")
     parser.add_argument("--study", help="the study's settings as JSON")
+    parser.add_argument("--machines", nargs="*", default=[], help="labels of the study's machines")
     given = parser.parse_args()
     paths = record_files(given.results)
     if given.study:
         settings = settings_from_json(given.study)
         grid = expand_grid(settings, settings["file"])
-        here = settings["machine"]
         tables = build_tables(
             paths,
             settings,
-            lambda record: record["machine"] != here or record["configuration_id"] in grid,
+            lambda record: (
+                record["machine"] not in given.machines or record["configuration_id"] in grid
+            ),
             _references(settings.get("audio_files", [])),
         )
-        tables.left_out = set_aside(tables.left_out, given.results / here / "runs", grid)
+        for machine in given.machines:
+            runs = given.results / machine / "runs"
+            tables.left_out = set_aside(tables.left_out, runs, grid)
     else:
         settings = _settings_found(given.results)
         tables = build_tables(paths, settings)
@@ -78,7 +82,7 @@ def _settings_found(results: Path) -> dict:
             return {**DEFAULTS, **json.loads(known.read_text(encoding="utf-8"))}
         except (ValueError, TypeError):
             raise TableError(f"{known} is no study's settings; remove it") from None
-    return {**DEFAULTS, "name": "collected", "machine": "", "file": "", "grid": []}
+    return {**DEFAULTS, "name": "collected", "file": "", "grid": []}
 
 
 if __name__ == "__main__":

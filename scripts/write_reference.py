@@ -15,7 +15,13 @@ from pathlib import Path
 from parallel_transcription import columns
 from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.record import record_schema
-from parallel_transcription.settings import SETTINGS, configuration_schema, study_schema
+from parallel_transcription.settings import (
+    MACHINE_KEYS,
+    SETTINGS,
+    Setting,
+    configuration_schema,
+    study_schema,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +30,8 @@ def reference() -> dict[Path, str]:
     """The text that each file should have."""
     tables = {
         ROOT / "config" / "README.md": {
-            "settings": settings_table(),
+            "settings": settings_table(SETTINGS),
+            "machines": settings_table(MACHINE_KEYS),
             "dimensions": dimensions_table(),
         },
         ROOT / "docs" / "output.md": {
@@ -61,10 +68,10 @@ def _with_tables(page: Path, tables: dict[str, str]) -> str:
     return text
 
 
-def settings_table() -> str:
-    """The settings of a study as a Markdown table."""
+def settings_table(settings: tuple[Setting, ...]) -> str:
+    """Settings as a Markdown table."""
     rows = ["| key | default | what it is |", "|---|---|---|"]
-    for setting in SETTINGS:
+    for setting in settings:
         default = "required" if setting.required else _shown(setting.default)
         rows.append(f"| `{setting.name}` | {default} | {_cell(setting.doc)} |")
     return "\n".join(rows) + "\n"

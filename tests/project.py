@@ -18,6 +18,7 @@ PARTS = (
     "scripts",
     "config",
     "profiles",
+    "slurm",
     "envs",
     "schemas",
     "resources",
@@ -44,7 +45,9 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             source = ROOT / part
-            if source.is_dir():
+            if source.is_symlink():
+                (folder / part).symlink_to(source.readlink())
+            elif source.is_dir():
                 shutil.copytree(
                     source,
                     folder / part,

@@ -57,6 +57,15 @@ def found(study):
     return findings.judge(study)
 
 
+@pytest.fixture(scope="module")
+def from_a_cluster():
+    """Findings on a label whose jobs ran on unlike nodes."""
+    study = make_tables(2, rounds=2, repeats=1)
+    (label,) = study["machines"]
+    study["machines"][label] |= {"mixed_hardware": True, "scheduler": "slurm"}
+    return findings.judge(study)
+
+
 def of(found, id, machine="synthetic-a"):
     return next(f for f in found if f["id"] == id and f["machine"] == machine)
 
@@ -631,3 +640,19 @@ def test_a_missing_table_is_an_error_in_one_line(name, tmp_path):
 def test_the_scripts_explain_themselves(name):
     done = script(name, "--help")
     assert done.returncode == 0 and "--results" in done.stdout
+
+
+def test_unlike_nodes_under_one_label_are_told_with_every_answer(from_a_cluster, found):
+    text = "The runs under this label come from more than one kind of machine."
+    answered = [f for f in from_a_cluster if f["verdict"] != "not measured"]
+    assert answered
+    for finding in answered:
+        assert text in finding["notes"], finding["id"]
+    assert not any(text in f["notes"] for f in found)
+
+
+def test_more_rounds_of_a_clusters_machine_are_jobs_again(from_a_cluster, found):
+    commands = [f["more_rounds"]["command"] for f in from_a_cluster if f["more_rounds"]]
+    assert commands
+    assert all(c.startswith("snakemake --profile slurm ") for c in commands)
+    assert not any("slurm" in (f["more_rounds"] or {}).get("command", "") for f in found)

@@ -685,3 +685,17 @@ def test_calls_are_split_at_their_arguments():
         "models = [WhisperModel(", "    'a, b',", "    device_index=[0, 1],",
         ") for _ in range(2)]",
     ]  # fmt: skip
+
+
+def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
+    made = synthetic.make_tables(2, rounds=2, repeats=1)
+    (label,) = made["machines"]
+    plain = finish(tmp_path / "plain", made)
+    made["machines"][label]["mixed_hardware"] = True
+    mixed = finish(tmp_path / "mixed", made)
+    for text, write in (
+        ("more than one kind of hardware", lambda r: report.machine_report(r, label, tmp_path)),
+        ("more than one kind of machine", findings_of),
+    ):
+        assert text in flat(markup(write(mixed)))
+        assert text not in flat(markup(write(plain)))

@@ -197,7 +197,7 @@ def test_another_numpy_reruns_nothing(checkout):
             "from parallel_transcription.plan import Plan\n"
             "study = build_study(yaml.safe_load(open('config/test.yaml')), 'x', Path.cwd())\n"
             "plan = Plan(study, Path.cwd(), Path('results'), 'code', Path('cache'))\n"
-            "print(plan.specification(plan.runs[0]))",
+            "print(plan.specification(plan.machines[0], plan.runs[0]))",
         ],
         cwd=checkout.folder,
         capture_output=True,

@@ -67,6 +67,18 @@ BAD = {
     "no time": (("timeout_s",), 0, ["timeout_s", "0"]),
     "endless time": (("timeout_s",), float("inf"), ["timeout_s"]),
     "path as a label": (("machine",), "../up", ["machine", "../up"]),
+    "label of a results folder": (("machine",), "figures", ["machine", "figures"]),
+    "no machines": (("machines",), {}, ["machines", "empty mapping"]),
+    "machine without resources": (("machines",), {"a": None}, ["machines.a", "None", "local"]),
+    "unknown resource": (("machines",), {"a": {"gpus": 2}}, ["machines.a", "gpus", "gpu_model"]),
+    "no time for a job": (("machines",), {"a": {"runtime_min": 0}}, ["runtime_min", "at least 1"]),
+    "path as a machine": (("machines",), {"../a": "local"}, ["machines", "../a"]),
+    "shared node without cores": (
+        ("machines",),
+        {"here": "local", "a": {"exclusive": False}},
+        ["machines.a.cores", "missing"],
+    ),
+    "two hosts at once": (("machines",), {"a": "local", "b": "local"}, ["a and b", "machine: a"]),
     "newline in a name": (("name",), "a\nb", ["name"]),
     "foreign variable": (("grid", 0, "thread_env"), "PATH=/x", ["thread_env", "PATH"]),
     "only nothing": (("only",), "one_model-none", ["only", "list_configurations"]),
@@ -124,6 +136,47 @@ def test_more_rounds_can_be_asked_for_a_part_of_the_grid():
     assert [(point.id, number) for point, number in wanted.schedule] == [
         (some, number) for number in range(1, 8)
     ]
+
+
+MACHINES = {"laptop": "local", "epyc": {"partition": "cpu"}, "a100": {"gpu_model": "a100"}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "on_cluster", "expected"),
+    [
+        ({"machines": MACHINES}, False, {"laptop": None}),
+        ({"machines": MACHINES}, True, {k: v for k, v in MACHINES.items() if k != "laptop"}),
+        ({"machines": MACHINES}, None, MACHINES | {"laptop": None}),
+        ({"machines": MACHINES, "machine": "a100"}, True, {"a100": MACHINES["a100"]}),
+        ({"machines": {"a": "local", "b": "local"}, "machine": "b"}, False, {"b": None}),
+        ({"machine": "mine"}, False, {"mine": None}),
+        ({"machine": "mine"}, True, {"mine": {}}),
+        ({}, True, {"slurm": {}}),
+    ],
+    ids=["here", "cluster", "all", "one", "one of two hosts", "label", "label there", "default"],
+)
+def test_the_machines_that_can_be_measured_from_here(keys, on_cluster, expected):
+    study = build_study({**GOOD, **keys}, "config/mine.yaml", ROOT, on_cluster)
+    assert study.machines == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "on_cluster", "expected"),
+    [
+        ({"machines": {"a": {}}}, False, ["machines", "a is on the cluster", "--profile slurm"]),
+        ({"machines": {"a": "local"}}, True, ["machines", "a is this host", "--cores all"]),
+        ({"machines": MACHINES, "machine": "epyc"}, False, ["epyc is on the cluster"]),
+        ({"machines": MACHINES, "machine": "a10"}, True, ["machine: 'a10'", "a100"]),
+        ({"packing": {"jobs": 2, "cores": 1}}, True, ["packing", "leave it out"]),
+    ],
+    ids=["all on the cluster", "all here", "one there", "unknown", "packing"],
+)
+def test_nothing_to_measure_from_here_is_an_error_with_the_way_out(keys, on_cluster, expected):
+    with pytest.raises(StudyError) as error:
+        build_study({**GOOD, **keys}, "config/mine.yaml", ROOT, on_cluster)
+    assert str(error.value).startswith("config/mine.yaml: ")
+    for part in expected:
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.name)

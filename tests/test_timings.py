@@ -327,6 +327,36 @@ def test_differing_packages_under_one_label_are_flagged(tmp_path):
     assert machines["m"]["mixed_versions"] and not machines["m"]["mixed_hardware"]
 
 
+A100, H100 = ({"number": 0, "name": name, "memory_mb": 85000} for name in ("A100", "H100"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "mixed"),
+    [
+        ([[A100], [H100]], True),
+        ([[A100], [A100, H100], [H100]], False),
+        ([[], [A100], [A100, {**A100, "number": 1}]], False),
+        ([[A100], [{**A100, "memory_mb": 42000}]], True),
+    ],
+    ids=["models", "both in one node", "jobs that see only their own", "memory"],
+)
+def test_differing_gpus_under_one_label_are_flagged(tmp_path, seen, mixed):
+    records = [make_record(number) for number in range(1, len(seen) + 1)]
+    for record, gpus in zip(records, seen, strict=True):
+        record["host"]["gpus"] = gpus
+    machine = tables_of(tmp_path, *records).machines["m"]
+    assert machine["mixed_hardware"] == mixed
+    assert len(machine["gpus"]) == max(map(len, seen))
+
+
+def test_the_scheduler_that_ran_a_machines_jobs_is_known(tmp_path):
+    record = make_record()
+    assert tables_of(tmp_path / "a", record).machines["m"]["scheduler"] is None
+    record["job"] = {"scheduler": "slurm", "job_id": "7", "node": "n1", "partition": "cpu",
+                     "gpus": None, "log": "logs/slurm/7.log"}  # fmt: skip
+    assert tables_of(tmp_path / "b", record).machines["m"]["scheduler"] == "slurm"
+
+
 def test_tables_do_not_depend_on_the_order_of_files(tmp_path):
     paths = save(tmp_path, *(make_record(n) for n in (1, 2, 3)))
     a, b = build_tables(paths, DEFAULTS), build_tables(paths[::-1], DEFAULTS)

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from parallel_transcription import fingerprint, models
-from parallel_transcription.configuration import canonical_json, compact, round_of, run_id, slug
+from parallel_transcription.configuration import (
+    canonical_json,
+    compact,
+    devices_of,
+    round_of,
+    run_id,
+    slug,
+)
 from parallel_transcription.grid import GridPoint
 from parallel_transcription.study import Study
 
+NOT_IN_RESULTS = ("only", "machines")
 CONFIRMATION = 900  # rounds above this number confirm the recommended settings
 
 
@@ -48,18 +57,18 @@ class Plan:
         }
         self.audio_of_key = {key: path for path, key in self._audio_keys.items()}
         self.model_of_key = {key: name for name, key in self._model_keys.items()}
-        self._specifications: dict[str, str] = {}
-        self._folder = f"{results}/{study.machine}/runs"
+        self._specifications: dict[tuple[str, str], str] = {}
+        self.machines = list(study.machines)
         self.runs = [run_id(point.id, number) for point, number in study.schedule]
         self._priorities = {run: -i for i, run in enumerate(self.runs)}
 
-    def record(self, run: str) -> str:
+    def record(self, machine: str, run: str) -> str:
         """Where a run's record goes."""
-        return f"{self._folder}/{run}.json"
+        return f"{self.results}/{machine}/runs/{run}.json"
 
-    def records(self) -> list[str]:
-        """The records of all wanted runs, in the order of measurement."""
-        return [self.record(run) for run in self.runs]
+    def records(self, machine: str) -> list[str]:
+        """The records of all runs wanted on a machine, in the order of measurement."""
+        return [self.record(machine, run) for run in self.runs]
 
     def confirmations(self, configuration_ids: Iterable[str]) -> list[str]:
         """The fresh rounds that confirm configurations, interleaved."""
@@ -95,24 +104,48 @@ class Plan:
         unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
         return [f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in unused]
 
-    def order(self, run: str) -> dict[str, str]:
-        """What the workflow keeps of a run as its parameter: the strategy, and all it is told."""
-        return {"strategy": run.partition("-")[0], "spec": self.specification(run)}
+    def gpus(self, run: str) -> int:
+        """How many GPUs a run uses."""
+        return self.gpus_of(round_of(run)[0])
 
-    def specification(self, run: str) -> str:
+    def gpus_of(self, configuration_id: str) -> int:
+        """How many GPUs a configuration uses."""
+        configuration = self.study.points[configuration_id].configuration
+        return 0 if configuration["device"] == "cpu" else len(set(devices_of(configuration)))
+
+    def minutes(self, run: str) -> int:
+        """How long a run may take, from the study's own time limits: load, warm-ups and repeats."""
+        settings = self.study.settings
+        passes = settings["warmups"] + self.study.points[round_of(run)[0]].repeats
+        return math.ceil((settings["load_timeout_s"] + passes * settings["timeout_s"]) / 60)
+
+    def longest_min(self) -> int:
+        """Minutes that the longest of all runs may take."""
+        return max(self.minutes(run) for run in self.runs)
+
+    def confirming_runs(self) -> int:
+        """How many runs confirm a machine: fresh rounds of the winner and the runner-up."""
+        return max(1, 2 * self.study.settings["confirmation_rounds"])
+
+    def order(self, machine: str, run: str) -> dict[str, str]:
+        """What the workflow keeps of a run as its parameter: the strategy, and all it is told."""
+        return {"strategy": run.partition("-")[0], "spec": self.specification(machine, run)}
+
+    def specification(self, machine: str, run: str) -> str:
         """What a run is told, as canonical JSON."""
         configuration_id, round_number = round_of(run)
         point = self.study.points[configuration_id]
-        rest = self._specifications.get(configuration_id)
+        key = (machine, configuration_id)
+        rest = self._specifications.get(key)
         if rest is None:
-            rest = self._specifications[configuration_id] = canonical_json(self._specify(point))
+            rest = self._specifications[key] = canonical_json(self._specify(machine, point))
         return f'{{"round":{round_number},{rest[1:]}'
 
-    def _specify(self, point: GridPoint) -> dict[str, Any]:
+    def _specify(self, machine: str, point: GridPoint) -> dict[str, Any]:
         settings = self.study.settings
         files = self.files_of(point)
         specification = {
-            "machine": self.study.machine,
+            "machine": machine,
             "configuration": compact(point.configuration),
             "protocol": {
                 "repeats": point.repeats,
@@ -133,14 +166,15 @@ class Plan:
         wanted = point.configuration["files_in_parallel"]
         return [self.audio[i % len(self.audio)] for i in range(wanted)]
 
-    def settings_json(self) -> str:
-        """The settings that later steps need, as canonical JSON: what the user wrote, the study's
-        file, the machine's label and the audio files."""
-        settings = {k: v for k, v in self.study.settings.items() if k != "only"}
-        return canonical_json(
-            settings
-            | {"file": self.study.file, "machine": self.study.machine, "audio_files": self.audio}
-        )
+    def settings_json(self, machine: str | None = None) -> str:
+        """The settings that later steps need, as canonical JSON.
+
+        What the user wrote, the study's file, the audio files and the label of the step's machine
+        (`auto` for all). What `machines` ask of a scheduler changes no result and is left out.
+        """
+        settings = {k: v for k, v in self.study.settings.items() if k not in NOT_IN_RESULTS}
+        settings |= {"file": self.study.file, "audio_files": self.audio}
+        return canonical_json(settings | {"machine": machine or "auto"})
 
     def references(self) -> str:
         """A fingerprint of all reference transcripts: word error rates follow from them."""
@@ -152,21 +186,21 @@ class Plan:
 
         Confirmation rounds are wanted through the candidates and not among them.
         """
-        wanted = set(self.records())
-        here = self.results / self.study.machine / "runs"
+        wanted = {record for machine in self.machines for record in self.records(machine)}
+        here = {self.results / machine / "runs" for machine in self.machines}
         found = []
         for path in sorted(self.results.glob("*/runs/*.json")):
             if str(path) in wanted:
                 continue
-            if path.parent == here and path.stem.rpartition("-r9")[2].isdigit():
+            if path.parent in here and path.stem.rpartition("-r9")[2].isdigit():
                 continue
             found.append(str(path))
         return found
 
-    def set_aside(self) -> list[str]:
-        """Names of this machine's records that were damaged and set aside (see timings.py): a new
+    def set_aside(self, machine: str) -> list[str]:
+        """Names of a machine's records that were damaged and set aside (see timings.py): a new
         one has what was made from the records made again, and so the run measured again."""
-        folder = self.results / self.study.machine / "runs"
+        folder = self.results / machine / "runs"
         return sorted(path.name for path in folder.glob("*.json.damaged*"))
 
 

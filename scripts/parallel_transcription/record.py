@@ -127,55 +127,71 @@ _START = _with_gpus(
     },
 )
 
+_JOB = _closed(
+    {
+        "scheduler": {"const": "slurm"},
+        "job_id": {"type": "string"},
+        "node": _TEXT,
+        "partition": _TEXT,
+        "gpus": _TEXT,
+        "log": _TEXT,
+    }
+)
+#: Keys that records made before these existed lack.
+_NEW = ("job",)
+
 
 def record_schema() -> dict[str, Any]:
     """The closed JSON schema of a run record (draft 7, for fastjsonschema)."""
     from parallel_transcription.dimensions import DIMENSIONS
 
+    record = _closed(
+        {
+            "schema": {"const": SCHEMA_VERSION},
+            "run": {"type": "string"},
+            "configuration_id": {"type": "string"},
+            "configuration": _closed({d.name: d.schema for d in DIMENSIONS}),
+            "round": {"type": "integer", "minimum": 1, "maximum": 999},
+            "study": {"type": "string"},
+            "machine": {"type": "string"},
+            "protocol": _closed(
+                {
+                    "repeats": {"type": "integer"},
+                    "warmups": {"type": "integer"},
+                    "timeout_s": {"type": "number"},
+                    "load_timeout_s": {"type": "number"},
+                }
+            ),
+            "code": {"type": "string"},
+            "specification": {"type": "string"},
+            "model": {"type": "object"},
+            "audio": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["path", "file", "sha256", "seconds", "reference"],
+                },
+            },
+            "host": {"type": "object"},
+            "node": {"type": "string"},
+            "engine": {"type": "object"},
+            "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+            "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
+            "packed": {"type": "boolean"},
+            "log": _TEXT,
+            "job": {"anyOf": [_JOB, {"type": "null"}]},
+            "started_at": {"type": "number"},
+            "finished_at": {"type": "number"},
+            "status": _STATUS,
+            "error": _TEXT,
+            "starts": {"type": "array", "items": _START},
+        }
+    )
+    record["required"] = [key for key in record["required"] if key not in _NEW]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Run record",
-        **_closed(
-            {
-                "schema": {"const": SCHEMA_VERSION},
-                "run": {"type": "string"},
-                "configuration_id": {"type": "string"},
-                "configuration": _closed({d.name: d.schema for d in DIMENSIONS}),
-                "round": {"type": "integer", "minimum": 1, "maximum": 999},
-                "study": {"type": "string"},
-                "machine": {"type": "string"},
-                "protocol": _closed(
-                    {
-                        "repeats": {"type": "integer"},
-                        "warmups": {"type": "integer"},
-                        "timeout_s": {"type": "number"},
-                        "load_timeout_s": {"type": "number"},
-                    }
-                ),
-                "code": {"type": "string"},
-                "specification": {"type": "string"},
-                "model": {"type": "object"},
-                "audio": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["path", "file", "sha256", "seconds", "reference"],
-                    },
-                },
-                "host": {"type": "object"},
-                "node": {"type": "string"},
-                "engine": {"type": "object"},
-                "environment": {"type": "object", "additionalProperties": {"type": "string"}},
-                "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
-                "packed": {"type": "boolean"},
-                "log": _TEXT,
-                "started_at": {"type": "number"},
-                "finished_at": {"type": "number"},
-                "status": _STATUS,
-                "error": _TEXT,
-                "starts": {"type": "array", "items": _START},
-            }
-        ),
+        **record,
     }
 
 

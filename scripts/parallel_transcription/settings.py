@@ -8,6 +8,10 @@ from typing import Any
 from parallel_transcription.dimensions import DIMENSIONS
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+#: A machine's label names a folder of results and a report, beside these.
+MACHINE_LABEL = r"^(?!(?:prepared|models|figures|reports|findings)$)" + LABEL[1:]
+#: What ``machines`` says of the host that runs Snakemake.
+LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,48 @@ _FILTER = {
     "properties": _DIMENSION_VALUES,
 }
 _ID = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"}
+_WORD = {"type": "string", "minLength": 1, "maxLength": 500}
+
+MACHINE_KEYS: tuple[Setting, ...] = (
+    Setting("partition", None, _WORD, "Partition; the site's default unless given."),
+    Setting("account", None, _WORD, "Account that pays; the site's default unless given."),
+    Setting("qos", None, _WORD, "Quality of service."),
+    Setting("constraint", None, _WORD, "Feature of the nodes, such as `a100` or `epyc`."),
+    Setting(
+        "gpu_model",
+        None,
+        {"type": "string", "pattern": r"^[A-Za-z0-9_.]{1,100}$"},
+        "Model of the GPUs, as Slurm names it. How many a run asks for follows from its "
+        "`device_index`.",
+    ),
+    Setting(
+        "exclusive",
+        True,
+        {"type": "boolean"},
+        "Whole nodes, shared with nobody. With `false`, others may share the node, and one such "
+        "run of the study goes at a time.",
+    ),
+    Setting(
+        "cores",
+        None,
+        _count(1, 4096),
+        "CPUs of a run: it is confined to so many. All of the node unless given; needed with "
+        "`exclusive: false`.",
+    ),
+    Setting(
+        "mem_mb",
+        None,
+        _count(100, 100_000_000),
+        "Memory of a run in MB; what the site gives with the CPUs unless given.",
+    ),
+    Setting(
+        "runtime_min",
+        None,
+        _count(1, 100_000),
+        "Time limit of a run in minutes; as long as the study's own timeouts allow unless given.",
+    ),
+    Setting("extra", None, _WORD, "More options for `sbatch`, such as `--nodelist=node7`."),
+)
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -65,8 +111,33 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "machine",
         "auto",
-        {"type": "string", "pattern": LABEL},
-        "Label of the machine that measures; `auto` makes one from its CPU or GPU.",
+        {"type": "string", "pattern": MACHINE_LABEL},
+        "Label of the machine that measures; `auto` makes one from its CPU or GPU (on a cluster: "
+        "`slurm`). With `machines`: the one of them to measure, `auto` for all.",
+    ),
+    Setting(
+        "machines",
+        None,
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": MACHINE_LABEL},
+            "additionalProperties": {
+                "anyOf": [
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            key.name: {**key.schema, "description": key.doc} for key in MACHINE_KEYS
+                        },
+                    },
+                    {"enum": [LOCAL]},
+                ]
+            },
+        },
+        "Labels of several machines, each `local` (this host) or what to ask Slurm for (below). "
+        "The grid runs on each: on this host with `snakemake --cores all`, on the others with "
+        "`snakemake --profile slurm`.",
     ),
     Setting(
         "audio",

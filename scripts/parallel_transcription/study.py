@@ -17,10 +17,11 @@ from parallel_transcription import audio, machine, models
 from parallel_transcription.configuration import ConfigurationError, devices_of
 from parallel_transcription.dimensions import BY_NAME, DIMENSIONS, THREAD_VARIABLES
 from parallel_transcription.grid import GridPoint, expand_block, identified, matches, schedule
-from parallel_transcription.settings import DEFAULTS, SETTINGS, study_schema
+from parallel_transcription.settings import DEFAULTS, LOCAL, SETTINGS, study_schema
 from parallel_transcription.study_file import StudyError, odd_values
 
 LARGEST_GRID = 100_000
+SLURM = "slurm"  # the label on a cluster, unless the study gives one
 _MOST_PROBLEMS = 20  # that are named at once
 
 
@@ -28,13 +29,14 @@ _MOST_PROBLEMS = 20  # that are named at once
 class Study:
     """A validated study.
 
-    ``points`` is the whole grid by id; ``schedule`` the wanted runs (after ``only``) in the order
-    of measurement; ``files`` the audio files in order.
+    ``machines`` are the labels to measure, each with what its runs ask the scheduler for (None on
+    this host); ``points`` is the whole grid by id; ``schedule`` the wanted runs (after ``only``) in
+    the order of measurement; ``files`` the audio files in order.
     """
 
     file: str
     settings: dict[str, Any]
-    machine: str
+    machines: dict[str, dict[str, Any] | None]
     files: list[Path]
     points: dict[str, GridPoint]
     schedule: list[tuple[GridPoint, int]] = field(repr=False)
@@ -51,13 +53,17 @@ class Study:
         return self.files[most:]
 
 
-def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
+def build_study(
+    config: Mapping[str, Any], file: str, root: Path, on_cluster: bool | None = False
+) -> Study:
     """Check a study and expand its grid.
 
     Args:
         config: The study as read from YAML, with what the command line changed in it.
         file: Where it came from, for messages.
         root: The folder that audio patterns and model folders are relative to.
+        on_cluster: Whether runs go to a scheduler, which decides the machines that can be measured
+            now; None takes all.
 
     Raises:
         StudyError: with every problem found, each naming file, key, value and remedy.
@@ -81,11 +87,10 @@ def build_study(config: Mapping[str, Any], file: str, root: Path) -> Study:
             "list them with: python scripts/list_configurations.py " + file
         )
     _check_packing(wanted, settings.get("packing"), file)
-    label = settings["machine"]
     return Study(
         file=file,
         settings=settings,
-        machine=machine.default_label() if label == "auto" else label,
+        machines=_machines(settings, file, on_cluster),
         files=files,
         points=points,
         schedule=schedule(wanted),
@@ -133,6 +138,57 @@ def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
     """The study that ``Plan.settings_json`` tells of, in a later step."""
     config = {k: v for k, v in settings.items() if k not in ("file", "audio_files")}
     return build_study(config, settings["file"], root)
+
+
+def _machines(
+    settings: Mapping[str, Any], file: str, on_cluster: bool | None
+) -> dict[str, dict[str, Any] | None]:
+    """The labels to measure with what their runs ask the scheduler for; None is this host."""
+    label, machines = settings["machine"], settings.get("machines")
+    if on_cluster and settings.get("packing"):
+        raise StudyError(
+            f"{file}: packing: runs are packed on this host only; on a cluster leave it out"
+        )
+    if not machines:
+        if on_cluster:
+            return {SLURM if label == "auto" else label: {}}
+        return {machine.default_label() if label == "auto" else label: None}
+    _check_machines(machines, label, file)
+    chosen = {
+        name: None if asked == LOCAL else asked
+        for name, asked in machines.items()
+        if label in ("auto", name) and on_cluster in (None, asked != LOCAL)
+    }
+    if not chosen:
+        names = ", ".join(machines) if label == "auto" else label
+        remedy = (
+            "measure this host with: snakemake --cores all; or give a machine scheduler resources"
+            if on_cluster
+            else f"measure with: snakemake --profile slurm; or add this host as <label>: {LOCAL}"
+        )
+        where = "this host" if on_cluster else "on the cluster"
+        raise StudyError(f"{file}: machines: nothing to measure here: {names} is {where}; {remedy}")
+    return chosen
+
+
+def _check_machines(machines: Mapping[str, Any], label: str, file: str) -> None:
+    """Refuse machines that cannot be as they are written."""
+    if label not in ("auto", *machines):
+        raise StudyError(
+            f"{file}: machine: {label!r} is none of machines{_closest(label, machines)}"
+        )
+    here = [name for name, asked in machines.items() if asked == LOCAL]
+    if len(here) > 1 and label == "auto":
+        raise StudyError(
+            f"{file}: machines: {' and '.join(here)} are {LOCAL}, and this host can be only one of "
+            f"them: say which with machine: {here[0]}"
+        )
+    for name, asked in machines.items():
+        if asked != LOCAL and not asked.get("exclusive", True) and "cores" not in asked:
+            raise StudyError(
+                f"{file}: machines.{name}.cores: missing; with exclusive: false a run takes only "
+                "the CPUs that it asks for, so say how many"
+            )
 
 
 def _name_of(file: str) -> str:

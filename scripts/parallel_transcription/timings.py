@@ -169,7 +169,13 @@ def build_tables(
     runs, timings = [], []
     machines: dict[str, dict[str, Any]] = {}
     seen: dict[str, dict[str, set | Counter]] = defaultdict(
-        lambda: {"hosts": set(), "versions": set(), "codes": set(), "statuses": Counter()}
+        lambda: {
+            "hosts": set(),
+            "gpus": set(),
+            "versions": set(),
+            "codes": set(),
+            "statuses": Counter(),
+        }
     )
     for path, record in read_records(paths, left_out):
         if not wanted(record):
@@ -184,19 +190,23 @@ def build_tables(
         runs += run_rows
         timings += timing_rows
         label = record["machine"]
-        machines.setdefault(label, {**record["host"], "engine": record["engine"]})
-        if not machines[label]["engine"]:
-            machines[label]["engine"] = record["engine"]
+        machine = machines.setdefault(label, {**record["host"], "engine": record["engine"]})
+        if not machine["engine"]:
+            machine["engine"] = record["engine"]
+        if len(record["host"].get("gpus") or []) > len(machine.get("gpus") or []):
+            machine["gpus"] = record["host"]["gpus"]
+        machine["scheduler"] = (record.get("job") or {}).get("scheduler")
         of_label = seen[label]
         of_label["hosts"].add(canonical_json(_hardware(record["host"])))
         of_label["versions"].add(canonical_json(record["host"].get("versions")))
+        of_label["gpus"].add(_gpu_models(record["host"]))
         of_label["codes"].add(record["code"])
         of_label["statuses"][record["status"]] += 1
     for label, of_label in seen.items():
         machines[label] |= {
             "records": sum(of_label["statuses"].values()),
             "statuses": dict(sorted(of_label["statuses"].items())),
-            "mixed_hardware": len(of_label["hosts"]) > 1,
+            "mixed_hardware": len(of_label["hosts"]) > 1 or _differ(of_label["gpus"]),
             "mixed_versions": len(of_label["versions"]) > 1,
             "mixed_code": len(of_label["codes"]) > 1,
         }
@@ -209,8 +219,18 @@ def build_tables(
 
 
 def _hardware(host: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("cpu_model", "physical_cores", "logical_cpus", "virtualised", "gpus")
+    keys = ("cpu_model", "physical_cores", "logical_cpus", "virtualised")
     return {key: host.get(key) for key in keys}
+
+
+def _gpu_models(host: Mapping[str, Any]) -> frozenset[tuple]:
+    return frozenset((gpu["name"], gpu["memory_mb"]) for gpu in host.get("gpus") or [])
+
+
+def _differ(seen: set[frozenset]) -> bool:
+    """Whether runs saw GPUs of different models. On a cluster a run may see only its own, or none:
+    seeing fewer is no difference."""
+    return frozenset().union(*seen) not in seen
 
 
 def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:

@@ -11,7 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription import audio, cuda, fingerprint, machine, models, packing, progress
+from parallel_transcription import (
+    audio,
+    cluster,
+    cuda,
+    fingerprint,
+    machine,
+    models,
+    packing,
+    progress,
+)
 from parallel_transcription.configuration import (
     Configuration,
     ConfigurationError,
@@ -145,8 +154,11 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 def _run_spec(given: argparse.Namespace) -> int:
     record = run_specification(given.spec, given.results, given.log, given.record)
+    # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
+    run = f"{record['machine']}/{record['run']}"
+    far = "" if record["job"] else progress.advance(run, took(record))
     with contextlib.suppress(OSError):  # the record is there; a job that fails now would lose it
-        print(describe(record) + progress.advance(record["run"], took(record)), file=sys.stderr)
+        print(describe(record) + far, file=sys.stderr)
     return 0
 
 
@@ -177,6 +189,15 @@ def run_specification(text: str, results: Path, log: Path, record_file: Path) ->
 def fingerprint_of(specification: str) -> str:
     """What a record keeps of its specification: whether it is still the same."""
     return hashlib.sha256(specification.encode()).hexdigest()
+
+
+def is_measured(record: Path, specification: str) -> bool:
+    """Whether a record is there that was made from this specification."""
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        return known["specification"] == fingerprint_of(specification)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def describe(record: Mapping[str, Any]) -> str:
@@ -236,6 +257,7 @@ def _measure(
         "affinity": slot.cores,
         "packed": slot.cores is not None,
         "log": str(log) if log else None,
+        "job": cluster.this_job(),
         **outcome,
     }
     if record_file:

@@ -24,6 +24,7 @@ from parallel_transcription.findings import (
     threads_limit,
     workers_equal_files,
 )
+from parallel_transcription.findings.common import mixtures
 from parallel_transcription.findings.tables import (
     Machine,
     TableError,
@@ -74,4 +75,8 @@ def judge_machine(machine: Machine) -> list[dict]:
         same_text.judge(machine),
         planted.judge(machine),
     ]
-    return [f for f in found if f is not None]
+    answers = [f for f in found if f is not None]
+    for answer in answers:
+        if answer["verdict"] != "not measured":
+            answer["notes"] = [*answer["notes"], *mixtures(machine)]
+    return answers

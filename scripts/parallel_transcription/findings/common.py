@@ -253,7 +253,8 @@ def effect(name: str, value, low, high, unit: str, confidence: float) -> dict | 
 
 def command(machine: Machine, settings: str = "", only: Iterable[str] = ()) -> str:
     """A Snakemake command line on the machine's study."""
-    parts = ["snakemake --cores 2"]
+    on_cluster = machine.facts.get("scheduler") == "slurm"
+    parts = ["snakemake --profile slurm" if on_cluster else "snakemake --cores 2"]
     files = [f for f in str(machine.study.get("file") or "").split(", ") if f]
     if files and not (len(files) == 1 and files[0].endswith("config/config.yaml")):
         parts.append(f"--configfile {' '.join(map(_quoted, files))}")
@@ -396,6 +397,12 @@ def troubles(machine: Machine, arms: pd.DataFrame) -> list[str]:
                 f"Foreign load: {plural(left_out, 'disturbed repeat')} left out, "
                 f"{plural(whole, 'round')} with nothing but disturbed repeats counted all the same."
             )
+    return notes
+
+
+def mixtures(machine: Machine) -> list[str]:
+    """Sentences on what differs between the runs of a label, and so touches every answer."""
+    notes = []
     if machine.facts.get("mixed_hardware"):
         notes.append("The runs under this label come from more than one kind of machine.")
     if machine.facts.get("mixed_versions"):

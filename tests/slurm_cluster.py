@@ -1,0 +1,274 @@
+"""A private Slurm on this host: munged, slurmctld and a slurmd for each of four virtual nodes.
+
+It needs Debian's packages munge, slurm-client, slurmctld and slurmd, touches nothing outside its
+folder, and uses neither systemd nor control groups. The GPUs are fake: /dev/null and /dev/zero
+stand in for their device files, so that Slurm counts them and sets CUDA_VISIBLE_DEVICES.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+DAEMONS = ("munged", "slurmctld", "slurmd")
+COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
+#: name → (feature, model of its two GPUs or None)
+NODES = {
+    "cpu1": ("epyc", None),
+    "cpu2": ("xeon", None),
+    "gpu1": ("a100", "a100"),
+    "gpu2": ("h100", "h100"),
+}
+PARTITIONS = {"cpu": "cpu1,cpu2", "gpu": "gpu1,gpu2"}
+
+_CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/run/munge.sock
+SlurmctldPidFile={folder}/run/slurmctld.pid
+SlurmdPidFile={folder}/run/slurmd-%n.pid
+SlurmctldLogFile={folder}/log/slurmctld.log
+SlurmdLogFile={folder}/log/slurmd-%n.log
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+# Neither control groups nor pinning: works in any container.
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+# CPUs and memory as they are written here, not as the host has them.
+SlurmdParameters=config_overrides
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
+DefMemPerCPU=100
+# No database: squeue tells how jobs ended, for as long as it remembers them.
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MinJobAge=3600
+# A node that is silent for some seconds is down; a time limit is enforced soon.
+SlurmdTimeout=10
+SlurmctldTimeout=30
+MessageTimeout=10
+KillWait=2
+InactiveLimit=0
+ReturnToService=2
+SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0,defer_batch=no
+"""
+
+
+def missing() -> list[str]:
+    """The programs that a private Slurm needs and that are not here."""
+    return [name for name in (*DAEMONS, *COMMANDS) if not _program(name)]
+
+
+class SlurmCluster:
+    """A running Slurm; ``environment`` makes its commands, and Snakemake, talk to it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._processes: dict[str, subprocess.Popen] = {}
+        for part in ("bin", "etc", "run", "log", "state", "spool"):
+            (folder / part).mkdir(parents=True, mode=0o755)
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH"))},
+            "SLURM_CONF": str(folder / "etc" / "slurm.conf"),
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        }
+        self._write_configuration()
+
+    def _write_configuration(self) -> None:
+        etc, host = self.folder / "etc", socket.gethostname().split(".")[0]
+        ports = _free_ports(1 + len(NODES))
+        lines = [
+            _CONFIGURATION.format(
+                host=host, port=ports[0], user=getpass.getuser(), folder=self.folder
+            )
+        ]
+        gres = []
+        for (name, (feature, gpu)), port in zip(NODES.items(), ports[1:], strict=True):
+            lines.append(
+                f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 "
+                f"Sockets=1 CoresPerSocket=16 ThreadsPerCore=1 RealMemory=64000 Feature={feature}"
+                + (f" Gres=gpu:{gpu}:2" if gpu else "")
+            )
+            for device in ("/dev/null", "/dev/zero") if gpu else ():
+                gres.append(f"NodeName={name} Name=gpu Type={gpu} File={device}")
+        for name, nodes in PARTITIONS.items():
+            default = "YES" if name == "cpu" else "NO"
+            lines.append(
+                f"PartitionName={name} Nodes={nodes} Default={default} MaxTime=600 DefaultTime=10"
+            )
+        (etc / "slurm.conf").write_text("\n".join(lines) + "\n")
+        (etc / "gres.conf").write_text("\n".join(gres) + "\n")
+        (etc / "cgroup.conf").write_text("CgroupPlugin=autodetect\n")
+        key = etc / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o400)
+        # Snakemake's job step starts srun without any SLURM variable; a site has its configuration
+        # in /etc, where we write nothing.
+        wrapper = self.folder / "bin" / "srun"
+        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={etc}/slurm.conf exec {_program("srun")} "$@"\n')
+        wrapper.chmod(0o755)
+
+    # ------------------------------------------------------------------------------ daemons
+
+    def start(self) -> None:
+        """Start all daemons and wait until every node is idle.
+
+        Raises:
+            RuntimeError: with the ends of the logs, if they are not after 30 s.
+        """
+        run, log = self.folder / "run", self.folder / "log"
+        self._daemon(
+            "munged",
+            *("--foreground", "--force", f"--key-file={self.folder}/etc/munge.key"),
+            *(f"--socket={run}/munge.sock", f"--pid-file={run}/munged.pid"),
+            *(f"--log-file={log}/munged.log", f"--seed-file={run}/munged.seed"),
+        )
+        self._daemon("slurmctld", "-D", "-c")
+        for name in NODES:
+            self.start_node(name)
+        if not self.wait_for(lambda: set(self.node_states().values()) == {"idle"}):
+            tails = "\n".join(
+                f"{path.name}: {path.read_text(errors='replace')[-800:]}"
+                for path in sorted(log.iterdir())
+            )
+            raise RuntimeError(f"Slurm did not come up: {self.node_states()}\n{tails}")
+
+    def start_node(self, name: str) -> None:
+        """Start a node's slurmd."""
+        (self.folder / "spool" / name).mkdir(exist_ok=True)
+        self._daemon(name, "-D", "-N", name, program="slurmd")
+
+    def kill_node(self, name: str) -> None:
+        """What a power failure does: the node's slurmd and all that its jobs run die at once, and
+        the controller learns that the node is down."""
+        processes = list(self._processes_of_jobs(name))
+        daemon = self._processes.pop(name)
+        daemon.kill()
+        daemon.wait()
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.command("scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=power")
+
+    def _processes_of_jobs(self, node: str) -> Iterator[psutil.Process]:
+        """What a node's jobs run, each after the slurmstepd that would report its end."""
+        mine = {"SLURM_CONF": self.environment["SLURM_CONF"], "SLURMD_NODENAME": node}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if mine.items() <= process.environ().items():
+                    parent = process.parent()
+                    if parent and parent.name() == "slurmstepd":
+                        yield parent
+                    yield process
+
+    def stop(self) -> None:
+        """Cancel all jobs and end the daemons that were started here."""
+        if "slurmctld" in self._processes:
+            with contextlib.suppress(subprocess.SubprocessError):
+                self.command("scancel", "--quiet", "--user", getpass.getuser(), check=False)
+                self.wait_for(lambda: not self.jobs(), 15)
+        for process in reversed(self._processes.values()):
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+
+    def _daemon(self, name: str, *arguments: str, program: str | None = None) -> None:
+        with (self.folder / "log" / f"{name}.out").open("a") as output:
+            self._processes[name] = subprocess.Popen(
+                [_program(program or name), *arguments],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    # ------------------------------------------------------------------------------- looking
+
+    def command(self, *arguments: str, check: bool = True, timeout: float = 20) -> str:
+        """What a Slurm command prints."""
+        done = subprocess.run(
+            arguments,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"{arguments}: {done.stderr}")
+        return done.stdout
+
+    def node_states(self) -> dict[str, str]:
+        """Node → state ("idle", "allocated", "down*", …)."""
+        lines = self.command("sinfo", "-h", "-N", "-o", "%N %T", check=False).splitlines()
+        return dict(line.split() for line in lines)
+
+    def jobs(self, *states: str) -> list[dict[str, str]]:
+        """Jobs that are there now (or in these states, "all" for ended ones too), oldest first."""
+        fields = {"id": "%A", "state": "%T", "name": "%j", "comment": "%k", "node": "%N",
+                  "cpus": "%C", "shared": "%h", "folder": "%Z", "reason": "%r"}  # fmt: skip
+        arguments = ["squeue", "-h", "-o", "\t".join(fields.values()), "-S", "i"]
+        if states:
+            arguments.append(f"--states={','.join(states)}")
+        lines = self.command(*arguments).splitlines()
+        return [dict(zip(fields, line.split("\t"), strict=True)) for line in lines]
+
+    def details(self, job: str) -> dict[str, str]:
+        """All that Slurm tells of a job."""
+        text = self.command("scontrol", "-o", "show", "job", job)
+        return dict(re.findall(r"(\S+?)=(\S*)", text))
+
+    def wait_for(self, condition, seconds: float = 30) -> bool:
+        """Whether a condition comes true in time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if condition():
+                return True
+            time.sleep(0.2)
+        return False
+
+
+@contextlib.contextmanager
+def running_slurm(folder: Path) -> Iterator[SlurmCluster]:
+    """A Slurm that is there inside the ``with`` and gone after it."""
+    cluster = SlurmCluster(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def _program(name: str) -> str | None:
+    """A program's path; Debian has daemons where a user's PATH does not look."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

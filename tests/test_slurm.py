@@ -1,0 +1,361 @@
+"""Studies on a real Slurm: four virtual nodes on this host, two of them with two fake GPUs each."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from project import Project
+from slurm_cluster import missing, running_slurm
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        bool(missing()),
+        reason=f"no Slurm to start: {', '.join(missing())} not found "
+        "(Debian: munge slurm-client slurmctld slurmd)",
+    ),
+]
+#: Looks for ended jobs more often than a site would like.
+QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--max-status-checks-per-second", "1")
+STUDY = {
+    "name": "cluster",
+    "audio": ["audio/english-short.opus"],
+    "defaults": {
+        "model": "mini-en",
+        "language": "en",
+        "cpu_threads": 1,
+        "files_in_parallel": 1,
+    },
+    "rounds": 1,
+    "repeats": 1,
+    "warmups": 0,
+    "confirmation_rounds": 1,
+    "load_timeout_s": 120,
+}
+#: Configurations that sleep while they start: time to do something to their jobs.
+SLOW = {"strategy": "multi_model", "instances": 2}
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with running_slurm(tmp_path_factory.mktemp("slurm") / "slurm") as cluster:
+        yield cluster
+
+
+class ClusterProject(Project):
+    """A checkout on the cluster, whose default study is the test's."""
+
+    def __init__(self, folder, slurm, **study):
+        super().__init__(folder, STUDY | study)
+        self.slurm = slurm
+
+    @property
+    def study_file(self):
+        return self.folder / "config" / "config.yaml"
+
+    def change(self, **study):
+        self.write_study(self.study() | study)
+
+    def start(self, *arguments):
+        """Start `snakemake --profile slurm` in the checkout."""
+        environment = self.slurm.environment
+        path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        with (self.folder / "output.txt").open("w") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments],
+                cwd=self.folder,
+                env={**environment, "PATH": path},
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def output(self):
+        return (self.folder / "output.txt").read_text(errors="replace")
+
+    def finish(self, process, timeout=240):
+        """The exit status of a started Snakemake; it is interrupted if it takes too long."""
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            pytest.fail(f"Snakemake took too long:\n{self.output[-4000:]}\n{self.jobs()}")
+
+    def cluster_run(self, *arguments):
+        """Run to the end; it must succeed."""
+        status = self.finish(self.start(*arguments))
+        assert status == 0, f"{self.output[-6000:]}\n{self.jobs()}"
+
+    def jobs(self, *states):
+        """The jobs that were submitted from here, oldest first; those in these states."""
+        jobs = self.slurm.jobs("all")
+        mine = [job for job in jobs if Path(job["folder"]) == self.folder]
+        return [job for job in mine if not states or job["state"] in states]
+
+    def wait_for_job(self, state, known=(), seconds=60):
+        """The first job in a state that is not among the known ones."""
+
+        def found():
+            return [job for job in self.jobs(state) if job["id"] not in known]
+
+        assert self.slurm.wait_for(found, seconds), f"{self.jobs()}\n{self.output[-3000:]}"
+        return found()[0]
+
+    def records(self, machine="*"):
+        paths = sorted(self.folder.glob(f"results/{machine}/runs/*.json"))
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def what(job):
+    """What a job does: its rule and wildcards."""
+    return job["comment"].removeprefix("rule_").replace("_wildcards_", " ")
+
+
+def overlapping(records):
+    """Pairs of runs that were measured at the same time."""
+    spans = sorted((r["started_at"], r["finished_at"], r["run"]) for r in records)
+    return [(one, other) for one, other in pairwise(spans) if one[1] > other[0]]
+
+
+# ------------------------------------------------------------------------- a whole study
+
+
+@pytest.fixture(scope="module")
+def studied(slurm, tmp_path_factory):
+    """A study of two kinds of nodes that has run to its reports, by the literal command."""
+    project = ClusterProject(
+        tmp_path_factory.mktemp("studied") / "checkout",
+        slurm,
+        machines={
+            "login-node": "local",
+            "epyc": {"partition": "cpu", "constraint": "epyc"},
+            "xeon": {"partition": "cpu", "constraint": "xeon", "cores": 2, "mem_mb": 3000},
+        },
+        grid=[{"strategy": "one_model", "num_workers": [1, 2]}],
+    )
+    project.cluster_run()
+    return project
+
+
+def test_a_study_runs_on_every_machine_of_the_cluster_to_its_reports(studied):
+    folder = studied.folder / "results"
+    for name in ("findings.pdf", "epyc.pdf", "xeon.pdf"):
+        assert (folder / "reports" / name).stat().st_size > 0
+    assert not (folder / "login-node").exists(), "this host is measured without a scheduler"
+    assert set(json.loads((folder / "machines.json").read_text())) == {"epyc", "xeon"}
+    findings = json.loads((folder / "findings.json").read_text())
+    assert {finding["machine"] for finding in findings} == {"epyc", "xeon"}
+    records = studied.records()
+    assert [r["error"] for r in records if r["status"] != "ok"] == []
+    grid = [r for r in records if r["round"] < 900]
+    assert Counter(r["machine"] for r in grid) == {"epyc": 2, "xeon": 2}
+    runs = {m: {r["run"] for r in grid if r["machine"] == m} for m in ("epyc", "xeon")}
+    assert runs["epyc"] == runs["xeon"]
+
+
+def test_only_measurements_are_jobs_each_submitted_once(studied):
+    submitted = Counter(what(job) for job in studied.jobs())
+    assert set(submitted.values()) == {1}
+    assert {one.split()[0] for one in submitted} == {"transcribe", "confirm_settings"}
+    assert len(submitted) == 6
+
+
+def test_a_measurement_has_a_node_for_itself(studied):
+    for job in studied.jobs():
+        assert job["shared"] == "NO" and job["cpus"] == "16", job
+    for machine in ("epyc", "xeon"):
+        assert not overlapping(studied.records(machine))
+
+
+def test_a_job_asks_for_what_its_machine_says(studied):
+    for job in studied.jobs():
+        details = studied.slurm.details(job["id"])
+        limits = details["TimeLimit"], details["Partition"], details["Features"]
+        if "xeon" in what(job):
+            assert details["MinMemoryNode"] == "3000M"
+            assert limits[1:] == ("cpu", "xeon")
+        else:
+            assert limits[1:] == ("cpu", "epyc")
+    by_rule = {what(job): studied.slurm.details(job["id"])["TimeLimit"] for job in studied.jobs()}
+    # 120 s for the load and 60 s for a pass, and some minutes to start; two runs confirm
+    assert by_rule["confirm_settings epyc"] == "00:16:00"
+    assert {v for k, v in by_rule.items() if k.startswith("transcribe")} == {"00:08:00"}
+
+
+def test_a_record_names_its_node_and_its_job_and_the_jobs_log(studied):
+    jobs = {job["id"]: job for job in studied.jobs()}
+    for record in studied.records():
+        job = record["job"]
+        assert job["scheduler"] == "slurm" and job["partition"] == "cpu"
+        assert job["node"] == jobs[job["job_id"]]["node"]
+        assert job["node"] == {"epyc": "cpu1", "xeon": "cpu2"}[record["machine"]]
+        assert record["node"] == os.uname().nodename
+        assert record["host"]["logical_cpus"] == os.cpu_count()
+        log = studied.folder / job["log"]
+        assert record["run"] in log.read_text() or "confirm_settings" in job["log"]
+        assert not Path(job["log"]).is_absolute()
+
+
+def test_jobs_are_measured_in_the_order_of_the_study(studied):
+    grid = [r for r in studied.records("epyc") if r["round"] < 900]
+    starts = {r["configuration"]["num_workers"]: r["started_at"] for r in grid}
+    assert starts[1] < starts[2]
+
+
+def test_a_change_submits_only_what_it_changed(studied):
+    before = {job["id"] for job in studied.jobs()}
+    studied.change(grid=[{"strategy": "one_model", "num_workers": [1, 2, 3]}])
+    studied.cluster_run(*QUICK, "--until", "transcribe")
+    new = sorted(what(job) for job in studied.jobs() if job["id"] not in before)
+    assert len(new) == 2
+    assert all("-w3-" in one for one in new)
+    assert [one.split("_")[0] for one in new] == ["transcribe epyc", "transcribe xeon"]
+
+
+# --------------------------------------------------------------------------------- GPUs
+
+
+def test_runs_queue_for_the_gpus_that_they_use_and_see_only_these(slurm, tmp_path):
+    """A node with two GPUs, of which another user holds one: a run on one GPU goes, a run on two
+    waits until both are free. There is no CUDA here: that both fail is a result and is recorded."""
+    holder = slurm.command(
+        *("sbatch", "--parsable", "--partition=gpu", "--constraint=a100", "--gpus=1"),
+        *(f"--output={tmp_path}/holder.log", "--wrap", "sleep 300"),
+    ).strip()
+    project = ClusterProject(
+        tmp_path / "checkout",
+        slurm,
+        machines={
+            "a100": {
+                "partition": "gpu",
+                "gpu_model": "a100",
+                "exclusive": False,
+                "cores": 2,
+                "mem_mb": 2000,
+            }
+        },
+        grid=[
+            {"strategy": "one_model"},
+            {"strategy": "one_model", "device": "cuda", "device_index": ["0", "0,1"]},
+        ],
+    )
+    process = project.start(*QUICK, "--until", "transcribe")
+    waiting = {}
+
+    def only_the_run_on_two_gpus_waits():
+        waiting.update({what(job): job for job in project.jobs("PENDING")})
+        return len(project.records()) == 2 and any(
+            job["reason"] == "Resources" for job in project.jobs("PENDING")
+        )
+
+    assert slurm.wait_for(only_the_run_on_two_gpus_waits, 120), project.output[-3000:]
+    (job,) = project.jobs("PENDING")
+    assert "cuda0.1" in what(job)
+    slurm.command("scancel", holder)
+    assert project.finish(process) == 0, project.output[-4000:]
+
+    asked = {what(job): slurm.details(job["id"]).get("TresPerJob", "") for job in project.jobs()}
+    of = {re.search(r"-(cpu|cuda[\d.]*)-", name)[1]: tres for name, tres in asked.items()}
+    assert of == {"cpu": "", "cuda": "gres:gpu:a100:1", "cuda0.1": "gres:gpu:a100:2"}
+    for record in project.records():
+        number = {"cpu": 0, "0": 1, "0,1": 2}[
+            "cpu"
+            if record["configuration"]["device"] == "cpu"
+            else record["configuration"]["device_index"]
+        ]
+        seen = record["job"]["gpus"]
+        assert len(seen.split(",") if seen else []) == number
+        assert record["status"] == ("failed" if number else "ok"), record["error"]
+    assert len(project.jobs()) == 3, "a failed run is a result, and is not tried again"
+    assert not overlapping(project.records()), "what may share a node goes one at a time"
+
+
+# ------------------------------------------------------------------- what can go wrong
+
+
+def test_jobs_that_end_without_a_record_are_tried_again(slurm, tmp_path):
+    """A cancelled job, one whose node dies, and one that Slurm stops at its time limit. At last
+    Snakemake is interrupted: it cancels what is left."""
+    project = ClusterProject(
+        tmp_path / "checkout",
+        slurm,
+        machines={"any": {"partition": "cpu", "runtime_min": 1}},
+        grid=[SLOW | {"init_stagger_s": [12, 14, 100]}],
+    )
+    process = project.start(*QUICK, "--until", "transcribe")
+    try:
+        assert slurm.wait_for(lambda: len(project.jobs("RUNNING")) == 2), project.output[-3000:]
+        cancelled, lost = project.jobs("RUNNING")
+        slurm.command("scancel", cancelled["id"])
+        slurm.kill_node(lost["node"])
+        slurm.start_node(lost["node"])
+        stopped = project.wait_for_job("TIMEOUT", seconds=130)
+        again = project.wait_for_job("RUNNING")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+    assert what(again) == what(stopped)
+    assert slurm.details(stopped["id"])["TimeLimit"] == "00:01:00"
+    assert slurm.details(again["id"])["TimeLimit"] == "00:02:00", "twice the time"
+    assert slurm.wait_for(lambda: project.jobs("CANCELLED")[-1]["id"] == again["id"])
+    ended = {job["id"]: (what(job), job["state"]) for job in project.jobs()}
+    assert ended[cancelled["id"]][1] == "CANCELLED"
+    assert ended[lost["id"]][1] in ("NODE_FAIL", "FAILED")
+    states = Counter(state for _, state in ended.values())
+    assert states["COMPLETED"] == 2 and len(ended) == 6
+    for first in (cancelled, lost):
+        assert (what(first), "COMPLETED") in ended.values(), "tried again once, with success"
+    assert [r["status"] for r in project.records()] == ["ok"] * 2
+
+
+def test_a_killed_snakemake_loses_nothing_and_submits_nothing_twice(slurm, tmp_path):
+    project = ClusterProject(
+        tmp_path / "checkout",
+        slurm,
+        machines={"epyc": {"partition": "cpu", "constraint": "epyc"}},
+        grid=[SLOW | {"init_stagger_s": [8, 9]}],
+    )
+    process = project.start(*QUICK)
+    running = project.wait_for_job("RUNNING")
+    project.wait_for_job("PENDING")
+    process.kill()
+    process.wait()
+    jobs = [job["id"] for job in project.jobs()]
+    assert len(jobs) == 2
+
+    assert project.finish(project.start()) != 0
+    assert "--unlock" in project.output, "Snakemake's own lock comes first"
+    assert project.finish(project.start("--unlock")) == 0
+    assert project.finish(project.start(*QUICK)) != 0
+    assert re.search("[12] jobs that an earlier Snakemake submitted", project.output)
+    assert f"scancel --me --name={running['name']}" in project.output
+    assert [job["id"] for job in project.jobs()] == jobs, "nothing is submitted beside live jobs"
+
+    assert slurm.wait_for(lambda: len(project.jobs("COMPLETED")) == 2, 90)
+    kept = {r["run"]: r["finished_at"] for r in project.records()}
+    assert len(kept) == 2
+    project.cluster_run(*QUICK, "--until", "confirm_settings")
+    assert [what(job).split()[0] for job in project.jobs()] == [
+        *("transcribe", "transcribe", "confirm_settings")
+    ]
+    now = {r["run"]: r["finished_at"] for r in project.records() if r["round"] < 900}
+    assert now == kept
+    # and a later change is seen, although no Snakemake saw these runs end
+    project.change(repeats=2)
+    study = ("--configfile", str(project.study_file))
+    assert len(project.planned("--profile", "slurm", *study)["transcribe"]) == 2
