@@ -43,7 +43,9 @@ def main() -> int:
             ),
             _references(settings.get("audio_files", [])),
         )
-        tables.left_out = set_aside(tables.left_out, given.results / here / "runs", grid)
+        for machine in given.machines:
+            runs = given.results / machine / "runs"
+            tables.left_out = set_aside(tables.left_out, runs, grid)
     else:
         settings = _settings_found(given.results)
         tables = build_tables(paths, settings)
