@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
+from parallel_transcription import progress  # isort: skip  (first: it says what is missing)
 
-from parallel_transcription import progress
+import psutil
 
 LOCKS = Path(".snakemake/locks")
 
