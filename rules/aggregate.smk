@@ -90,7 +90,7 @@ rule merge_timings:
         code=code_of("merge_timings.py"),
     shell:
         "python scripts/merge_timings.py --results results --study {params.study:q}"
-        " --machines {params.machines} > {log:q} 2>&1"
+        " --machines {params.machines:q} > {log:q} 2>&1"
 
 
 rule recommend_settings:

@@ -36,8 +36,9 @@ def main() -> int:
             print(f"error: this checkout is locked: {danger}", file=sys.stderr)
             return 1
         print("A killed Snakemake left its lock here; no other lives, so it goes.", file=sys.stderr)
-        command = [sys.executable, "-m", "snakemake", "--unlock", "--quiet", *arguments]
-        return subprocess.run(command).returncode
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "--unlock", "--quiet", *arguments]
+        ).returncode
 
 
 def _locked() -> bool:

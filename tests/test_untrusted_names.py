@@ -63,7 +63,7 @@ def hostile(tmp_path_factory):
         "timeout_s": 250,
         "grid": [
             {"strategy": "one_model", "model": str(model), "num_workers": 2, "callers": 2},
-            {"strategy": "one_model", "model": str(model), "device": "cuda", "callers": 1},
+            {"strategy": "one_model", "model": str(model), "compute_type": "bfloat16"},
         ],
     }
     file = project.folder / "config" / "$(touch pwned) it's mine.yaml"
@@ -108,7 +108,7 @@ def test_every_file_was_transcribed_and_nothing_was_run(hostile):
     assert (timings["status"] == "ok").all()
     assert timings["text"].str.contains("train").all()
     runs = pd.read_parquet(project.folder / "results" / "runs.parquet")
-    assert sorted(runs["status"]) in (["failed", "ok"], ["ok", "ok"])  # a GPU may be there
+    assert sorted(runs["status"]) in (["failed", "ok"], ["ok", "ok"])  # some CPUs know bfloat16
 
 
 @pytest.mark.slow

@@ -127,9 +127,14 @@ def live_jobs(folder: Path) -> list[LiveJob]:
     Raises:
         ClusterError: if squeue does not answer.
     """
-    command = ["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%k"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            ["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%k"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
     except FileNotFoundError:
         raise ClusterError(
             "squeue: no such command; start on a node that can submit jobs"
