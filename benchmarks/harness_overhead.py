@@ -30,6 +30,7 @@ def bare(folder: str) -> float:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "bare.py"), folder, *FILES],
         env=clean_environment("OPENBLAS_NUM_THREADS=1") | {"CT2_VERBOSE": "0"},
+        start_new_session=True,  # as the measured process: Linux shares the CPUs out by session
         capture_output=True,
         text=True,
         check=True,
