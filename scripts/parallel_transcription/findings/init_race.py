@@ -104,7 +104,7 @@ def judge(machine: Machine) -> dict:
         answer,
         in_short=(
             f"{n - failed} of {common.plural(n, 'cold start')} without a delay worked"
-            + (f"; with one {len(later) - later_failed} of {len(later)}." if len(later) else ".")
+            + (f"; with one, {len(later) - later_failed} of {len(later)}." if len(later) else ".")
         ),
         effect=common.effect(
             "failure rate without a delay", 100 * failed / n, 100 * low, 100 * high, "%", level

@@ -235,7 +235,7 @@ def _fit(machine: Machine, part) -> dict | None:
         "instance_mb": instance[0],
         "instance_low": instance[1],
         "instance_high": instance[2],
-        "r2": fit.r2,
+        "r2": fit.r2 if len(fit.coefficients) > 1 else None,  # a constant explains nothing
         "runs": fit.n,
         "outcome": "",
     }

@@ -192,8 +192,8 @@ def _in_short(rows: list[dict]) -> str:
         some = [r["ratio"] for r in rows if r["relation"] == f"{word} workers"]
         if some:
             ends = dict.fromkeys(common.number(end) for end in (min(some), max(some)))
-            parts.append(f"{word}: {' to '.join(ends)} times as long")
-    return f"Than files, {'; '.join(parts)}."
+            parts.append(f"{word} workers take {' to '.join(ends)} times as long")
+    return f"{'; '.join(parts)}.".capitalize()
 
 
 def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:
