@@ -188,12 +188,12 @@ def _row(machine: Machine, arm, pair, result, work) -> dict:
 
 def _in_short(rows: list[dict]) -> str:
     parts = []
-    for word in ("fewer", "more"):
+    for word, name in (("fewer", "Fewer workers"), ("more", "more")):
         some = [r["ratio"] for r in rows if r["relation"] == f"{word} workers"]
         if some:
             ends = dict.fromkeys(common.number(end) for end in (min(some), max(some)))
-            parts.append(f"{word} workers take {' to '.join(ends)} times as long")
-    return f"{'; '.join(parts)}.".capitalize()
+            parts.append(f"{name}: {' to '.join(ends)} times as long")
+    return f"{'; '.join(parts)}."
 
 
 def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:
