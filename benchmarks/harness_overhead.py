@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from parallel_transcription import models  # noqa: E402
 from parallel_transcription.supervise import clean_environment  # noqa: E402
 
+REST_S = 5  # before each run: a shared host may give less to a guest that has just been busy
 FILES = [str(ROOT / "audio" / f"english-{n}.opus") for n in (1, 2)]
 
 
@@ -73,6 +75,7 @@ def main() -> int:
         }
         for number in range(given.rounds):
             for name in sorted(measure, reverse=bool(number % 2)):
+                time.sleep(REST_S)
                 times[name].append(measure[name]())
             pair = {name: round(times[name][-1], 4) for name in times}
             print(number + 1, pair, f"ratio {pair['pipeline'] / pair['bare']:.4f}", flush=True)

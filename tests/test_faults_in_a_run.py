@@ -248,8 +248,8 @@ def test_a_suspended_process_that_goes_on_in_time_is_only_slower():
 
     outcome = supervise(order(), PROTOCOL, None, suspend)
     assert outcome["status"] == "ok"
-    warm, repeat = outcome["starts"][0]["passes"]
-    assert repeat["makespan_s"] > warm["makespan_s"] + 0.5
+    _, repeat = outcome["starts"][0]["passes"]
+    assert repeat["makespan_s"] > 1, "the second in which it stood still counts"
 
 
 def test_two_timings_at_once_on_one_machine_are_both_marked(tmp_path):
