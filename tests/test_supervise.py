@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import threading
 import time
 
 import psutil
@@ -10,6 +11,7 @@ import pytest
 
 from parallel_transcription import models
 from parallel_transcription.configuration import complete
+from parallel_transcription.strategies import load_staggered
 from parallel_transcription.supervise import clean_environment, stated_environment, supervise
 from project import ROOT
 
@@ -78,6 +80,22 @@ def test_a_stagger_separates_the_starts_of_initialisations():
     loads = supervise(staggered, PROTOCOL, None)["starts"][0]["loads"]
     gaps = [b["started_s"] - a["started_s"] for a, b in itertools.pairwise(loads)]
     assert all(0.15 < gap < 1 for gap in gaps)
+
+
+def test_threads_that_loaded_live_until_the_end_so_that_no_caller_gets_their_memory_arena():
+    def loaders():
+        return {thread for thread in threading.enumerate() if thread.name.startswith("loader")}
+
+    closing = threading.Event()
+    objects, loads = load_staggered([lambda: "a model", lambda: 1 / 0], 0.0, closing)
+    assert objects == ["a model", None]
+    assert loads[0].error is None and "ZeroDivisionError" in loads[1].error
+    parked = loaders()
+    assert len(parked) == 2
+    closing.set()
+    for thread in parked:
+        thread.join(5)
+    assert not loaders()
 
 
 def test_one_caller_takes_one_file_after_another():

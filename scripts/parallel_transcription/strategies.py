@@ -125,8 +125,14 @@ def make_seat(model: Any, configuration: Mapping[str, Any]) -> Seat:
     return transcribe
 
 
-def load_staggered(loaders: list[Callable[[], Any]], stagger_s: float) -> tuple[list, list[Load]]:
+def load_staggered(
+    loaders: list[Callable[[], Any]], stagger_s: float, closing: threading.Event
+) -> tuple[list, list[Load]]:
     """Run all loaders in threads, each ``stagger_s`` after the one before it.
+
+    The threads wait for ``closing`` when they have loaded. If they ended, glibc would give their
+    memory arenas to the callers, whose passes would then take some per cent less system time than
+    in a service that loads its models in the main thread (benchmarks/harness_overhead.py).
 
     Returns:
         The loaded objects (None where it failed) and their times, in the loaders' order.
@@ -143,12 +149,14 @@ def load_staggered(loaders: list[Callable[[], Any]], stagger_s: float) -> tuple[
         except BaseException as error:  # one that ended the thread would go unseen
             loads[i].error = f"{type(error).__name__}: {error}"
         loads[i].finished_s = time.monotonic() - begin
+        unfinished.release()
+        closing.wait()
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(loaders))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    unfinished = threading.Semaphore(0)
+    for i in range(len(loaders)):
+        threading.Thread(target=work, args=(i,), name=f"loader {i}", daemon=True).start()
+    for _ in loaders:
+        unfinished.acquire()
     return loaded, loads
 
 
@@ -159,6 +167,7 @@ class ThreadStrategy:
         self.configuration = configuration
         self.model_path = model_path
         self.models: list[Any] = []
+        self.closing = threading.Event()
 
     def _device_indices(self) -> list[int | list[int]]:
         devices = devices_of(self.configuration)
@@ -179,6 +188,7 @@ class ThreadStrategy:
         self.models, loads = load_staggered(
             [loader(index) for index in self._device_indices()],
             self.configuration["init_stagger_s"],
+            self.closing,
         )
         for load, model in zip(loads, self.models, strict=True):
             load.compute_type = model and model.model.compute_type
@@ -200,6 +210,7 @@ class ThreadStrategy:
         return [meters.peak_rss()]
 
     def close(self) -> None:
+        self.closing.set()
         self.models.clear()
 
 
@@ -225,6 +236,7 @@ class ProcessStrategy:
         self.processes: list[multiprocessing.process.BaseProcess] = []
         self.controls: list[Any] = []
         self.lines: dict[int, Any] = {}
+        self.closing = threading.Event()
 
     def prepare(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork after threads started can hang
@@ -260,6 +272,7 @@ class ProcessStrategy:
         compute_types, loads = load_staggered(
             [loader(instance) for instance in range(len(self.controls))],
             self.configuration["init_stagger_s"],
+            self.closing,
         )
         for load, compute_type in zip(loads, compute_types, strict=True):
             load.compute_type = compute_type
@@ -283,6 +296,7 @@ class ProcessStrategy:
         return [meters.peak_rss(), *self._ask_all("peak")]
 
     def close(self) -> None:
+        self.closing.set()
         for control in self.controls:
             control.close()
         for process in self.processes:
