@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import synthetic_study as synthetic
-from parallel_transcription import findings, report
+from parallel_transcription import findings, recommend, report
 from parallel_transcription.figures.draw import MAKERS
 from parallel_transcription.figures.pick import Sources
 from parallel_transcription.findings.tables import from_frames
@@ -152,6 +152,39 @@ class TestMemoryOnTheGpu:
         assert found["memory_workers"]["evidence"] == []
 
 
+class TestRecommendation:
+    """On GPUs their memory is scarce. Planted: what needs less of it needs more of the host's."""
+
+    def recommended(self, limits=None, known=True):
+        points = [p for p in gpu_configurations() if p["files_in_parallel"] == 8]
+        tables = make_tables(1, configurations=points, rounds=8, spread=0.005, **QUIET)
+        runs = tables["runs"]
+        runs["pss_mb"] = runs["uss_mb"] = runs["rss_peak_mb"] = 40_000 - runs["gpu_mem_mb"]
+        if not known:
+            runs["gpu_mem_mb"] = None
+        study = {**tables["study"], "limits": limits or {}}
+        frames = from_frames(runs, tables["timings"], tables["machines"], study)
+        return recommend.recommend(frames)["synthetic-a"]
+
+    def test_of_those_as_fast_the_one_with_the_least_gpu_memory_is_taken(self):
+        block = self.recommended()
+        assert block["strategy"] == "one_model" and block["evidence"]["gpu_memory_mb"] < 6000
+        assert any(name.startswith("multi_process") for name in block["as_good"])
+
+    def test_where_it_is_unknown_the_hosts_memory_decides(self):
+        block = self.recommended(known=False)
+        assert block["strategy"] == "multi_process"
+        assert block["evidence"]["gpu_memory_mb"] is None
+
+    def test_the_study_can_limit_it(self):
+        free = self.recommended()["evidence"]
+        block = self.recommended(limits={"max_gpu_memory_mb": free["gpu_memory_mb"] - 100})
+        assert block["evidence"]["gpu_memory_mb"] <= block["limits"]["max_gpu_memory_mb"]
+        assert block["evidence"]["rtfx"] < free["rtfx"]
+        unknown = self.recommended(limits={"max_gpu_memory_mb": 1e6}, known=False)
+        assert unknown["reason"] == "no configuration keeps the limits"
+
+
 class TestFiguresAndReport:
     @pytest.fixture(scope="class")
     @classmethod
@@ -163,7 +196,9 @@ class TestFiguresAndReport:
         (folder / "findings.json").write_text(json.dumps(findings.judge(frames)))
         return read_results(folder)
 
-    @pytest.mark.parametrize("name", ["several_gpus", "one_per_gpu", "gpu_saturation", "memory"])
+    @pytest.mark.parametrize(
+        "name", ["several_gpus", "one_per_gpu", "gpu_saturation", "memory", "recommendation"]
+    )
     def test_figures_have_something_to_show(self, results, name):
         plot = MAKERS[name](Sources(results))
         assert plot is not None

@@ -117,6 +117,7 @@ def test_limits_change_the_choice_and_are_told():
     assert one_core["limits"]["max_cores"] == 1.2
     quick = block_of(limits={"max_file_s": 4.0})
     assert quick["evidence"]["slowest_file_s"] <= 4.0
+    assert block_of(limits={"max_gpu_memory_mb": 1})["status"] == "not yet", "no limit of a CPU"
     nothing = block_of(limits={"max_memory_mb": 1})
     assert nothing["status"] == "nothing to recommend"
     assert nothing["reason"] == "no configuration keeps the limits"

@@ -5,23 +5,25 @@ Per machine, and per model, compute type, device and workload (only equal work i
    (above 900), A/A replicas, slowed arms and the baseline of files one after another take no part
    in the choice (the baseline does where there is nothing else).
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
-   process after use (PSS; USS or peak RSS where it is not known), `max_cores` against cores used,
-   `max_file_s` against the longest time that any file took from hand-out to text, disturbed
-   repeats left out. A figure that is not known breaks its limit.
+   process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
+   memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
+   that any file took from hand-out to text, disturbed repeats left out. A figure that is not known
+   breaks its limit.
 3. The fastest (geometric mean of the makespan) admissible one is compared with every other
    (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied
    with it.
 4. Among the tied, and those that are neither tied nor slower while their ratio as seen is within
-   the margin: least memory (differences up to 5 % or 5 MB count as none), then fewest threads in
-   all, fewest workers, fewest instances. That is the winner: frugal first, since step 5 tests that
-   it is not slower. Runner-up: the fastest of the rest.
+   the margin: least memory (on GPUs that of the GPUs, where it is known of all; differences up to
+   5 % or 5 MB count as none), then fewest threads in all, fewest workers, fewest instances. That
+   is the winner: frugal first, since step 5 tests that it is not slower. Runner-up: the fastest of
+   the rest.
 5. Winner and runner-up are measured again in fresh rounds. `confirmed`: the winner is shown not to
    be slower than the runner-up by the margin or more (one-sided test, fresh rounds only). `not
    confirmed`: it is shown to be slower by more than the margin. Else `not yet`. With no
    runner-up there is nothing to lose against: two fresh rounds without a failure confirm.
 
 A configuration is dominated, and so not on the Pareto front, if another is at least as good in
-throughput, cores used and memory, and better in one of them.
+throughput, cores used and memory (the same one), and better in one of them.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from parallel_transcription.findings.tables import Machine, TableError, Tables
 
 GROUP = ["model", "compute_type", "device", "workload", "files_in_parallel", "thread_env"]
 STRATEGIES = ["one_model", "multi_model", "multi_process"]
+LIMITS = ("max_memory_mb", "max_gpu_memory_mb", "max_cores", "max_file_s")
 STATUSES = ("confirmed", "not confirmed", "not yet")
 
 
@@ -70,6 +73,7 @@ def candidates(machine: Machine) -> pd.DataFrame:
                     "makespan_s",
                     "cores_used",
                     "memory_mb",
+                    "gpu_memory_mb",
                     "rss_peak_mb",
                     "load_s",
                 ],
@@ -86,6 +90,7 @@ def candidates(machine: Machine) -> pd.DataFrame:
                 "makespan_s": float(calm["makespan_s"].median()),
                 "cores_used": float(calm["cores_used"].median()),
                 "memory_mb": next((m for m in memory if m > 0), float("nan")),
+                "gpu_memory_mb": float(calm["gpu_mem_mb"].median()),
                 "rss_peak_mb": memory[2],
                 "load_s": float(calm["load_s"].median()),
             }
@@ -119,11 +124,13 @@ def _slowest_files(machine: Machine) -> dict[str, float]:
 
 def broken_limits(row: dict, limits: dict) -> list[str]:
     """Which of the study's limits a candidate breaks, in words. An unknown figure breaks it."""
-    checks = (
+    checks = [
         ("max_memory_mb", row["memory_mb"], "MB of memory"),
         ("max_cores", row["cores_used"], "cores used"),
         ("max_file_s", row["slowest_file_s"], "s for a file"),
-    )
+    ]
+    if row["device"] == "cuda":
+        checks.append(("max_gpu_memory_mb", row["gpu_memory_mb"], "MB of memory on GPUs"))
     broken = []
     for name, value, unit in checks:
         limit = limits.get(name)
@@ -132,11 +139,17 @@ def broken_limits(row: dict, limits: dict) -> list[str]:
     return broken
 
 
-def pareto(table: pd.DataFrame) -> np.ndarray:
+def memory_field(rows: list[dict]) -> str:
+    """The memory that is scarce: that of the GPUs where it is known of all, else the host's."""
+    on_gpus = rows and all(row["gpu_memory_mb"] > 0 for row in rows)
+    return "gpu_memory_mb" if on_gpus else "memory_mb"
+
+
+def pareto(table: pd.DataFrame, memory: str = "memory_mb") -> np.ndarray:
     """True where no other row is at least as good in all of rtfx, cores, memory, better in one."""
     merit = np.column_stack(
         [-table["rtfx"].to_numpy(float), table["cores_used"].to_numpy(float),
-         table["memory_mb"].to_numpy(float)]
+         table[memory].to_numpy(float)]
     )  # fmt: skip
     merit = np.where(np.isnan(merit), np.inf, merit)
     front = np.ones(len(merit), bool)
@@ -148,10 +161,11 @@ def pareto(table: pd.DataFrame) -> np.ndarray:
 
 
 def choices(machine: Machine) -> list[dict]:
-    """One choice per group: {group, table (rows with standing), winner, runner_up, reason}.
+    """One choice per group: {group, table (rows with standing), memory, winner, runner_up, reason}.
 
-    `winner`, `runner_up` are rows (dicts) or None. The first choice is the machine's own: the
-    group with the most candidates, then the most files at once, then by name.
+    `memory` names the field of the memory that was weighed (`memory_field`). `winner`, `runner_up`
+    are rows (dicts) or None. The first choice is the machine's own: the group with the most
+    candidates, then the most files at once, then by name.
     """
     everything = candidates(machine)
     if everything.empty:
@@ -177,11 +191,19 @@ def _choose(machine: Machine, key: dict, group: pd.DataFrame) -> dict:
         row["standing"] = "out" if row["trouble"] else "over the limits" if row["broken"] else ""
         row["pareto"] = False
     sound = [r for r in rows if not r["trouble"]]
+    memory = memory_field(sound)
     if sound:
-        for row, on_front in zip(sound, pareto(pd.DataFrame(sound)), strict=True):
+        for row, on_front in zip(sound, pareto(pd.DataFrame(sound), memory), strict=True):
             row["pareto"] = bool(on_front)
     allowed = [r for r in sound if not r["broken"]]
-    choice = {"group": key, "table": rows, "winner": None, "runner_up": None, "reason": ""}
+    choice = {
+        "group": key,
+        "table": rows,
+        "memory": memory,
+        "winner": None,
+        "runner_up": None,
+        "reason": "",
+    }
     if not allowed:
         choice["reason"] = (
             "no configuration keeps the limits" if sound else "no configuration ran without trouble"
@@ -208,15 +230,15 @@ def _choose(machine: Machine, key: dict, group: pd.DataFrame) -> dict:
             if r["standing"] == "tied" or (r["standing"] == "open" and r["ratio_to_best"] <= upper)
         ],
     ]
-    memories = [r["memory_mb"] for r in tied if r["memory_mb"] > 0]
+    memories = [r[memory] for r in tied if r[memory] > 0]
     least = min(memories) if memories else float("nan")
 
     def frugal(row):
-        extra = row["memory_mb"] - least if memories else 0.0
+        extra = row[memory] - least if memories else 0.0
         heavy = not extra <= max(5.0, 0.05 * least) if memories else False
         return (
             heavy,
-            row["memory_mb"] if heavy and row["memory_mb"] > 0 else 0.0,
+            row[memory] if heavy and row[memory] > 0 else 0.0,
             row["all_threads"],
             row["total_workers"],
             row["instances"],
@@ -383,6 +405,7 @@ def _summary(row: dict) -> dict:
         "makespan_s": row["makespan_s"],
         "cores_used": row["cores_used"],
         "memory_mb": row["memory_mb"],
+        "gpu_memory_mb": row["gpu_memory_mb"],
         "rss_peak_mb": row["rss_peak_mb"],
         "slowest_file_s": row["slowest_file_s"],
         "load_s": row["load_s"],
@@ -395,7 +418,7 @@ def alternatives(choice: dict) -> dict:
     winner = choice["winner"]
     front = [r for r in choice["table"] if r["pareto"] and not r["trouble"] and not r["broken"]]
     result = {}
-    for name, field in (("memory_saving", "memory_mb"), ("core_saving", "cores_used")):
+    for name, field in (("memory_saving", choice["memory"]), ("core_saving", "cores_used")):
         known = [r for r in front if r[field] > 0]
         result[name] = None
         if not known or not winner[field] > 0:
@@ -422,7 +445,7 @@ def block(machine: Machine, choice: dict) -> dict:
         "device": group["device"],
         "files_in_parallel": int(group["files_in_parallel"]),
     }
-    limits = {k: machine.limits.get(k) for k in ("max_memory_mb", "max_cores", "max_file_s")}
+    limits = {k: machine.limits.get(k) for k in LIMITS}
     row = choice["winner"]
     if row is None:
         return {"status": "nothing to recommend", "reason": choice["reason"], **head,
@@ -558,6 +581,7 @@ def judge(machine: Machine) -> dict:
                     "high": row["rtfx_high"],
                     "cores_used": row["cores_used"],
                     "memory_mb": row["memory_mb"],
+                    "gpu_memory_mb": row["gpu_memory_mb"],
                     "slowest_file_s": row["slowest_file_s"],
                     "rounds": row["rounds"],
                     "pareto": row["pareto"],
@@ -589,6 +613,7 @@ def judge(machine: Machine) -> dict:
         "not yet": common.INCONCLUSIVE,
     }[fresh["status"]]
     level = machine.confidence
+    on_gpus = row["gpu_memory_mb"] > 0
     speed = common.estimate(
         row["rtfx"], row["rtfx_low"], row["rtfx_high"], level, f"{common.TIMES} real time"
     )
@@ -596,7 +621,8 @@ def judge(machine: Machine) -> dict:
         f"For {common.plural(int(row['files_in_parallel']), 'file')} at once with {row['model']} "
         f"({row['compute_type']}): {common.name_of(row)}, "
         f"{common.plural(int(row['callers']), 'caller')}. It does {speed} on "
-        f"{common.number(row['cores_used'])} cores and {common.number(row['memory_mb'])} MB."
+        f"{common.number(row['cores_used'])} cores and {common.number(row['memory_mb'])} MB"
+        + (f", with {common.number(row['gpu_memory_mb'])} MB on GPUs." if on_gpus else ".")
     )
     second = choice["runner_up"]
     if fresh["ratio"] is not None:

@@ -246,12 +246,13 @@ SETTINGS: tuple[Setting, ...] = (
             "additionalProperties": False,
             "properties": {
                 "max_memory_mb": _positive(1e9),
+                "max_gpu_memory_mb": _positive(1e9),
                 "max_cores": _positive(100_000),
                 "max_file_s": _positive(1e7),
             },
         },
-        "What recommended settings must keep: memory of the process (PSS, MB), cores in use, "
-        "seconds for one file.",
+        "What recommended settings must keep: memory of the process (PSS, MB), its memory on all "
+        "its GPUs (MB), cores in use, seconds for one file.",
     ),
     Setting(
         "packing",

@@ -182,7 +182,9 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
         return None
     if "primary" in rows and rows["primary"].any():
         rows = rows[rows["primary"].astype(bool)]
-    rows = rows[rows["rtfx"].notna() & rows["memory_mb"].notna()]
+    on_gpus = "gpu_memory_mb" in rows and rows[rows["rtfx"].notna()]["gpu_memory_mb"].notna().all()
+    memory, where = ("gpu_memory_mb", " on GPUs") if on_gpus else ("memory_mb", "")
+    rows = rows[rows["rtfx"].notna() & rows[memory].notna()]
     if rows.empty:
         return None
     rows = rows.assign(name=[strategy_name(s) for s in rows["strategy"]])
@@ -195,18 +197,18 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
         for n, f in zip(rows["name"], on_front, strict=True)
     ]
     rows = style.cut_intervals(rows, "rtfx")
-    top, wide = float(rows["rtfx"].max()), float(rows["memory_mb"].max())
+    top, wide = float(rows["rtfx"].max()), float(rows[memory].max())
     plot = (
-        p9.ggplot(rows, p9.aes("memory_mb", "rtfx", color="name", shape="name"))
+        p9.ggplot(rows, p9.aes(memory, "rtfx", color="name", shape="name"))
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), size=0.4, alpha=0.6)
-        + style.cut_marks(rows, "memory_mb", "name")
+        + style.cut_marks(rows, memory, "name")
         + p9.geom_point(p9.aes(fill="fill", size="cores_used"), stroke=0.7, alpha=0.85)
         + p9.scale_fill_identity()
         + p9.scale_size_area(max_size=3.6, name="cores used", limits=(0, None),
                              breaks=_size_breaks(rows["cores_used"]), labels=style.plain_labels)
         + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.14, 0))
         + p9.scale_x_continuous(limits=(0, None), expand=(0, 0, 0.06, 0))
-        + p9.labs(x="memory in use (MB)", y="throughput (seconds\nof audio per second)")
+        + p9.labs(x=f"memory in use{where} (MB)", y="throughput (seconds\nof audio per second)")
         + [s for s in style.strategy_scales(rows["name"], "strategy")
            if not isinstance(s, p9.scale_fill_manual)]
         + style.theme(2.5, titled=True)
@@ -216,12 +218,12 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
         workers = plural(int(row["workers"]), "worker")
         threads = plural(int(row["cpu_threads"]), "thread")
         text = f"recommended: {strategy_name(row['strategy'])}, {workers} of {threads}"
-        right = float(row["memory_mb"]) < 0.6 * wide
+        right = float(row[memory]) < 0.6 * wide
         plot += [
-            p9.geom_point(chosen.head(1), p9.aes("memory_mb", "rtfx"), shape="o", size=7.5,
+            p9.geom_point(chosen.head(1), p9.aes(memory, "rtfx"), shape="o", size=7.5,
                           fill="none", color=style.INK, stroke=0.8, inherit_aes=False),
             p9.geom_label(chosen.head(1).assign(text=text),
-                          p9.aes("memory_mb", "rtfx", label="text"), inherit_aes=False,
+                          p9.aes(memory, "rtfx", label="text"), inherit_aes=False,
                           ha="left" if right else "right", va="bottom", label_size=0,
                           label_padding=0.1, fill="white", alpha=0.85, nudge_y=top * 0.09,
                           nudge_x=(1 if right else -1) * wide * 0.005, size=style.TEXT - 0.5,

@@ -247,6 +247,7 @@ COLUMNS: dict[str, list[Column]] = {
         with_interval("rtfx", "seconds of audio per second", "low", "high", 2),
         measure("cores_used", "cores"),
         figure("memory_mb", "memory (MB)"),
+        figure("gpu_memory_mb", "on GPUs (MB)"),
         time("slowest_file_s", "slowest file (s)"),
         yes("pareto", "Pareto"),
         words("standing", "standing", "remark"),

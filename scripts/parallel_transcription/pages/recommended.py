@@ -117,6 +117,8 @@ def _recommended_facts(mine: dict, evidence: dict) -> list[tuple[str, str]]:
         rows.append(("CPU", f"{fixed(evidence['cores_used'], 2)} cores"))
     if isinstance(evidence.get("memory_mb"), (int, float)):
         rows.append(("Memory", f"{number(evidence['memory_mb'])} MB"))
+    if isinstance(evidence.get("gpu_memory_mb"), (int, float)):
+        rows.append(("On GPUs", f"{number(evidence['gpu_memory_mb'])} MB"))
     if isinstance(evidence.get("slowest_file_s"), (int, float)):
         rows.append(("Slowest file", f"{seconds(evidence['slowest_file_s'])} s"))
     return rows
