@@ -52,7 +52,7 @@ libraries:
 	@.venv/bin/python scripts/check_system.py --install
 
 test: setup-test ## set-up and all tests; what is skipped is listed with its reason
-	@$(ACTIVATE) && pytest --numprocesses 2 --dist loadgroup $(TESTS)
+	@$(ACTIVATE) && pytest --numprocesses 2 --dist worksteal $(TESTS)
 
 lint: setup-test ## ruff, snakefmt, snakemake --lint
 	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint

@@ -28,16 +28,6 @@ TINY_STUDY = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With several workers (pytest-xdist), tests that share what takes long to make share one."""
-    for item in items:
-        made_once = {"finished", "studied"} & set(item.fixturenames)
-        alone = item.get_closest_marker("slurm")  # they wait most of their time: best side by side
-        group = made_once.pop() if made_once else item.nodeid if alone else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A checkout in which the small study has run to its reports. Look, do not touch: copy it."""

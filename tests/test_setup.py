@@ -409,7 +409,7 @@ class TestPlans:
 
     def test_tests_and_lint_run_everything(self):
         plan = make(ROOT, "-n", "test").stdout
-        assert plan.splitlines()[-1].strip().endswith("pytest")
+        assert plan.splitlines()[-1].strip().endswith("pytest --numprocesses 2 --dist worksteal")
         plan = make(ROOT, "-n", "lint").stdout
         for tool in (
             "ruff check .",
