@@ -5,8 +5,9 @@ One model, 2 workers × 1 thread, dummy `tiny`, int8, two files. Several fresh p
 sides are alive at once, in the same environment; one works at a time. A round is one pass of each
 side, in random order, so that both meet the same seconds of the host: whole runs one after another
 differ by 8 % and more on a shared machine. The first pass of each process is dropped. The
-pipeline's side is what the supervisor starts, `measure.run` with all meters; only its reports wait
-until it is its turn. With --control the bare script takes part twice: what its two sides differ by
+pipeline's side runs what the supervisor starts, `measure.run` with all meters; only its reports
+wait until it is its turn. Supervisor and Snakemake, which sleep, are not beside it: what they take
+in a real run is in its record's foreign load. With --control the bare script takes part twice: what its two sides differ by
 is the machine's own noise.
 """
 
