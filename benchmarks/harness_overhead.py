@@ -7,8 +7,8 @@ side, in random order, so that both meet the same seconds of the host: whole run
 differ by 8 % and more on a shared machine. The first pass of each process is dropped. The
 pipeline's side runs what the supervisor starts, `measure.run` with all meters; only its reports
 wait until it is its turn. Supervisor and Snakemake, which sleep, are not beside it: what they take
-in a real run is in its record's foreign load. With --control the bare script takes part twice: what its two sides differ by
-is the machine's own noise.
+in a real run is in its record's foreign load. With --control the bare script takes part twice:
+what its two sides differ by is the machine's own noise.
 """
 
 from __future__ import annotations
