@@ -75,6 +75,7 @@ def test_each_strategy_hears_the_same_words(strategy, values):
     assert start["memory_after"]["uss"] > start["memory_before"]["uss"]
 
 
+@pytest.mark.alone
 def test_a_stagger_separates_the_starts_of_initialisations():
     staggered = order(strategy="multi_model", instances=3, init_stagger_s=0.2)
     loads = supervise(staggered, PROTOCOL, None)["starts"][0]["loads"]
@@ -105,6 +106,7 @@ def test_one_caller_takes_one_file_after_another():
     assert first["caller"] == second["caller"] == 0
 
 
+@pytest.mark.alone
 def test_several_callers_start_at_one_moment():
     outcome = supervise(order(files=[CLIP] * 4, num_workers=1), PROTOCOL, None)
     last = outcome["starts"][0]["passes"][1]
