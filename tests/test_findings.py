@@ -531,6 +531,7 @@ def test_numbers_in_words():
     ]  # fmt: skip
     assert interval(1.8512, 1.9723) == "95 % interval 1.85 to 1.97"
     assert interval(0.9991, 1.0142) == "95 % interval 0.999 to 1.014"
+    assert estimate(0.98, 0.842, 1.149) == "0.98 (95 % interval 0.84 to 1.15)"
     assert interval(5.0, math.nan) == "95 % interval from 5.00, no upper end"
     assert interval(None, None) == "no interval"
     assert estimate(0.076, 0.0001, 76.2) == "0.076 (95 % interval 0.00010 to 76)"
