@@ -154,6 +154,8 @@ def name_of(row) -> str:
         text += f", {row['device']} {row['device_index']}"
     if int(row["callers"]) == 1 and int(row["files_in_parallel"]) > 1:
         text += ", files one after another"
+    if int(row["batch_size"]):
+        text += f", batches of {int(row['batch_size'])}"
     return text
 
 

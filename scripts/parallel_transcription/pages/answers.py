@@ -50,6 +50,7 @@ SHORT = {
     "memory_instances": "One copy in memory for all models?",
     "init_race": "Must starts be delayed?",
     "recommendation": "Are these settings the best?",
+    "batching": "Are windows in batches faster?",
 }
 
 
