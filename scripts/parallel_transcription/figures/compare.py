@@ -73,7 +73,7 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
         from_pairs(rows),
         dots_of(sources, rows),
         sources.margin,
-        "makespan in batches / one after another  (below 1: batches are faster)",
+        "makespan in batches / one by one  (below 1: faster)",
         style.PURPLE,
         "D",
     )

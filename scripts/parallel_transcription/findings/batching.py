@@ -172,19 +172,23 @@ def _answer(
         machine.confidence,
         "times as fast as one after another",
     )
+    several = len({row["model"] for row in rows}) > 1
+    label = f"{best['label']} ({best['model']})" if several else best["label"]
     parts = [
         f"{start} {len(faster)} of {common.plural(len(rows), 'matched pair')} "
         f"{'is' if len(faster) == 1 else 'are'} faster in batches by more than "
-        f"{100 * machine.margin:g} %. The best, {best['label']}, is {speed}."
+        f"{100 * machine.margin:g} %. The best, {label}, is {speed}."
     ]
     if best["memory_mb"] and best["memory_plain_mb"]:
         parts.append(
             f"It takes {common.number(best['memory_mb'])} MB at its peak, one after another "
             f"{common.number(best['memory_plain_mb'])} MB."
         )
-    if best["wer"] is not None and best["wer_plain"] is not None:
-        parts.append(
-            f"Its word error rate is {common.percent(best['wer'])}, one after another "
-            f"{common.percent(best['wer_plain'])}."
+    known = [r for r in rows if r["wer"] is not None and r["wer_plain"] is not None]
+    if known:
+        in_batches, plain = (
+            common.percent(sum(r[name] for r in known) / len(known))
+            for name in ("wer", "wer_plain")
         )
+        parts.append(f"Word error rate: {in_batches} in batches, {plain} one after another.")
     return " ".join(parts)

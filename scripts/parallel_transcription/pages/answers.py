@@ -57,6 +57,13 @@ SHORT = {
 MOST_EVIDENCE_ROWS = 48
 
 
+def _otherwise(finding: dict) -> str:
+    """What the first page says of a finding that has no short answer because it has no data."""
+    if finding.get("verdict") != "not measured" or not finding.get("number"):
+        return ""
+    return f"Section {finding['number']} says how to measure it."
+
+
 def finding_view(finding: dict, results: Results) -> dict:
     """A finding as a section shows it."""
     more = finding.get("more_rounds")
@@ -72,7 +79,7 @@ def finding_view(finding: dict, results: Results) -> dict:
         "label": str(finding.get("machine") or ""),
         "badge": badge(finding.get("verdict")),
         "answer": answer,
-        "in_short": clean(finding.get("in_short"), 200) or answer,
+        "in_short": clean(finding.get("in_short"), 200) or _otherwise(finding) or answer,
         "effect": effect_text(finding.get("effect")),
         "effect_parts": effect_parts(finding.get("effect")),
         "effect_name": clean((finding.get("effect") or {}).get("name"), 80),

@@ -254,12 +254,8 @@ COLUMNS: dict[str, list[Column]] = {
         yes("chosen", "chosen"),
     ],
     "batching": [
-        strategy(),
-        whole("instances", "models"),
-        whole("workers", "workers"),
-        threads(),
+        words("label", "configuration"),
         whole("files", "files"),
-        whole("batch_size", "batch"),
         time("makespan_b_s", "one by one (s)"),
         time("makespan_a_s", "batches (s)"),
         with_interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
