@@ -122,8 +122,10 @@ def main() -> int:
     bare, piped = (statistics.median(times[name]) for name in ("bare", "pipeline"))
     difference = piped / bare - 1
     print(
-        f"median makespan: bare {bare:.4f} s, pipeline {piped:.4f} s, difference {difference:+.2%}; "
-        f"geometric mean of {len(pairs)} rounds' ratios {ratio:.4f} (95 %: {low:.4f} to {high:.4f})"
+        f"median makespan: bare {bare:.4f} s, pipeline {piped:.4f} s, "
+        f"difference {difference:+.2%}; "
+        f"geometric mean of {len(pairs)} rounds' ratios {ratio:.4f} "
+        f"(95 %: {low:.4f} to {high:.4f})"
     )
     kept = abs(difference) < BOUND
     print("bound kept" if kept else "bound missed")

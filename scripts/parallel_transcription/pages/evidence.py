@@ -256,13 +256,12 @@ COLUMNS: dict[str, list[Column]] = {
     "batching": [
         words("label", "configuration"),
         whole("files", "files"),
-        time("makespan_b_s", "one by one (s)"),
-        time("makespan_a_s", "batches (s)"),
+        time("makespan_a_s", "makespan (s)"),
         with_interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
         figure("memory_mb", "memory (MB)"),
         figure("memory_plain_mb", "one by one (MB)"),
         share("wer", "WER"),
-        share("wer_plain", "one by one"),
+        share("wer_plain", "WER one by one"),
         words("outcome", "outcome", "remark"),
     ],
     "noise_floor": [
