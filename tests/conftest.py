@@ -1,4 +1,7 @@
-"""One small study, run once from beginning to end, for all tests that look at what comes out."""
+"""What all tests share: a finished small study, and the rule of who runs beside whom."""
+
+import fcntl
+import signal
 
 import pytest
 
@@ -26,6 +29,29 @@ TINY_STUDY = {
         },
     ],
 }
+
+
+def pytest_configure():
+    """What a background shell ignores, tests that interrupt a program would ignore as well."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that run alone come last, when little is left to wait for them."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest-timeout: waiting is no test's time
+def pytest_runtest_protocol(item):
+    """All processes of pytest-xdist share a lock; a test marked ``alone`` has it for itself."""
+    alone = item.get_closest_marker("alone") is not None
+    with (item.config.cache.mkdir("turns") / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        try:
+            return (yield)
+        finally:  # said, not left to close(): a forked child that lives on has the file open, too
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 @pytest.fixture(scope="session")

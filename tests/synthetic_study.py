@@ -61,6 +61,7 @@ def configuration(
         "init_stagger_s": 0.0,
         "thread_env": "OPENBLAS_NUM_THREADS=1",
         **OPTIONS,
+        "batch_size": 0,
         "slowdown": 0.0,
         "replica": 1,
         **more,
@@ -156,6 +157,8 @@ def true_makespan(point: dict, cpus: int, seconds_per_file: float, truth: dict) 
         seconds *= truth["ratio_many"]
     if point["strategy"] == "multi_process":
         seconds *= truth["ratio_processes"]
+    if point["batch_size"]:
+        seconds *= truth["ratio_batches"]
     return seconds * (1 + point["slowdown"])
 
 
@@ -199,6 +202,7 @@ def make_tables(
     saturation: float = 4.0,
     gpu_scaling: float = 0.9,
     nvml: bool = True,
+    ratio_batches: float = 0.8,
 ) -> dict:
     """Tables of a whole synthetic study.
 
@@ -217,11 +221,13 @@ def make_tables(
     saturation          workers in use from which on one GPU gets no faster
     gpu_scaling         what each further GPU adds, as a share of the first
     nvml                whether GPUs have meters
+    ratio_batches       true makespan in batches over that one after another
     """
     rng = np.random.default_rng(seed)
     truth = {
         "ratio_many": ratio_many,
         "ratio_processes": ratio_processes,
+        "ratio_batches": ratio_batches,
         "thread_exponent": 0.17,
         "overlap": 1.03,
         "cliff": cliff,

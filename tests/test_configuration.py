@@ -92,6 +92,7 @@ def test_defaults_never_change():
         "word_timestamps": False,
         "condition_on_previous_text": True,
         "temperature_fallback": True,
+        "batch_size": 0,
         "slowdown": 0.0,
         "replica": 1,
     }
@@ -117,6 +118,11 @@ def test_plain_types_only():
         ({"strategy": "one_model", "compute_type": "float16"}, "compute_type"),
         ({"strategy": "one_model", "callers": 3}, "callers"),
         ({"strategy": "multi_model", "init_stagger_s": 0.5}, "init_stagger_s"),
+        ({"strategy": "one_model", "batch_size": 2}, "condition_on_previous_text"),
+        (
+            {"strategy": "one_model", "batch_size": 2, "condition_on_previous_text": False},
+            "temperature_fallback",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_dimension(values, dimension):

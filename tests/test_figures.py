@@ -42,7 +42,9 @@ def results_of(folder: Path, tables: dict):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    tables = synthetic.make_tables(1, rounds=3, repeats=2)
+    points = synthetic.default_configurations()
+    points.append(synthetic.configuration("one_model", workers=2, batch_size=4))
+    tables = synthetic.make_tables(1, rounds=3, repeats=2, configurations=points)
     return results_of(folder, tables)
 
 

@@ -396,10 +396,24 @@ def test_a_real_planted_slowdown_is_found():
     assert judge_one(small(points=points[:1])["runs"], findings.planted) is None
 
 
-def test_slowed_and_replica_arms_answer_no_other_question():
+@pytest.mark.parametrize(
+    ("ratio", "verdict"), [(0.7, "confirmed"), (1.0, "refuted"), (1.3, "refuted")]
+)
+def test_batches_are_compared_with_the_same_configuration_without(ratio, verdict):
+    points = [configuration("one_model", workers=2, batch_size=n) for n in (0, 4, 8)]
+    tables = small(points=points, ratio_batches=ratio)
+    finding = judge_one(tables["runs"], findings.batching, timings=tables["timings"])
+    assert (finding["verdict"], finding["number"]) == (verdict, 9), finding["answer"]
+    assert finding["effect"]["value"] == pytest.approx(1 / ratio, rel=0.03)
+    assert [row["batch_size"] for row in finding["evidence"]] == [4, 8]
+    assert judge_one(small(points=points[:1])["runs"], findings.batching) is None
+
+
+def test_slowed_and_replica_arms_and_batches_answer_no_other_question():
     points = [
         configuration("one_model", workers=2, slowdown=0.5),
         configuration("one_model", workers=2, replica=2),
+        configuration("one_model", workers=2, batch_size=4),
         configuration("multi_model", instances=2),
     ]
     assert judge_one(small(points=points)["runs"], findings.one_or_many)["verdict"] == (
@@ -531,6 +545,7 @@ def test_numbers_in_words():
     ]  # fmt: skip
     assert interval(1.8512, 1.9723) == "95 % interval 1.85 to 1.97"
     assert interval(0.9991, 1.0142) == "95 % interval 0.999 to 1.014"
+    assert estimate(0.98, 0.842, 1.149) == "0.98 (95 % interval 0.84 to 1.15)"
     assert interval(5.0, math.nan) == "95 % interval from 5.00, no upper end"
     assert interval(None, None) == "no interval"
     assert estimate(0.076, 0.0001, 76.2) == "0.076 (95 % interval 0.00010 to 76)"

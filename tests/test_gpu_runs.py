@@ -160,6 +160,7 @@ class TestMeters:
         assert loaded["own_bytes"] is None
         assert loaded["used_bytes"] - loaded["used_before_bytes"] == 1.3e9
 
+    @pytest.mark.alone
     def test_a_buffer_shorter_than_the_window_tells_nothing(self, gpus):
         gpus.change(seconds=2, buffer_s=1)
         (gpu,) = the_pass(gpus.run(1))["gpus"]
@@ -167,6 +168,7 @@ class TestMeters:
         assert 0.1 < gpu["samples_cover"] < 0.9
         assert gpu["energy_j"] > 0, "a counter does not forget"
 
+    @pytest.mark.alone
     def test_waiting_for_the_last_sample_is_no_part_of_the_pass(self, gpus):
         """The meters wait 1.2 s for it; with the pass of 1 s that would be over the limit."""
         gpus.change(seconds=1, late_s=3)

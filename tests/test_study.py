@@ -273,3 +273,11 @@ def test_the_study_of_one_gpu_has_workers_models_and_compute_types():
             assert (workers, models | {1}) == ({1, 2, 4, 8}, {1, 2, 4})
     assert {p["device"] for p in points} == {"cuda"}
     assert {p["device_index"] for p in points} == {"0"}
+
+
+def test_the_study_of_batches_has_the_same_configuration_without_for_each():
+    points = points_of("batched.yaml")
+    plain = [p for p in points if not p["batch_size"]]
+    batched = [p for p in points if p["batch_size"]]
+    assert len(batched) == 2 * len(plain) > 0
+    assert all(p | {"batch_size": 0} in plain for p in batched)

@@ -5,9 +5,14 @@ import os
 import signal
 import threading
 import time
+import wave
+from pathlib import Path
 
+import jiwer
+import numpy as np
 import psutil
 import pytest
+from faster_whisper import decode_audio
 
 from parallel_transcription import models
 from parallel_transcription.configuration import complete
@@ -16,7 +21,11 @@ from parallel_transcription.supervise import clean_environment, stated_environme
 from project import ROOT
 
 PROTOCOL = {"repeats": 1, "warmups": 1, "timeout_s": 60.0, "load_timeout_s": 60.0}
+BRIEF = PROTOCOL | {"warmups": 0}
 CLIP = str(ROOT / "audio" / "english-short.opus")
+LONG = str(ROOT / "audio" / "english-long.opus")
+#: What windows that are decoded together cannot do.
+ONCE = {"condition_on_previous_text": False, "temperature_fallback": False}
 
 
 def order(files=(CLIP, CLIP), **values):
@@ -75,6 +84,32 @@ def test_each_strategy_hears_the_same_words(strategy, values):
     assert start["memory_after"]["uss"] > start["memory_before"]["uss"]
 
 
+@pytest.mark.parametrize("values", [{}, {"vad_filter": True}, {"strategy": "multi_process"}])
+def test_batches_hear_all_of_a_long_file(values):
+    """Whatever the size of the batches, the words are those of the reference."""
+    reference = Path(LONG).with_suffix(".txt").read_text(encoding="utf-8").split()
+    for batch_size in (1, 3):
+        outcome = supervise(
+            order(files=[LONG], batch_size=batch_size, **ONCE, **values), BRIEF, None
+        )
+        assert outcome["status"] == "ok", outcome["error"]
+        (task,) = outcome["starts"][0]["passes"][0]["transcriptions"]
+        assert jiwer.wer(" ".join(reference), task["text"].replace(".", "")) < 0.15
+        assert task["segments"] > 4 and task["last_end_s"] > 100
+
+
+@pytest.mark.parametrize("extra", [0, 1, 160])
+def test_a_last_window_of_almost_nothing_is_no_fault(tmp_path, extra):
+    sound = np.resize(decode_audio(CLIP), 30 * 16_000 + extra)
+    with wave.open(str(tmp_path / "long.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes((sound * 32_767).astype("<i2").tobytes())
+    files = [str(tmp_path / "long.wav")]
+    outcome = supervise(order(files=files, batch_size=4, **ONCE), BRIEF, None)
+    assert outcome["status"] == "ok", outcome["error"]
+
+
+@pytest.mark.alone
 def test_a_stagger_separates_the_starts_of_initialisations():
     staggered = order(strategy="multi_model", instances=3, init_stagger_s=0.2)
     loads = supervise(staggered, PROTOCOL, None)["starts"][0]["loads"]
@@ -105,6 +140,7 @@ def test_one_caller_takes_one_file_after_another():
     assert first["caller"] == second["caller"] == 0
 
 
+@pytest.mark.alone
 def test_several_callers_start_at_one_moment():
     outcome = supervise(order(files=[CLIP] * 4, num_workers=1), PROTOCOL, None)
     last = outcome["starts"][0]["passes"][1]

@@ -189,6 +189,12 @@ def test_a_row_per_repeat_with_the_records_numbers(tmp_path):
     assert second["started_at"].startswith("2027-01-15T08:00:02")
 
 
+def test_a_record_from_before_batches_has_none(tmp_path):
+    record = make_record()
+    del record["configuration"]["batch_size"]
+    assert list(tables_of(tmp_path, record).runs["batch_size"]) == [0, 0]
+
+
 def test_a_row_per_transcription(tmp_path):
     timings = tables_of(tmp_path, make_record()).timings
     assert len(timings) == 4

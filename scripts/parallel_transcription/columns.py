@@ -179,6 +179,7 @@ RUNS: tuple[Column, ...] = (
         "0–1",
     ),
     Column("cores_per_gpu", "number", "`cores_used` / `gpus`: the CPU that feeds a GPU.", "cores"),
+    *_dimensions("batch_size"),
 )
 
 RUN_COLUMNS = names(RUNS)

@@ -120,6 +120,16 @@ def check(configuration: Mapping[str, Any]) -> None:
             f"{c['callers']} callers for {c['files_in_parallel']} files: some would never get one; "
             "use at most as many callers as files",
         )
+    if c["batch_size"] and (c["condition_on_previous_text"] or c["temperature_fallback"]):
+        name = "condition_on_previous_text"
+        if not c[name]:
+            name = "temperature_fallback"
+        raise ConfigurationError(
+            name,
+            "windows that are decoded together know no previous text and are decoded once; set "
+            "condition_on_previous_text: false and temperature_fallback: false, also for what "
+            "batch_size is compared with, so that both do the same work",
+        )
     if c["init_stagger_s"] and c["instances"] == 1:
         raise ConfigurationError(
             "init_stagger_s", "a stagger needs several instances; set it to 0 or instances above 1"

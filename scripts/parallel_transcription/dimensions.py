@@ -161,6 +161,13 @@ DIMENSIONS: tuple[Dimension, ...] = (
         "Decode again at higher temperatures when a window's text looks wrong.",
     ),
     Dimension(
+        "batch_size",
+        0,
+        _integer(0, 1024),
+        "Windows of a file that are decoded together (`BatchedInferencePipeline`); 0 decodes them "
+        "one after another (`WhisperModel.transcribe`).",
+    ),
+    Dimension(
         "slowdown",
         0.0,
         {"type": "number", "minimum": 0, "maximum": 10},

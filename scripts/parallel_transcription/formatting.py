@@ -13,7 +13,6 @@ STRATEGY_NAMES = {
     "one_model": "one model",
     "multi_model": "many models",
     "multi_process": "many processes",
-    "batched": "batched",
 }
 
 DUMMY_NOTICE = "dummy weights: real architecture and work, no meaningful text"

@@ -57,6 +57,7 @@ def neighbourhood(configuration: Mapping[str, Any]) -> tuple:
         "num_workers",
         "callers",
         "init_stagger_s",
+        "batch_size",
         "slowdown",
         "replica",
     )
@@ -65,7 +66,14 @@ def neighbourhood(configuration: Mapping[str, Any]) -> tuple:
 
 def _within_neighbourhood(point: GridPoint) -> tuple:
     c = point.configuration
-    return (total_workers(c), c["callers"], c["strategy"], c["init_stagger_s"], c["replica"])
+    return (
+        total_workers(c),
+        c["callers"],
+        c["strategy"],
+        c["init_stagger_s"],
+        c["replica"],
+        c["batch_size"],
+    )
 
 
 def schedule(points: Sequence[GridPoint]) -> list[tuple[GridPoint, int]]:

@@ -380,7 +380,7 @@ def service(row: dict) -> dict:
 def _service_notes(row: dict) -> list[str]:
     notes = [
         "melvin-asr transcribes through the batched pipeline; these times are those of "
-        "WhisperModel.transcribe."
+        "WhisperModel.transcribe. config/batched.yaml compares the two."
     ]
     if row["strategy"] == "one_model" and int(row["num_workers"]) > 1:
         notes.append(

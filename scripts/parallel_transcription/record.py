@@ -138,7 +138,7 @@ _JOB = _closed(
     }
 )
 #: Keys that records made before these existed lack.
-_NEW = ("job",)
+_NEW = ("job", "batch_size")
 
 
 def record_schema() -> dict[str, Any]:
@@ -150,7 +150,10 @@ def record_schema() -> dict[str, Any]:
             "schema": {"const": SCHEMA_VERSION},
             "run": {"type": "string"},
             "configuration_id": {"type": "string"},
-            "configuration": _closed({d.name: d.schema for d in DIMENSIONS}),
+            "configuration": _closed(
+                {d.name: d.schema for d in DIMENSIONS},
+                required=[d.name for d in DIMENSIONS if d.name not in _NEW],
+            ),
             "round": {"type": "integer", "minimum": 1, "maximum": 999},
             "study": {"type": "string"},
             "machine": {"type": "string"},

@@ -7,6 +7,7 @@ process; nothing is timed here but the loading.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import threading
 import time
@@ -17,6 +18,10 @@ from typing import Any, Protocol
 from parallel_transcription import meters
 from parallel_transcription.configuration import devices_of
 from parallel_transcription.processes import die_with_parent, how_it_ended
+
+#: Whisper's input (`faster_whisper.decode_audio`, and `FeatureExtractor.chunk_length`).
+SAMPLES_PER_SECOND = 16_000
+WINDOW_S = 30
 
 
 @dataclass
@@ -98,14 +103,37 @@ def model_options(configuration: Mapping[str, Any], device_index: int | list[int
     }
 
 
+def transcribe_in_batches(model: Any, path: str, batch_size: int, options: Mapping[str, Any]):
+    """What ``WhisperModel.transcribe`` returns, with so many windows decoded together.
+
+    The same work as one after another: with timestamps, and all of the audio unless the options
+    say ``vad_filter`` (the pipeline's own defaults are without and with it). A pipeline has state
+    of its file, so each call gets its own; it costs nothing.
+    """
+    from faster_whisper import BatchedInferencePipeline, decode_audio
+
+    audio = decode_audio(path)
+    if not options["vad_filter"]:
+        seconds = len(audio) / SAMPLES_PER_SECOND
+        starts = range(0, math.ceil(seconds), WINDOW_S)
+        windows = [{"start": s, "end": min(s + WINDOW_S, seconds)} for s in starts]
+        options = {**options, "clip_timestamps": windows}
+    return BatchedInferencePipeline(model).transcribe(
+        audio, batch_size=batch_size, without_timestamps=False, **options
+    )
+
+
 def make_seat(model: Any, configuration: Mapping[str, Any]) -> Seat:
     """A seat at a loaded ``WhisperModel``."""
     options = transcribe_options(configuration)
-    slowdown = configuration["slowdown"]
+    batch_size, slowdown = configuration["batch_size"], configuration["slowdown"]
 
     def transcribe(path: str) -> Heard:
         cpu_before = time.thread_time()
-        segments, info = model.transcribe(path, **options)
+        if batch_size:
+            segments, info = transcribe_in_batches(model, path, batch_size, options)
+        else:
+            segments, info = model.transcribe(path, **options)
         texts, last_end = [], 0.0
         since = time.monotonic()
         for segment in segments:  # a generator: the work happens here

@@ -228,6 +228,8 @@ def variant(row: Any) -> str:
         words.append("same again")
     if row["init_stagger_s"] > 0:
         words.append(f"stagger {setting(row['init_stagger_s'])} s")
+    if row["batch_size"] > 0:
+        words.append(f"batches of {int(row['batch_size'])}")
     if row["slowdown"] > 0:
         words.append(f"slowed by {setting(row['slowdown'] * 100)} %")
     environment = [
@@ -499,8 +501,10 @@ def like_published(
 ) -> list[tuple[str, dict, list[float]]]:
     """Configurations in the form of a published GPU row: machine, settings, median of each file."""
     rows = counted(results.timings)
+    in_batches = results.runs.loc[results.runs["batch_size"] > 0, "configuration"]
     rows = rows[
-        (rows["device"] == "cuda")
+        ~rows["configuration"].isin(in_batches)
+        & (rows["device"] == "cuda")
         & (rows["device_index"].str.count(",") + 1 == gpus)
         & (rows["strategy"] == strategy)
         & (rows["instances"] == instances)

@@ -23,6 +23,7 @@ import pandas as pd
 from parallel_transcription.columns import OPTIONS, RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.configuration import (
     canonical_json,
+    complete,
     devices_of,
     identify,
     run_id,
@@ -125,6 +126,8 @@ def read_records(
     for path in paths:
         try:
             record = validate(_read(path))
+            # records from before a dimension was there have its default
+            record["configuration"] = complete(record["configuration"])
             _check_names(record, path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))

@@ -15,6 +15,7 @@ FIGURES = {
     "memory": "Memory by workers and instances",
     "init_race": "Starting several models at once",
     "recommendation": "Throughput, memory and cores of every configuration",
+    "batching": "Windows decoded in batches against one after another",
     "noise_floor": "The same configuration against itself",
     "timeline": "Who transcribed when",
     "throughput": "Throughput by threads and workers",

@@ -55,6 +55,30 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
     )
 
 
+def batching(sources: pick.Sources) -> p9.ggplot | None:
+    """Makespan in batches over that one after another, for each matched pair."""
+    needed = ["ratio", "low", "high", "workers", "instances", "cpu_threads", "batch_size"]
+    rows = sources.evidence("batching", needed)
+    if rows.empty:
+        return None
+    rows = pick.in_order(rows)
+    texts = []
+    for row in rows.to_dict("records"):
+        each = pick.setting_label(row)
+        if row["instances"] > 1:
+            each = f"{plural(int(row['instances']), 'model')}, {each}"
+        texts.append(f"batches of {int(row['batch_size'])}, {each}")
+    rows = pick.with_labels(rows, texts)
+    return forest(
+        from_pairs(rows),
+        dots_of(sources, rows),
+        sources.margin,
+        "makespan in batches / one by one  (below 1: faster)",
+        style.PURPLE,
+        "D",
+    )
+
+
 def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     """Makespan and CPU time with fewer and more workers, over those with as many as files."""
     needed = ["ratio", "low", "high", "workers", "files", "cpu_threads"]

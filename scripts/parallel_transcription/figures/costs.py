@@ -25,7 +25,7 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     # on a GPU, the memory there; lists of GPUs have a model on each
     on_gpu = rows["device"] == "cuda"
     rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
-    rows = rows[~rows["device_index"].str.contains(",")]
+    rows = rows[~rows["device_index"].str.contains(",") & (rows["batch_size"] == 0)]
     rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
     rows = rows[rows["strategy"].isin(SERIES)]
     # one thing varies at a time: workers of one model, or models with one worker each

@@ -29,6 +29,7 @@ MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
     "memory": costs.memory,
     "init_race": costs.init_race,
     "recommendation": costs.recommendation,
+    "batching": compare.batching,
     "noise_floor": compare.noise_floor,
     "timeline": timeline.timeline,
     "throughput": speed.throughput,

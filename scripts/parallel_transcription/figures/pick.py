@@ -62,8 +62,9 @@ class Sources:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per configuration, with medians over all its repeats."""
-        return configurations(self.results.runs)
+        """One row per configuration without batches, with medians over all its repeats."""
+        runs = self.results.runs
+        return configurations(runs[runs["batch_size"] == 0])
 
     @cached_property
     def margin(self) -> tuple[float, float]:

@@ -72,6 +72,7 @@ def _speedups(sources: pick.Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Speed-up of each round, against the same files one after another on one worker."""
     runs = sources.runs
     alone = runs[(runs["strategy"] == "one_model") & (runs["callers"] == 1)]
+    alone = alone[alone["batch_size"] == 0]
     alone = alone[
         (alone["total_workers"] == 1) & (alone["replica"] == 1) & (alone["slowdown"] == 0)
     ]

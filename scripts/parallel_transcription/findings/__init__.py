@@ -2,13 +2,15 @@
 
 One module per question; each states its verdict rule in its text, fixed before any time is looked
 at. `judge(tables)` gives the list that results/findings.json holds, machines in the order of their
-labels, questions in the order of their numbers (8 last, then the machine-wide ones, 0).
+labels, questions in the order of their numbers (8, then 9 where a study asks it, then the
+machine-wide ones, 0).
 """
 
 from __future__ import annotations
 
 from parallel_transcription import recommend
 from parallel_transcription.findings import (
+    batching,
     best_threads,
     gpu_saturation,
     init_race,
@@ -71,6 +73,7 @@ def judge_machine(machine: Machine) -> list[dict]:
         memory.judge(machine, "instance"),
         init_race.judge(machine),
         recommend.judge(machine),
+        batching.judge(machine),
         noise_floor.judge(machine),
         same_text.judge(machine),
         planted.judge(machine),

@@ -70,12 +70,15 @@ def interval(low: float, high: float, confidence: float = 0.95, unit: str = "") 
 
 
 def _places(low: float, high: float) -> int:
-    """Decimals for two ends: 0.068 wide -> 2, 0.015 wide -> 3; at most 4 digits in all."""
+    """Decimals that round by a tenth of the width at most, where 4 digits in all allow it.
+
+    0.31 wide -> 2 (0.84 to 1.15), 0.068 wide -> 2, 0.015 wide -> 3.
+    """
     width, top = high - low, max(abs(low), abs(high), 1e-9)
     most = max(0, 3 - math.floor(math.log10(top)))
     if width <= 0:
         return min(most, 3)
-    return max(0, min(most, math.ceil(-math.log10(width / 3))))
+    return max(0, min(most, math.ceil(-math.log10(width / 5))))
 
 
 def estimate(value: float, low: float, high: float, confidence: float = 0.95, of: str = "") -> str:
@@ -151,6 +154,8 @@ def name_of(row) -> str:
         text += f", {row['device']} {row['device_index']}"
     if int(row["callers"]) == 1 and int(row["files_in_parallel"]) > 1:
         text += ", files one after another"
+    if int(row["batch_size"]):
+        text += f", batches of {int(row['batch_size'])}"
     return text
 
 

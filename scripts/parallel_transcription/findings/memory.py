@@ -63,7 +63,7 @@ def runs_table(machine: Machine):
         model_mb=table["model_mb"].where(~on_gpu, table["gpu_model_mb"]),
         uss_mb=table["uss_mb"].where(~on_gpu, table["gpu_mem_mb"]),
     )
-    table = table[~table["device_index"].str.contains(",")]
+    table = table[~table["device_index"].str.contains(",") & (table["batch_size"] == 0)]
     table = table[(table["status"] == "ok") & (table["model_mb"] > 0) & (table["replica"] == 1)]
     if table.empty:
         return table

@@ -35,6 +35,7 @@ OPTIONS = [
     "word_timestamps",
     "condition_on_previous_text",
     "temperature_fallback",
+    "batch_size",
 ]
 
 

@@ -32,6 +32,7 @@ DEFAULTS = {
     "word_timestamps": False,
     "condition_on_previous_text": True,
     "temperature_fallback": True,
+    "batch_size": 0,
     "slowdown": 0.0,
     "replica": 1,
     "device_index": "0",
@@ -270,10 +271,13 @@ class Machine:
         return arms.reset_index()
 
     def ordinary(self) -> pd.DataFrame:
-        """Arms that answer questions: no A/A replicas, no planted slow-down."""
+        """Arms that answer questions 1 to 8: no A/A replicas, planted slow-downs or batches."""
+        arms = self.unaltered()
+        return arms[arms["batch_size"] == 0]
+
+    def unaltered(self) -> pd.DataFrame:
+        """Arms without A/A replicas and planted slow-downs."""
         arms = self.arms
-        if arms.empty:
-            return arms
         return arms[(arms["replica"] == 1) & (arms["slowdown"] == 0)]
 
     def times(self, arm: str, confirmation: bool = False) -> pd.DataFrame:

@@ -253,6 +253,17 @@ COLUMNS: dict[str, list[Column]] = {
         words("standing", "standing", "remark"),
         yes("chosen", "chosen"),
     ],
+    "batching": [
+        words("label", "configuration"),
+        whole("files", "files"),
+        time("makespan_a_s", "makespan (s)"),
+        with_interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
+        figure("memory_mb", "memory (MB)"),
+        figure("memory_plain_mb", "one by one (MB)"),
+        share("wer", "WER"),
+        share("wer_plain", "WER one by one"),
+        words("outcome", "outcome", "remark"),
+    ],
     "noise_floor": [
         words("label", "configuration, measured twice"),
         time("makespan_a_s", "second (s)"),
@@ -291,11 +302,12 @@ BY_SETTING = (
     "one_per_gpu",
     "gpu_saturation",
     "init_race",
+    "batching",
 )
 SETTING_KEYS = (
     "model", "compute_type", "others", "strategy", "files", "gpus", "devices", "total_workers",
     "instances", "workers", "workers_per_device", "number", "cpu_threads", "callers",
-    "init_stagger_s",
+    "init_stagger_s", "batch_size",
 )  # fmt: skip
 
 #: Findings of whose evidence only the first rows stand on a page.
