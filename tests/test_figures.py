@@ -39,13 +39,16 @@ def results_of(folder: Path, tables: dict):
     return read_results(folder)
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
+def make_study(folder: Path):
+    """A study in which all but GPUs was measured."""
     points = synthetic.default_configurations()
     points.append(synthetic.configuration("one_model", workers=2, batch_size=4))
-    tables = synthetic.make_tables(1, rounds=3, repeats=2, configurations=points)
-    return results_of(folder, tables)
+    return results_of(folder, synthetic.make_tables(1, rounds=3, repeats=2, configurations=points))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return make_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,7 @@ def test_an_svg_is_as_wide_as_the_text_of_a_page_and_has_a_title(drawn):
 
 
 def test_the_same_results_give_the_same_files(study, drawn, tmp_path):
-    results_of(tmp_path, synthetic.make_tables(1, rounds=3, repeats=2))
+    make_study(tmp_path)
     script = [sys.executable, ROOT / "scripts/draw_figures.py", "--results", tmp_path]
     names = ("one_or_many", "init_race")
     subprocess.run(

@@ -125,6 +125,8 @@ def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
         parts = formatting.effect_parts(finding["effect"])
         assert tight(parts["value"]) in tight(first)
         assert tight(parts["interval"]) in tight(first)
+        if finding["verdict"] == "not measured":
+            assert f"Section {finding['number']} says how to measure it." in first
     # the second page starts with the first question: all of that stood on one page
     assert "Does one model transcribe several files" in second and "WhisperModel(" in first
 
