@@ -127,8 +127,9 @@ def check(configuration: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             name,
             "windows that are decoded together know no previous text and are decoded once; set "
-            "condition_on_previous_text: false and temperature_fallback: false, also for what "
-            "batch_size is compared with, so that both do the same work",
+            "condition_on_previous_text: false and temperature_fallback: false (by hand: "
+            "--no-condition-on-previous-text --no-temperature-fallback), also for what batch_size "
+            "is compared with, so that both do the same work",
         )
     if c["init_stagger_s"] and c["instances"] == 1:
         raise ConfigurationError(
