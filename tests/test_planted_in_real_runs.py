@@ -31,3 +31,5 @@ def test_a_slowed_arm_is_found_slower(tmp_path):
     if disturbed > 0.5 and planted["verdict"] == "inconclusive":
         pytest.skip(f"not decided: other programs disturbed {disturbed:.0%} of the passes")
     assert planted["verdict"] == "confirmed", planted["answer"]
+    if disturbed <= 0.5:
+        assert 1 + SHARE / 2 < row["ratio"] < 1 + 2 * SHARE, "about as much slower as it was slowed"

@@ -103,37 +103,48 @@ def model_options(configuration: Mapping[str, Any], device_index: int | list[int
     }
 
 
-def transcribe_in_batches(model: Any, path: str, batch_size: int, options: Mapping[str, Any]):
-    """What ``WhisperModel.transcribe`` returns, with so many windows decoded together.
+def one_after_another(model: Any, options: Mapping[str, Any]) -> Callable[[str], tuple]:
+    """``WhisperModel.transcribe`` with these options."""
+    return lambda path: model.transcribe(path, **options)
 
-    The same work as one after another: with timestamps, and all of the audio unless the options
-    say ``vad_filter`` (the pipeline's own defaults are without and with it). A pipeline has state
-    of its file, so each call gets its own; it costs nothing.
+
+def in_batches(model: Any, options: Mapping[str, Any], batch_size: int) -> Callable[[str], tuple]:
+    """The same with so many windows of a file decoded together.
+
+    It does the same work: with timestamps, and all of the audio unless the options say
+    ``vad_filter`` (the pipeline's own defaults are without and with it). A pipeline has state of
+    its file, so each call gets its own; it costs nothing.
     """
     from faster_whisper import BatchedInferencePipeline, decode_audio
 
-    audio = decode_audio(path)
-    if not options["vad_filter"]:
-        seconds = len(audio) / SAMPLES_PER_SECOND
+    options = {**options, "batch_size": batch_size, "without_timestamps": False}
+
+    def windows(seconds: float) -> list[dict[str, float]]:
         starts = range(0, math.ceil(seconds), WINDOW_S)
-        windows = [{"start": s, "end": min(s + WINDOW_S, seconds)} for s in starts]
-        options = {**options, "clip_timestamps": windows}
-    return BatchedInferencePipeline(model).transcribe(
-        audio, batch_size=batch_size, without_timestamps=False, **options
-    )
+        return [{"start": start, "end": min(start + WINDOW_S, seconds)} for start in starts]
+
+    def transcribe(path: str) -> tuple:
+        audio = decode_audio(path)
+        cuts = {}
+        if not options["vad_filter"]:
+            cuts["clip_timestamps"] = windows(len(audio) / SAMPLES_PER_SECOND)
+        return BatchedInferencePipeline(model).transcribe(audio, **options, **cuts)
+
+    return transcribe
 
 
 def make_seat(model: Any, configuration: Mapping[str, Any]) -> Seat:
     """A seat at a loaded ``WhisperModel``."""
     options = transcribe_options(configuration)
     batch_size, slowdown = configuration["batch_size"], configuration["slowdown"]
+    if batch_size:
+        start = in_batches(model, options, batch_size)
+    else:
+        start = one_after_another(model, options)
 
     def transcribe(path: str) -> Heard:
         cpu_before = time.thread_time()
-        if batch_size:
-            segments, info = transcribe_in_batches(model, path, batch_size, options)
-        else:
-            segments, info = model.transcribe(path, **options)
+        segments, info = start(path)
         texts, last_end = [], 0.0
         since = time.monotonic()
         for segment in segments:  # a generator: the work happens here
