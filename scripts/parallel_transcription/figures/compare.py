@@ -66,7 +66,9 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
     for row in rows.to_dict("records"):
         each = pick.setting_label(row)
         if row["instances"] > 1:
-            each = f"{plural(int(row['instances']), 'model')}, {each}"
+            processes = row["strategy"] == "multi_process"
+            noun = ("process", "processes") if processes else ("model", "models")
+            each = f"{plural(int(row['instances']), *noun)}, {each}"
         texts.append(f"batches of {int(row['batch_size'])}, {each}")
     rows = pick.with_labels(rows, texts)
     return forest(
