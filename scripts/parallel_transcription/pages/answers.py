@@ -50,14 +50,14 @@ SHORT = {
     "memory_instances": "One copy in memory for all models?",
     "init_race": "Must starts be delayed?",
     "recommendation": "Are these settings the best?",
-    "batching": "Are windows in batches faster?",
+    "batching": "Can windows in batches be faster?",
 }
 
 
 MOST_EVIDENCE_ROWS = 48
 
 
-def _otherwise(finding: dict) -> str:
+def _where_to_look(finding: dict) -> str:
     """What the first page says of a finding that has no short answer because it has no data."""
     if finding.get("verdict") != "not measured" or not finding.get("number"):
         return ""
@@ -79,7 +79,7 @@ def finding_view(finding: dict, results: Results) -> dict:
         "label": str(finding.get("machine") or ""),
         "badge": badge(finding.get("verdict")),
         "answer": answer,
-        "in_short": clean(finding.get("in_short"), 200) or _otherwise(finding) or answer,
+        "in_short": clean(finding.get("in_short"), 200) or _where_to_look(finding) or answer,
         "effect": effect_text(finding.get("effect")),
         "effect_parts": effect_parts(finding.get("effect")),
         "effect_name": clean((finding.get("effect") or {}).get("name"), 80),
