@@ -24,8 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from parallel_transcription import measure  # noqa: E402
-from parallel_transcription.configuration import complete  # noqa: E402
+from parallel_transcription.measure import process as measure  # noqa: E402
+from parallel_transcription.study.configuration import complete  # noqa: E402
 
 BOUND = 0.02  # of the medians, relative
 FILES = [str(ROOT / "audio" / f"english-{n}.opus") for n in (1, 2)]
@@ -57,7 +57,7 @@ class Side:
     """A process that makes a pass when it is told to."""
 
     def __init__(self, *command: str):
-        from parallel_transcription.supervise import clean_environment
+        from parallel_transcription.measure.supervise import clean_environment
 
         self.process = subprocess.Popen(
             [sys.executable, "-P", *command],
@@ -107,7 +107,7 @@ def main() -> int:
     if given.be_measured:
         be_measured(given.be_measured, given.passes)
         return 0
-    from parallel_transcription import models  # what the measured process does not import
+    from parallel_transcription.inputs import models
 
     manifest = models.prepare(models.parse_model(CONFIGURATION["model"]), "results/models")
     folder = str(ROOT / manifest["path"])

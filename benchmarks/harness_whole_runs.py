@@ -30,7 +30,7 @@ REST_S = 3
 LAUNCH = """
 import subprocess, sys
 sys.path.insert(0, {scripts!r})
-from parallel_transcription.supervise import clean_environment
+from parallel_transcription.measure.supervise import clean_environment
 done = subprocess.run(
     [sys.executable, "-P", *{command!r}], input={turns!r}, stdout=subprocess.PIPE, text=True,
     env=clean_environment({thread_env!r}), start_new_session=True, check=True,
@@ -76,7 +76,7 @@ class Bare:
     """A Snakefile with one rule that runs bare.py."""
 
     def __init__(self, folder: Path, model: Path):
-        from parallel_transcription.configuration import complete
+        from parallel_transcription.study.configuration import complete
 
         folder.mkdir()
         self.folder = folder

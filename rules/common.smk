@@ -15,13 +15,16 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from parallel_transcription import cluster, fingerprint, preflight, progress
-from parallel_transcription.configuration import round_of
-from parallel_transcription.plan import Plan, digest
+from parallel_transcription.jobs import cluster
+from parallel_transcription import fingerprint
+from parallel_transcription.jobs import preflight
+from parallel_transcription.jobs import progress
+from parallel_transcription.study.configuration import round_of
+from parallel_transcription.study.plan import Plan, digest
 from parallel_transcription.record import check_writable
-from parallel_transcription.study import StudyError, build_study, typed
-from parallel_transcription.study_file import read_study_file
-from parallel_transcription.transcribe import is_measured, measuring_code
+from parallel_transcription.study.study import StudyError, build_study, typed
+from parallel_transcription.study.file import read_study_file
+from parallel_transcription.jobs.transcribe import is_measured, measuring_code
 
 ROOT = Path(workflow.basedir)
 STATE = Path(".snakemake/parallel_transcription")
@@ -51,7 +54,7 @@ except (StudyError, fingerprint.FingerprintError, cluster.ClusterError) as error
 LOOKS = [
     fingerprint.folder_sha256(ROOT / folder)
     for folder in (
-        "scripts/parallel_transcription/templates",
+        "scripts/parallel_transcription/report/templates",
         "report",
         "resources/fonts",
         "resources/published",

@@ -9,9 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription import errors, machine, preflight
-from parallel_transcription.study import build_study
-from parallel_transcription.study_file import read_study_file
+from parallel_transcription import errors
+from parallel_transcription import host as machine
+from parallel_transcription.jobs import preflight
+from parallel_transcription.study.file import read_study_file
+from parallel_transcription.study.study import build_study
 
 
 def main() -> int:

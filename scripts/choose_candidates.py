@@ -12,8 +12,8 @@ from pathlib import Path
 from parallel_transcription.errors import run
 from parallel_transcription.findings import TableError, Tables, from_frames, load_files
 from parallel_transcription.findings.output import write_json
-from parallel_transcription.recommend import candidates_to_confirm
-from parallel_transcription.study import expand_grid, settings_from_json
+from parallel_transcription.findings.recommendation import candidates_to_confirm
+from parallel_transcription.study.study import expand_grid, settings_from_json
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def _settings(given: str) -> dict:
 
 
 def _from_records(results: Path, settings: dict, label: str | None) -> Tables:
-    from parallel_transcription.timings import build_tables, set_aside
+    from parallel_transcription.results.merge import build_tables, set_aside
 
     if not label:
         raise TableError("the study names no machine; give --machine")

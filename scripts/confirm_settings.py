@@ -11,17 +11,17 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.models import PROJECT_ROOT
-from parallel_transcription.plan import Plan
-from parallel_transcription.record import write_json
-from parallel_transcription.study import Study, build_study_again, settings_from_json
-from parallel_transcription.transcribe import (
+from parallel_transcription.jobs.transcribe import (
     describe,
     ends_in_words,
     is_measured,
     measuring_code,
     run_specification,
 )
+from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.record import write_json
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.study import Study, build_study_again, settings_from_json
 
 
 def main() -> int:

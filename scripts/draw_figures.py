@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.figures import FIGURES
-from parallel_transcription.figures.draw import draw
-from parallel_transcription.tables import read_published, read_results
+from parallel_transcription.report.figures import FIGURES
+from parallel_transcription.report.figures.draw import draw
+from parallel_transcription.results.summaries import read_published, read_results
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from parallel_transcription import audio
+from parallel_transcription.inputs import audio
 from parallel_transcription.record import write_json
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from parallel_transcription.errors import run
 from parallel_transcription.findings import judge, load_files
 from parallel_transcription.findings.output import write_json
-from parallel_transcription.scoreboard import read_claims, scoreboard
+from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "resources" / "published"
 

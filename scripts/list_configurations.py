@@ -5,8 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.study import StudyError, build_study
-from parallel_transcription.study_file import read_study_file
+from parallel_transcription.study.file import read_study_file
+from parallel_transcription.study.study import StudyError, build_study
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription import models
+from parallel_transcription.inputs import models
+from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.record import write_json
 
 
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models-folder", type=Path, default=Path("results/models"))
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     parser.add_argument(
-        "--root", type=Path, default=models.PROJECT_ROOT, help="what './folder' is relative to"
+        "--root", type=Path, default=PROJECT_ROOT, help="what './folder' is relative to"
     )
     options = parser.parse_args(arguments)
     try:

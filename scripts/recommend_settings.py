@@ -5,7 +5,7 @@ from pathlib import Path
 
 from parallel_transcription.errors import run
 from parallel_transcription.findings import load_files
-from parallel_transcription.recommend import recommend, write_yaml
+from parallel_transcription.findings.recommendation import recommend, write_yaml
 
 
 def main() -> None:

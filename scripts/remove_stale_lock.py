@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from parallel_transcription import progress  # isort: skip  (first: it says what is missing)
+from parallel_transcription.jobs import progress  # isort: skip  (first: it says what is missing)
 
 import psutil
 

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from parallel_transcription import columns
-from parallel_transcription.dimensions import DIMENSIONS
 from parallel_transcription.record import record_schema
-from parallel_transcription.settings import (
+from parallel_transcription.results import columns
+from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.settings import (
     MACHINE_KEYS,
     SETTINGS,
     Setting,

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.tables import read_published, read_results
+from parallel_transcription.results.summaries import read_published, read_results
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
@@ -69,7 +69,7 @@ def main() -> int:
 def _load_report() -> ModuleType:
     """The module that makes PDFs: loading it loads WeasyPrint's system libraries."""
     try:
-        from parallel_transcription import report
+        from parallel_transcription.report import layout as report
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise TableError(

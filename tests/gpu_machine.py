@@ -6,9 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
-from parallel_transcription import cuda
-from parallel_transcription.configuration import check, complete
-from parallel_transcription.supervise import SCRIPTS, supervise
+from parallel_transcription.measure import cuda
+from parallel_transcription.measure.supervise import supervise
+from parallel_transcription.places import SCRIPTS
+from parallel_transcription.study.configuration import check, complete
 
 FAKES = Path(__file__).resolve().parent / "fake_gpus"
 PROTOCOL = {"repeats": 1, "warmups": 0, "timeout_s": 60.0, "load_timeout_s": 60.0}

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.columns import RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
 
 OPTIONS = {
     "language": "auto",

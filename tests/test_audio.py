@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from parallel_transcription import audio
-from parallel_transcription.audio import AudioError, expand, inspect, inspect_all, natural_key
-
-SCRIPTS = Path(audio.__file__).resolve().parents[1]
+from parallel_transcription.inputs.audio import (
+    AudioError,
+    expand,
+    inspect,
+    inspect_all,
+    natural_key,
+)
+from parallel_transcription.places import SCRIPTS
 
 
 def write_sound(path, codec="pcm_s16le", rate=16000, layout="mono", seconds=2.0, amplitude=0.5):

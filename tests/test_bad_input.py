@@ -17,10 +17,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parallel_transcription.dimensions import LANGUAGES, NAMES
-from parallel_transcription.settings import SETTINGS
-from parallel_transcription.study import StudyError, build_study
-from parallel_transcription.study_file import read_study_file
+from parallel_transcription.study.dimensions import LANGUAGES, NAMES
+from parallel_transcription.study.file import read_study_file
+from parallel_transcription.study.settings import SETTINGS
+from parallel_transcription.study.study import StudyError, build_study
 from project import ROOT, Project
 
 CLIP = "audio/english-short.opus"

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from parallel_transcription import cluster
-from parallel_transcription.configuration import complete
+from parallel_transcription.jobs import cluster
+from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
 
 STUDY = {

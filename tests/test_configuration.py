@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_transcription.configuration import (
+from parallel_transcription.measure.placement import total_workers
+from parallel_transcription.study.configuration import (
     ConfigurationError,
     check,
     compact,
     complete,
     identify,
     run_id,
-    total_workers,
 )
-from parallel_transcription.dimensions import DIMENSIONS
+from parallel_transcription.study.dimensions import DIMENSIONS
 
 small = st.integers(1, 8)
 configurations = st.builds(

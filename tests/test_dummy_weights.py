@@ -12,10 +12,10 @@ import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from parallel_transcription import dummy_weights
-from parallel_transcription.dummy_weights import ARCHITECTURES, DummyError, Vocabulary, build
+from parallel_transcription.inputs import dummy_weights
+from parallel_transcription.inputs.dummy_weights import ARCHITECTURES, DummyError, Vocabulary, build
+from parallel_transcription.places import SCRIPTS
 
-SCRIPTS = Path(dummy_weights.__file__).resolve().parents[1]
 # Numbers in the published checkpoints (openai/whisper-*) in millions, token embeddings once.
 PARAMETERS = {
     "tiny": 37.8,
@@ -78,7 +78,7 @@ def text_tokens(segment) -> int:
 def test_same_arguments_same_bytes(tiny, tmp_path):
     """In another process, with other threads, hash seed, folder and time."""
     code = (
-        "import sys; from parallel_transcription import dummy_weights;"
+        "import sys; from parallel_transcription.inputs import dummy_weights;"
         "dummy_weights.build('tiny', sys.argv[1])"
     )
     environment = {

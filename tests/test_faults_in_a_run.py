@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parallel_transcription import supervise as supervising
-from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.supervise import supervise
-from parallel_transcription.timings import build_tables
+from parallel_transcription.measure import supervise as supervising
+from parallel_transcription.measure.supervise import supervise
+from parallel_transcription.results.merge import build_tables
+from parallel_transcription.study.settings import DEFAULTS
 from planted_faults import sitecustomize
 from project import ROOT
 from test_supervise import CLIP, PROTOCOL, no_process_left, order  # noqa: F401 (a fixture)

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 import synthetic_study as synthetic
-from parallel_transcription import findings, recommend, report
-from parallel_transcription.figures.draw import MAKERS
-from parallel_transcription.figures.pick import Sources
-from parallel_transcription.findings.tables import from_frames
-from parallel_transcription.tables import read_published, read_results
+from parallel_transcription import findings
+from parallel_transcription.findings import recommendation as recommend
+from parallel_transcription.findings.machine import from_frames
+from parallel_transcription.report import layout as report
+from parallel_transcription.report.figures.draw import MAKERS
+from parallel_transcription.report.figures.pick import Sources
+from parallel_transcription.results.summaries import read_published, read_results
 from synthetic_study import configuration, gpu_configurations, make_tables
 
 ROOT = Path(__file__).resolve().parent.parent

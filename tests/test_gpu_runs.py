@@ -16,9 +16,9 @@ import pynvml
 import pytest
 
 from gpu_machine import FAKES, GpuMachine
-from parallel_transcription import gpu_meters
-from parallel_transcription.configuration import ConfigurationError, complete
-from parallel_transcription.strategies import model_options
+from parallel_transcription.measure import gpu_meters
+from parallel_transcription.measure.strategies import model_options
+from parallel_transcription.study.configuration import ConfigurationError, complete
 
 LINUX_ONLY = "stand-ins need Linux's /proc"
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason=LINUX_ONLY)

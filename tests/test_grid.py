@@ -5,8 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_transcription.configuration import total_workers
-from parallel_transcription.grid import (
+from parallel_transcription.measure.placement import total_workers
+from parallel_transcription.study.grid import (
     GridPoint,
     expand_block,
     identified,

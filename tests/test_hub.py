@@ -14,8 +14,8 @@ import sys
 import pytest
 
 from fake_hub import FakeHub, mini_en
-from parallel_transcription.configuration import complete
-from parallel_transcription.supervise import supervise
+from parallel_transcription.measure.supervise import supervise
+from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
 
 MODEL = "org/name"

@@ -272,7 +272,7 @@ def _has(process: psutil.Process, mark: str) -> bool:
 def test_a_measured_process_whose_parent_is_gone_does_not_start():
     """Its supervisor ended before the kernel was asked to end both."""
     code = (
-        "from parallel_transcription.processes import die_with_parent, end_with\n"
+        "from parallel_transcription.measure.processes import die_with_parent, end_with\n"
         "import sys\n"
         "try: end_with(int(sys.argv[1]))\n"
         "except ProcessLookupError: print('gone')\n"

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from parallel_transcription import machine
+from parallel_transcription import host as machine
+from parallel_transcription.measure import engine
 
 LINUX = sys.platform == "linux"
 
@@ -348,7 +349,7 @@ def test_no_gpus(monkeypatch):
 def test_engine_of_this_process():
     import ctranslate2
 
-    found = machine.engine()
+    found = engine.engine()
     assert found["ctranslate2"] == ctranslate2.__version__
     assert "int8" in found["compute_types"]["cpu"]
     assert found["cuda_devices"] == ctranslate2.get_cuda_device_count()
@@ -374,7 +375,7 @@ def test_what_the_engine_prints_on_a_cpu():
         "Loaded model /home/somebody/private on device cpu:0",
         " - Selected compute type: int8_float32",
     )
-    found = machine.parse_verbose(text)
+    found = engine.parse_verbose(text)
     assert found == {
         "cpu": "AuthenticAMD",
         "cpu_features": ["SSE4.1", "AVX", "AVX2"],
@@ -404,7 +405,7 @@ def test_what_the_engine_prints_on_gpus():
         "Loaded model /m on device cuda:1",
         " - Selected compute type: int8_float32",
     )
-    found = machine.parse_verbose(text)
+    found = engine.parse_verbose(text)
     assert found["gpus"] == [
         {"number": number, "name": "NVIDIA H200", "compute_capability": "9.0"} for number in (0, 1)
     ]
@@ -416,12 +417,12 @@ def test_what_the_engine_prints_on_gpus():
 
 @pytest.mark.parametrize("text", ["", "nothing\nof\nnote", "CPU: ", "GPU #x: y (CC=z)", "\0" * 99])
 def test_other_output_gives_nothing(text):
-    assert machine.parse_verbose(text) == {}
+    assert engine.parse_verbose(text) == {}
 
 
 def test_real_output_of_the_engine(tmp_path):
     """Of a real model, so that a version with other words is noticed."""
-    from parallel_transcription import dummy_weights
+    from parallel_transcription.inputs import dummy_weights
 
     folder = dummy_weights.build("tiny", tmp_path / "model", tokens=1)
     code = "import ctranslate2, sys; ctranslate2.models.Whisper(sys.argv[1], compute_type='int8')"
@@ -432,7 +433,7 @@ def test_real_output_of_the_engine(tmp_path):
         text=True,
         check=True,
     )
-    found = machine.parse_verbose(done.stdout + done.stderr)
+    found = engine.parse_verbose(done.stdout + done.stderr)
     assert found["cpu"] and found["isa"] and found["gemm_float32"]
     assert found["compute_type"].startswith("int8")
     assert found["devices"] == "cpu:0"

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parallel_transcription import meters
-from parallel_transcription.meters import Snapshot, difference, snapshot, total
+from parallel_transcription.measure import meters
+from parallel_transcription.measure.meters import Snapshot, difference, snapshot, total
 
 LINUX = sys.platform == "linux"
 KEYS = {

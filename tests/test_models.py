@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from parallel_transcription import dummy_weights, models
-from parallel_transcription.models import ModelError, identity, parse_model, prepare, verify
+from parallel_transcription.inputs import dummy_weights, models
+from parallel_transcription.inputs.models import ModelError, identity, parse_model, prepare, verify
+from parallel_transcription.places import PROJECT_ROOT, SCRIPTS
 
-SCRIPTS = Path(models.__file__).resolve().parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -419,7 +419,7 @@ def test_file_system_without_locks_is_no_fault(tmp_path, monkeypatch):
 
 
 def test_real_embedded_model_if_it_is_there():
-    if "mini-en" not in models._embedded(models.PROJECT_ROOT):
+    if "mini-en" not in models._embedded(PROJECT_ROOT):
         pytest.skip("the checkout has no embedded model")
     manifest = prepare(parse_model("mini-en"), "results/models")
     assert manifest["multilingual"] is False

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from parallel_transcription import packing, progress
+from parallel_transcription.jobs import packing, progress
 from project import Project
 
 

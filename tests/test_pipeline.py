@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from parallel_transcription.columns import RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
 from project import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from parallel_transcription import findings, recommend
+from parallel_transcription import findings
+from parallel_transcription.findings import recommendation as recommend
 from synthetic_study import configuration, make_tables, write_tables
 from test_findings import script
 
@@ -176,7 +177,7 @@ def confirmed_by(shift, rounds=6):
     winner = fresh & (runs["configuration"] == choice["winner"])
     runs.loc[winner, "makespan_s"] *= np.exp(shift)
     tables = findings.from_frames(runs, made["timings"], {}, made["study"])
-    finding = findings.recommend.judge(findings.Machine(tables, "synthetic-a"))
+    finding = recommend.judge(findings.Machine(tables, "synthetic-a"))
     return recommend.recommend(tables)["synthetic-a"]["confirmation"], finding
 
 
@@ -222,7 +223,7 @@ def test_models_and_workloads_are_recommended_apart():
 
 def test_the_finding_shows_every_configuration_and_the_front():
     _, tables = tables_of(points())
-    finding = findings.recommend.judge(findings.Machine(tables, "synthetic-a"))
+    finding = recommend.judge(findings.Machine(tables, "synthetic-a"))
     assert len(finding["evidence"]) == len(points()) - 1  # all but the baseline
     assert sum(r["chosen"] for r in finding["evidence"]) == 1
     assert any(r["pareto"] for r in finding["evidence"])

@@ -8,14 +8,14 @@ import shutil
 import pytest
 
 from parallel_transcription.record import write_json
-from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.timings import (
+from parallel_transcription.results.merge import (
     DAMAGED,
     build_tables,
     record_files,
     set_aside,
     write_tables,
 )
+from parallel_transcription.study.settings import DEFAULTS
 from test_timings import make_record, save
 
 

@@ -23,15 +23,17 @@ import pytest
 from weasyprint import HTML
 
 import synthetic_study as synthetic
-from parallel_transcription import formatting, report, tables
-from parallel_transcription.columns import RUNS
-from parallel_transcription.figures import FIGURES
-from parallel_transcription.figures.draw import draw
+from parallel_transcription import formatting
 from parallel_transcription.findings import from_frames, judge
-from parallel_transcription.pages import answers, cells, evidence, recommended
-from parallel_transcription.recommend import recommend, write_yaml
-from parallel_transcription.scoreboard import read_claims, scoreboard
-from parallel_transcription.tables import read_published, read_results
+from parallel_transcription.findings.recommendation import recommend, write_yaml
+from parallel_transcription.findings.scoreboard import read_claims, scoreboard
+from parallel_transcription.report import layout as report
+from parallel_transcription.report.figures import FIGURES
+from parallel_transcription.report.figures.draw import draw
+from parallel_transcription.report.pages import answers, cells, evidence, recommended
+from parallel_transcription.results import summaries as tables
+from parallel_transcription.results.columns import RUNS
+from parallel_transcription.results.summaries import read_published, read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"

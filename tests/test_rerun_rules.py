@@ -133,7 +133,9 @@ def test_a_changed_model_reruns_what_used_it(checkout):
 
 def test_changed_measuring_code_reruns_the_measurements(checkout):
     checkout.edit(
-        "scripts/parallel_transcription/strategies.py", "import threading", "import threading  # x"
+        "scripts/parallel_transcription/measure/strategies.py",
+        "import threading",
+        "import threading  # x",
     )
     regular = {run for run in checkout.runs() if "-r9" not in run}
     assert regular <= set(transcribed(checkout.planned()))
@@ -142,9 +144,9 @@ def test_changed_measuring_code_reruns_the_measurements(checkout):
 @pytest.mark.parametrize(
     ("file", "first"),
     [
-        ("scripts/parallel_transcription/timings.py", "merge_timings"),
+        ("scripts/parallel_transcription/results/merge.py", "merge_timings"),
         ("scripts/parallel_transcription/statistics.py", "judge_findings"),
-        ("scripts/parallel_transcription/report.py", "write_findings_report"),
+        ("scripts/parallel_transcription/report/layout.py", "write_findings_report"),
         ("scripts/draw_figures.py", "draw_figures"),
     ],
 )
@@ -194,7 +196,7 @@ def test_another_numpy_reruns_nothing(checkout):
             "import sys; sys.modules['numpy'] = None; sys.path.insert(0, 'scripts')\n"
             "from pathlib import Path; import yaml\n"
             "from parallel_transcription.study import build_study\n"
-            "from parallel_transcription.plan import Plan\n"
+            "from parallel_transcription.study.plan import Plan\n"
             "study = build_study(yaml.safe_load(open('config/test.yaml')), 'x', Path.cwd())\n"
             "plan = Plan(study, Path.cwd(), Path('results'), 'code', Path('cache'))\n"
             "print(plan.specification(plan.machines[0], plan.runs[0]))",

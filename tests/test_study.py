@@ -5,8 +5,8 @@ import copy
 import pytest
 import yaml
 
-from parallel_transcription.configuration import total_workers
-from parallel_transcription.study import StudyError, build_study
+from parallel_transcription.measure.placement import total_workers
+from parallel_transcription.study.study import StudyError, build_study
 from project import ROOT, Project
 
 GOOD = {

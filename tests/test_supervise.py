@@ -14,10 +14,14 @@ import psutil
 import pytest
 from faster_whisper import decode_audio
 
-from parallel_transcription import models
-from parallel_transcription.configuration import complete
-from parallel_transcription.strategies import load_staggered
-from parallel_transcription.supervise import clean_environment, stated_environment, supervise
+from parallel_transcription.inputs import models
+from parallel_transcription.measure.strategies import load_staggered
+from parallel_transcription.measure.supervise import (
+    clean_environment,
+    stated_environment,
+    supervise,
+)
+from parallel_transcription.study.configuration import complete
 from project import ROOT
 
 PROTOCOL = {"repeats": 1, "warmups": 1, "timeout_s": 60.0, "load_timeout_s": 60.0}

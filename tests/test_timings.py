@@ -5,10 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from parallel_transcription.columns import RUN_COLUMNS, TIMING_COLUMNS
-from parallel_transcription.configuration import complete, identify, run_id
-from parallel_transcription.settings import DEFAULTS
-from parallel_transcription.timings import build_tables, word_error_rate, write_tables
+from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.merge import build_tables, word_error_rate, write_tables
+from parallel_transcription.study.configuration import complete, identify, run_id
+from parallel_transcription.study.settings import DEFAULTS
 
 
 def make_record(round_number=1, machine="m", **values):

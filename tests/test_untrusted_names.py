@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from parallel_transcription.formatting import anonymous, private
-from parallel_transcription.timings import build_tables, write_tables
+from parallel_transcription.results.merge import build_tables, write_tables
 from project import ROOT, Project
 
 CLIP = ROOT / "audio" / "english-short.opus"

@@ -143,7 +143,7 @@ _NEW = ("job", "batch_size")
 
 def record_schema() -> dict[str, Any]:
     """The closed JSON schema of a run record (draft 7, for fastjsonschema)."""
-    from parallel_transcription.dimensions import DIMENSIONS
+    from parallel_transcription.study.dimensions import DIMENSIONS
 
     record = _closed(
         {

@@ -8,7 +8,6 @@ machine-wide ones, 0).
 
 from __future__ import annotations
 
-from parallel_transcription import recommend
 from parallel_transcription.findings import (
     batching,
     best_threads,
@@ -21,13 +20,14 @@ from parallel_transcription.findings import (
     oversubscription,
     parallel_or_queue,
     planted,
+    recommendation,
     same_text,
     several_gpus,
     threads_limit,
     workers_equal_files,
 )
 from parallel_transcription.findings.common import mixtures
-from parallel_transcription.findings.tables import (
+from parallel_transcription.findings.machine import (
     Machine,
     TableError,
     Tables,
@@ -72,7 +72,7 @@ def judge_machine(machine: Machine) -> list[dict]:
         memory.judge(machine, "worker"),
         memory.judge(machine, "instance"),
         init_race.judge(machine),
-        recommend.judge(machine),
+        recommendation.judge(machine),
         batching.judge(machine),
         noise_floor.judge(machine),
         same_text.judge(machine),

@@ -19,9 +19,9 @@ beside the times.
 from __future__ import annotations
 
 from parallel_transcription import statistics
-from parallel_transcription.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
 ID, NUMBER = "batching", 9
 QUESTION = "Can a file be done faster by decoding its windows in batches?"

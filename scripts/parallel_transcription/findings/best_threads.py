@@ -24,7 +24,7 @@ import itertools
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 REAL_TIME = f"{common.TIMES} real time"
 ID, NUMBER = "best_threads", 3

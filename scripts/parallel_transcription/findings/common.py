@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
-from parallel_transcription.findings.tables import Machine, Pair
+from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.statistics import Comparison
 
 TIMES = "\u00d7"  # the multiplication sign

@@ -23,7 +23,7 @@ from itertools import combinations
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "gpu_saturation", 5
 QUESTION = "Where does one GPU saturate: how many workers or models does it take?"

@@ -21,7 +21,7 @@ import math
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "init_race", 7
 QUESTION = "Must the initialisations of several models be staggered?"

@@ -27,7 +27,7 @@ import pandas as pd
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 NUMBER = 6
 LIMIT = 0.25

@@ -23,7 +23,7 @@ import numpy as np
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import DIMENSIONS, Machine
+from parallel_transcription.findings.machine import DIMENSIONS, Machine
 
 ID, NUMBER = "noise_floor", 0
 QUESTION = "How much do two measurements of the same thing differ?"

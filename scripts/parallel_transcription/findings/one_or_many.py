@@ -24,7 +24,7 @@ import numpy as np
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine, Pair
+from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.statistics import Comparison
 
 ONE = "one model"

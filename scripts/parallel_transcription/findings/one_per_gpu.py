@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common, one_or_many
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "one_per_gpu", 5
 QUESTION = "Is one model on a list of GPUs as good as one model per GPU?"

@@ -25,7 +25,7 @@ import numpy as np
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "oversubscription", 3
 QUESTION = f"What happens when threads {common.TIMES} workers exceed the CPUs?"

@@ -31,7 +31,7 @@ import numpy as np
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine, Pair
+from parallel_transcription.findings.machine import Machine, Pair
 
 ID, NUMBER = "parallel_or_queue", 1
 QUESTION = "Does one model transcribe several files at the same time, or does it queue them?"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import DIMENSIONS, Machine
+from parallel_transcription.findings.machine import DIMENSIONS, Machine
 
 ID, NUMBER = "planted_effect", 0
 QUESTION = "Is an arm that was slowed on purpose found slower?"

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "same_text", 0
 QUESTION = "Is the text the same as when the file is transcribed alone?"

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common, one_or_many
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "several_gpus", 5
 QUESTION = "Does one model use several GPUs?"

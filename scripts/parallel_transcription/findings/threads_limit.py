@@ -28,7 +28,7 @@ from scipy import stats
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "threads_limit", 3
 QUESTION = "Does cpu_threads limit the cores used, per worker and per instance?"

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from parallel_transcription import statistics
 from parallel_transcription.findings import common
-from parallel_transcription.findings.tables import Machine
+from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "workers_equal_files", 4
 QUESTION = "Is num_workers = number of parallel files the best choice?"

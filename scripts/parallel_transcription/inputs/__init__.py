@@ -1,0 +1,1 @@
+"""What a study measures with: audio files and models, checked and made ready before any timing."""

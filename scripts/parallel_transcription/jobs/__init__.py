@@ -1,0 +1,1 @@
+"""What a job does around one run: specification, checks of the machine, cluster, progress."""

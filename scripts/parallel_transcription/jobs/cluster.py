@@ -1,0 +1,229 @@
+"""Jobs on a Slurm cluster: what each asks for, what an earlier run left, and which one this is.
+
+What Snakemake calls resources is described in its Slurm plugin's documentation
+(https://snakemake.github.io/snakemake-plugin-catalog/plugins/executor/slurm.html).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from parallel_transcription.measure.placement import total_workers
+
+#: How often a job is submitted again that ended without a record: its node died, it was cancelled,
+#: or its time was over. A configuration that fails writes a record, and is not tried again.
+RETRIES = 2
+_SAME_NAME = ("account", "partition")  # these have a prefix in Snakemake
+_UNCHANGED = ("qos", "constraint")
+_SLACK_MIN = 5  # to start two Snakemakes, the measured process and its meters
+
+
+class ClusterError(RuntimeError):
+    """What stands in the way of submitting jobs, and what to do about it."""
+
+
+def is_executor(arguments: Sequence[str]) -> bool:
+    """Whether a Snakemake command line, with its profiles, hands jobs to more than this host.
+
+    Rules cannot ask the workflow: it learns of its executor when they have been read. What is no
+    command line of Snakemake (it was started through its API) counts as this host.
+    """
+    from snakemake.cli import parse_args
+
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            _, parsed = parse_args(list(arguments))
+        except SystemExit:
+            return False
+    return parsed.executor not in (None, "local", "dryrun", "touch")
+
+
+def resources(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What a measurement asks for, beside GPUs and time, as Snakemake's Slurm plugin names it.
+
+    Args:
+        machine: What the study's ``machines`` says of the label.
+
+    Raises:
+        ClusterError: if its ``extra`` sets what has a key of its own.
+    """
+    exclusive = machine.get("exclusive", True)
+    asked: dict[str, Any] = {
+        "nodes": 1,
+        # A negative number leaves --cpus-per-task out: the step has all CPUs of the allocation.
+        "cpus_per_task": machine.get("cores", -1),
+        "shared_node": 0 if exclusive else 1,
+        # 0 leaves --mem out; Snakemake's own default would be a guess from the size of the input.
+        "mem_mb": machine.get("mem_mb", 0),
+    }
+    asked |= {f"slurm_{key}": machine[key] for key in _SAME_NAME if key in machine}
+    asked |= {key: machine[key] for key in _UNCHANGED if key in machine}
+    extra = " ".join([*(["--exclusive"] if exclusive else []), machine.get("extra", "")]).strip()
+    if extra:
+        _check_extra(extra)
+        asked["slurm_extra"] = extra
+    return asked
+
+
+def runtime_min(machine: Mapping[str, Any], minutes: int) -> int:
+    """A job's time limit in minutes: the machine's, or what the measurement takes at most, so that
+    Slurm is not the first to stop it."""
+    return machine.get("runtime_min", minutes + _SLACK_MIN)
+
+
+def confined(
+    machines: Mapping[str, Mapping[str, Any]], configurations: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """What to say of machines whose ``cores`` are fewer than the threads of some configurations:
+    these then measure oversubscription."""
+    threads = [total_workers(c) * max(1, c["cpu_threads"]) for c in configurations]
+    notes = []
+    for label, machine in machines.items():
+        cores = machine.get("cores")
+        if cores and (above := sum(n > cores for n in threads)):
+            notes.append(
+                f"machines.{label}.cores: {cores}: {above} of {len(threads)} configurations have "
+                f"more threads (up to {max(threads)}) and share these cores"
+            )
+    return notes
+
+
+def _check_extra(extra: str) -> None:
+    """Refuse options for sbatch that the plugin sets by itself."""
+    from snakemake_executor_plugin_slurm.validation import get_forbidden_slurm_options
+
+    for pattern, name in get_forbidden_slurm_options().items():
+        if found := re.search(pattern, extra + " "):
+            raise ClusterError(
+                f"machines: extra: {found[0].strip()}: the workflow sets the {name} by itself, "
+                "partly from other keys (config/README.md); leave it out"
+            )
+
+
+# --------------------------------------------------------------------------- after a crash
+
+
+@dataclass(frozen=True)
+class LiveJob:
+    """A job in Slurm's queue; ``run`` is the name that all jobs of one Snakemake share."""
+
+    id: str
+    state: str
+    run: str
+    what: str
+
+
+def live_jobs(folder: Path) -> list[LiveJob]:
+    """Jobs that a Snakemake in this folder submitted and that have not ended.
+
+    Raises:
+        ClusterError: if squeue does not answer.
+    """
+    try:
+        done = subprocess.run(
+            ["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%k"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    except FileNotFoundError:
+        raise ClusterError(
+            "squeue: no such command; start on a node that can submit jobs"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        raise ClusterError(f"squeue: {error.stderr.strip()[:500]}") from None
+    except subprocess.TimeoutExpired:
+        raise ClusterError("squeue: no answer in 60 s") from None
+    rows = (line.split("\t", 4) for line in done.stdout.splitlines())
+    return [
+        LiveJob(number, state, run, what.removeprefix("rule_").replace("_wildcards_", " "))
+        for number, state, run, where, what in rows
+        if state != "COMPLETING" and what.startswith("rule_") and _same(Path(where), folder)
+    ]
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def refuse_beside(jobs: Sequence[LiveJob]) -> None:
+    """Never submit beside jobs of an earlier run: the same measurement would run twice at a time.
+
+    Raises:
+        ClusterError: if there are such jobs, with the commands to see, await or cancel them.
+    """
+    if not jobs:
+        return
+    names = ",".join(sorted({job.run for job in jobs}))
+    shown = "\n".join(f"  {job.id}  {job.state}  {job.what}" for job in jobs[:10])
+    more = f"\n  and {len(jobs) - 10} more" if len(jobs) > 10 else ""
+    raise ClusterError(
+        f"{len(jobs)} jobs that an earlier Snakemake submitted from this folder have not ended:\n"
+        f"{shown}{more}\n"
+        "Wait for them and start again: what they measure is kept. See them with:\n"
+        f"  squeue --me --name={names}\n"
+        "Or cancel them, and start again:\n"
+        f"  scancel --me --name={names}"
+    )
+
+
+# ------------------------------------------------------------------------------ on the node
+
+
+def this_job() -> dict[str, Any] | None:
+    """The Slurm job that this process is a part of; None outside of one.
+
+    scheduler, job_id, node (as Slurm names it), partition, gpus (what the job sees of them, by
+    number), log (of the whole job).
+    """
+    number = os.environ.get("SLURM_JOB_ID")
+    if not number:
+        return None
+    shown = _shown(number)
+    return {
+        "scheduler": "slurm",
+        "job_id": number,
+        "node": os.environ.get("SLURMD_NODENAME"),
+        "partition": shown.get("Partition"),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "log": _from_here(shown.get("StdOut")),
+    }
+
+
+def _shown(number: str) -> dict[str, str]:
+    """What Slurm tells of a job; empty if it does not answer."""
+    try:
+        done = subprocess.run(
+            ["scontrol", "show", "job", number],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    # A path may hold spaces and stands on a line of its own.
+    return dict(
+        re.findall(r"^ *(Partition)=(\S+)", done.stdout, re.MULTILINE)
+        + re.findall(r"^ *(StdOut)=(.+)$", done.stdout, re.MULTILINE)
+    )
+
+
+def _from_here(path: str | None) -> str | None:
+    if path is None:
+        return None
+    here = Path.cwd().resolve()
+    whole = Path(path).resolve()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

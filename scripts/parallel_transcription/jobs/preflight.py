@@ -1,0 +1,31 @@
+"""What this machine lacks for a study's configurations, found before any job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from parallel_transcription.jobs import packing
+from parallel_transcription.measure import cuda
+from parallel_transcription.study.configuration import Configuration
+
+
+def problems(
+    configurations: Iterable[Configuration], packed: Mapping[str, int] | None
+) -> list[str]:
+    """One sentence for each thing that is missing, with the remedy; [] if all can run.
+
+    Args:
+        configurations: Those that are to be measured here.
+        packed: The study's ``packing``.
+    """
+    on_gpus = [c for c in configurations if c["device"] == "cuda"]
+    if not on_gpus:
+        return []
+    slot = None
+    if packed and packed.get("gpus"):
+        try:
+            slots = [packing.gpus_of(number, packed["gpus"]) for number in range(packed["jobs"])]
+        except packing.PackingError as error:
+            return [str(error)]
+        slot = slots[0]
+    return cuda.problems(on_gpus, slot)

@@ -1,0 +1,1 @@
+"""One run, measured in a fresh process. A change of code in this folder measures again."""

@@ -1,0 +1,242 @@
+"""Figures of what it costs: memory, starts, and the choice between throughput and cost."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import plotnine as p9
+
+from parallel_transcription.formatting import clean, plural, strategy_name
+from parallel_transcription.report.figures import pick, style
+from parallel_transcription.results.summaries import counted
+
+SERIES = {
+    "one_model": "workers of one model",
+    "multi_model": "models in one process",
+    "multi_process": "processes with one model each",
+}
+
+
+def memory(sources: pick.Sources) -> p9.ggplot | None:
+    """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
+    rows = counted(sources.results.runs)
+    # on a GPU, the memory there; lists of GPUs have a model on each
+    on_gpu = rows["device"] == "cuda"
+    rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
+    rows = rows[~rows["device_index"].str.contains(",") & (rows["batch_size"] == 0)]
+    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
+    rows = rows[rows["strategy"].isin(SERIES)]
+    # one thing varies at a time: workers of one model, or models with one worker each
+    one = rows["strategy"] == "one_model"
+    rows = rows[one | (rows["num_workers"] == 1)]
+    if rows.empty:
+        return None
+    rows = rows.assign(
+        count=np.where(rows["strategy"] == "one_model", rows["num_workers"], rows["instances"]),
+        what=[SERIES[s] for s in rows["strategy"]],
+        panel=[_panel(row) for row in rows.to_dict("records")],
+    )
+    panels = list(rows["panel"].value_counts().index[:3])
+    rows = rows[rows["panel"].isin(panels)]
+    spread = rows.groupby(["panel", "what", "count"], sort=True)["model_mb"]
+    spread = spread.agg(["median", "min", "max"]).reset_index()
+    names = [n for n in SERIES.values() if n in set(spread["what"])]
+    spread["what"] = pick.ordered(spread["what"], names)
+    spread["panel"] = pick.ordered(spread["panel"], panels)
+    law = _law(sources, spread, names, panels)
+    # the same number of workers and models stand beside each other
+    top = max(2.0, float(spread["count"].max()))
+    shift = {n: 0.012 * top * (k - (len(names) - 1) / 2) for k, n in enumerate(names)}
+    spread["x"] = spread["count"] + spread["what"].map(shift).astype(float)
+    breaks = sorted({float(c) for c in spread["count"]})
+    breaks = [b for k, b in enumerate(breaks) if k == 0 or b - breaks[k - 1] >= 0.04 * top]
+    colours, shapes, lines = (
+        {SERIES[s]: table[strategy_name(s)] for s in SERIES}
+        for table in (style.STRATEGY_COLOURS, style.STRATEGY_SHAPES, style.STRATEGY_LINES)
+    )
+    plot = p9.ggplot(spread, p9.aes("x", "median", color="what", shape="what"))
+    if len(law):
+        plot = plot + p9.geom_line(law, p9.aes("count", "mb", linetype="what", color="what"),
+                                   size=0.5, inherit_aes=False)  # fmt: skip
+    return (
+        plot
+        + p9.geom_linerange(p9.aes(ymin="min", ymax="max"), size=0.6)
+        + p9.geom_point(size=2.4)
+        + p9.facet_wrap("panel", nrow=1, scales="free_y")
+        + p9.scale_color_manual(colours, limits=names)
+        + p9.scale_shape_manual(shapes, limits=names)
+        + p9.scale_linetype_manual(lines, limits=names)
+        + p9.scale_x_continuous(breaks=breaks, labels=style.plain_labels)
+        + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.08, 0))
+        + p9.labs(x="number of workers, models or processes", y="memory added by\nloading (MB)")
+        + style.theme(2.5)
+    )  # fmt: skip
+
+
+def _panel(row: dict) -> str:
+    text = f"{clean(row.get('model'), 30)}, {clean(row.get('compute_type'), 20)}"
+    return f"{text}, GPU" if row.get("device") == "cuda" else text
+
+
+def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: list[str]):
+    """The fitted laws, from the evidence, as lines."""
+    rows = sources.evidence("memory_workers", ["base_mb"])
+    if rows.empty:
+        rows = sources.evidence("memory_instances", ["base_mb"])
+    found = []
+    for row in rows.to_dict("records"):
+        panel = _panel(row)
+        threads = row.get("kind") != "processes"
+        slopes = (
+            {
+                SERIES["one_model"]: row.get("worker_mb"),
+                SERIES["multi_model"]: row.get("instance_mb"),
+            }
+            if threads
+            else {SERIES["multi_process"]: row.get("instance_mb")}
+        )
+        for what, slope in slopes.items():
+            mine = spread[(spread["what"] == what) & (spread["panel"] == panel)]
+            if mine.empty or not isinstance(slope, (int, float)) or math.isnan(slope):
+                continue
+            for count in (1.0, max(2.0, float(mine["count"].max()))):
+                found.append({"panel": panel, "what": what, "count": count,
+                              "mb": row["base_mb"] + slope * (count - 1)})  # fmt: skip
+    law = pd.DataFrame(found, columns=["panel", "what", "count", "mb"])
+    law["what"] = pick.ordered(law["what"], names)
+    law["panel"] = pick.ordered(law["panel"], panels)
+    return law
+
+
+def init_race(sources: pick.Sources) -> p9.ggplot | None:
+    """Starts that failed, with the upper bound of the true share, and load times, by delay."""
+    rows = sources.evidence("init_race", ["init_stagger_s", "starts", "failures", "rate"])
+    if rows.empty:
+        return None
+    upper = "upper_bound" if "upper_bound" in rows else "high"
+    rows["bound"] = pd.to_numeric(rows.get(upper), errors="coerce")
+    series = []
+    for row in rows.to_dict("records"):
+        text = plural(int(row["instances"]), "model") if row.get("instances") else "models"
+        if rows["model"].nunique() > 1 if "model" in rows else False:
+            text += f", {clean(row['model'], 24)}"
+        series.append(text)
+    rows["kind"] = series
+    kinds = list(dict.fromkeys(series))[: len(style.SERIES_SHAPES)]
+    rows = rows[rows["kind"].isin(kinds)]
+    order = pick.levels(rows["init_stagger_s"])
+    panels = ["starts that failed (%)", "time until all models are loaded (s)"]
+    shares = pd.DataFrame(
+        {
+            "delay": rows["init_stagger_s"], "kind": rows["kind"], "value": rows["rate"] * 100,
+            "high": (rows["bound"] * 100).fillna(rows["rate"] * 100), "panel": panels[0],
+            "text": [f"{int(f)} of {int(n)}" for f, n in
+                     zip(rows["failures"], rows["starts"], strict=True)],
+        }
+    )  # fmt: skip
+    of = dict(zip(rows.get("configuration", pd.Series(dtype=str)), rows["kind"], strict=False))
+    runs = counted(sources.results.runs)
+    runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
+    runs = runs[runs["load_s"].notna() & runs["configuration"].isin(of)]
+    loads = pd.DataFrame(
+        {"delay": runs["init_stagger_s"], "kind": [of[c] for c in runs["configuration"]],
+         "value": runs["load_s"], "panel": panels[1]}
+    )  # fmt: skip
+    for table in (shares, loads):
+        table["panel"] = pick.ordered(table["panel"], panels)
+        table["delay"] = pick.as_levels(table["delay"], order)
+        table["kind"] = pick.ordered(table["kind"], kinds)
+    roof = pd.DataFrame({"delay": pick.ordered(order[:1], order), "value": [1.0],
+                         "panel": pick.ordered(panels[:1], panels)})  # fmt: skip
+    dodge = p9.position_dodge(width=0.5)
+    plot = (
+        p9.ggplot(shares, p9.aes("delay", "value", color="kind", shape="kind"))
+        + p9.geom_blank(roof, p9.aes("delay", "value"), inherit_aes=False)
+        + p9.geom_linerange(p9.aes(ymin="value", ymax="high"), position=dodge, size=0.8)
+        + p9.geom_point(position=dodge, size=2.4)
+        + p9.geom_text(p9.aes(y="high", label="text", group="kind"), va="bottom", position=dodge,
+                       size=style.TEXT - 1.5, family=style.FAMILY, color=style.INK)
+        + p9.facet_wrap("panel", nrow=1, scales="free_y")
+        + p9.scale_x_discrete(limits=order)
+        + p9.scale_y_continuous(limits=(0, None), expand=(0.03, 0, 0.16, 0))
+        + p9.labs(x="delay between the starts of the models (s)", y="")
+        + style.series_scales(kinds, "started at once")
+        + style.theme(2.4, titled=True)
+    )  # fmt: skip
+    if len(loads):
+        plot = plot + p9.geom_point(
+            loads, alpha=0.45, size=1.5, stroke=0,
+            position=p9.position_jitterdodge(jitter_width=0.25, jitter_height=0, dodge_width=0.5,
+                                             random_state=1),
+        )  # fmt: skip
+    return plot
+
+
+def recommendation(sources: pick.Sources) -> p9.ggplot | None:
+    """Throughput against memory; no configuration beats those of the Pareto front."""
+    needed = ["rtfx", "low", "high", "memory_mb", "cores_used"]
+    rows = sources.evidence("recommendation", needed)
+    if rows.empty:
+        return None
+    if "primary" in rows and rows["primary"].any():
+        rows = rows[rows["primary"].astype(bool)]
+    on_gpus = "gpu_memory_mb" in rows and rows[rows["rtfx"].notna()]["gpu_memory_mb"].notna().all()
+    memory, where = ("gpu_memory_mb", " on GPUs") if on_gpus else ("memory_mb", "")
+    rows = rows[rows["rtfx"].notna() & rows[memory].notna()]
+    if rows.empty:
+        return None
+    rows = rows.assign(name=[strategy_name(s) for s in rows["strategy"]])
+    on_front = rows["pareto"].astype(bool) if "pareto" in rows else pd.Series(False, rows.index)
+    chosen = rows[rows["chosen"].astype(bool)] if "chosen" in rows else rows.iloc[:0]
+    names = [n for n in style.STRATEGY_COLOURS if n in set(rows["name"])]
+    colours = {n: style.STRATEGY_COLOURS[n] for n in names}
+    rows["fill"] = [
+        colours.get(n, style.GREY) if f else "white"
+        for n, f in zip(rows["name"], on_front, strict=True)
+    ]
+    rows = style.cut_intervals(rows, "rtfx")
+    top, wide = float(rows["rtfx"].max()), float(rows[memory].max())
+    plot = (
+        p9.ggplot(rows, p9.aes(memory, "rtfx", color="name", shape="name"))
+        + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), size=0.4, alpha=0.6)
+        + style.cut_marks(rows, memory, "name")
+        + p9.geom_point(p9.aes(fill="fill", size="cores_used"), stroke=0.7, alpha=0.85)
+        + p9.scale_fill_identity()
+        + p9.scale_size_area(max_size=3.6, name="cores used", limits=(0, None),
+                             breaks=_size_breaks(rows["cores_used"]), labels=style.plain_labels)
+        + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.14, 0))
+        + p9.scale_x_continuous(limits=(0, None), expand=(0, 0, 0.06, 0))
+        + p9.labs(x=f"memory in use{where} (MB)", y="throughput (seconds\nof audio per second)")
+        + [s for s in style.strategy_scales(rows["name"], "strategy")
+           if not isinstance(s, p9.scale_fill_manual)]
+        + style.theme(2.5, titled=True)
+    )  # fmt: skip
+    if len(chosen):
+        row = chosen.iloc[0]
+        workers = plural(int(row["workers"]), "worker")
+        threads = plural(int(row["cpu_threads"]), "thread")
+        text = f"recommended: {strategy_name(row['strategy'])}, {workers} of {threads}"
+        right = float(row[memory]) < 0.6 * wide
+        plot += [
+            p9.geom_point(chosen.head(1), p9.aes(memory, "rtfx"), shape="o", size=7.5,
+                          fill="none", color=style.INK, stroke=0.8, inherit_aes=False),
+            p9.geom_label(chosen.head(1).assign(text=text),
+                          p9.aes(memory, "rtfx", label="text"), inherit_aes=False,
+                          ha="left" if right else "right", va="bottom", label_size=0,
+                          label_padding=0.1, fill="white", alpha=0.85, nudge_y=top * 0.09,
+                          nudge_x=(1 if right else -1) * wide * 0.005, size=style.TEXT - 0.5,
+                          family=style.FAMILY, fontweight="bold"),
+        ]  # fmt: skip
+    return plot
+
+
+def _size_breaks(values: pd.Series) -> list[float]:
+    top = float(values.max())
+    if not math.isfinite(top) or top <= 0:
+        return [1.0]
+    if top < 1.5:
+        return [0.5, 1.0]
+    step = max(1, round(top / 3))
+    return [float(v) for v in range(step, math.ceil(top) + 1, step)][:4]

@@ -1,0 +1,290 @@
+"""Lay the results out as pages: HTML from templates, PDF from the HTML. Nothing is computed here.
+
+Safety: the templates escape every value; WeasyPrint gets only what this module hands it (fonts and
+figures, under ``report:``) and refuses every other address.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+from weasyprint import HTML
+from weasyprint.document import Document
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+from parallel_transcription.formatting import clean
+from parallel_transcription.places import CAPTIONS, FONTS
+from parallel_transcription.report.figures import FIGURES
+from parallel_transcription.report.figures.names import file_stem
+from parallel_transcription.report.pages import (
+    answers,
+    cells,
+    comparison,
+    data,
+    description,
+    recommended,
+)
+from parallel_transcription.results import summaries as tables
+from parallel_transcription.results.summaries import Results
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+#: Family, style, weight and file of the fonts of a page.
+FACES = (
+    ("Inter", "normal", 400, "Inter-Regular.otf"),
+    ("Inter", "italic", 400, "Inter-Italic.otf"),
+    ("Inter", "normal", 600, "Inter-SemiBold.otf"),
+    ("Fira Code", "normal", 400, "FiraCode-Regular.ttf"),
+)
+SCHEME = "report:"
+
+#: What the first page of the findings may hold: letters of an answer, the figure; fullest first.
+FITS = (
+    {"letters": 190, "figure": True},
+    {"letters": 150, "figure": True},
+    {"letters": 126, "figure": True},
+    {"letters": 104, "figure": True},
+    {"letters": 90, "figure": True},
+    {"letters": 72, "figure": True},
+    {"letters": 104, "figure": False},
+    {"letters": 60, "figure": False},
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Refused(ValueError):
+    """The report asked for something that it does not bring along."""
+
+
+@dataclass
+class Supplies:
+    """The files a report may use, by address. WeasyPrint can reach nothing else."""
+
+    files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def add(self, name: str, content: bytes, kind: str) -> str:
+        self.files[SCHEME + name] = (content, kind)
+        return SCHEME + name
+
+
+class OnlySupplies(URLFetcher):
+    """Hands out the supplies of a report and refuses all other addresses, whatever their scheme."""
+
+    def __init__(self, supplies: Supplies):
+        super().__init__(timeout=1, allowed_protocols=(), allow_redirects=False)
+        self._supplies = supplies
+
+    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+        found = self._supplies.files.get(url)
+        if found is None:
+            raise Refused(f"refused to fetch {clean(url, 80)!r}: not a part of this report")
+        content, kind = found
+        return URLFetcherResponse(url, content, {"Content-Type": kind})
+
+
+# ---------------------------------------------------------------- the two reports
+
+
+def machine_report(results: Results, machine: str, figures: Path) -> dict:
+    """What the report of one machine shows."""
+    mine = results.of(machine)
+    study = description.study_view(mine)
+    return {
+        "template": "machine.html",
+        "title": f"Parallel transcription on {clean(machine, 80)}",
+        "running_left": "Parallel transcription",
+        "running": f"{clean(machine, 50)} · study {clean(study['name'], 40)}",
+        "study": study,
+        "machine": description.machine_view(mine, machine),
+        "tables": [data.files_table_view(t) for t in tables.files_tables(mine)],
+        "cold_starts": data.cold_start_view(mine),
+        "transcripts": data.transcripts_view(mine),
+        "figures": figure_paths(figures, [machine]),
+        "captions": captions(),
+        "titles": FIGURES,
+    }
+
+
+def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.DataFrame) -> dict:
+    """What the report of the findings shows."""
+    study = description.study_view(results)
+    labels = results.labels
+    machines = [description.machine_view(results.of(label), label) for label in labels]
+    views = [answers.finding_view(f, results) for f in results.findings]
+    return {
+        "template": "findings.html",
+        "title": "Parallel transcription: findings",
+        "running_left": "Parallel transcription: findings",
+        "running": clean(f"study {study['name']} · {', '.join(m['label'] for m in machines)}", 90),
+        "study": study,
+        "machines": machines,
+        "sections": answers.sections(results),
+        "general": [v for v in views if not v["number"]],
+        "recommended": [recommended.recommended_view(results, label) for label in labels],
+        "published": [
+            {"machine": clean(label, 80), "key": label,
+             "tables": comparison.published_view(results.of(label), cpu, label)}
+            for label in labels
+        ],
+        "published_gpu": comparison.published_gpu_view(gpu, results),
+        "scoreboard": comparison.scoreboard_view(results),
+        "side_by_side": comparison.machines_side_by_side(results),
+        "overview": comparison.overview_view(results),
+        "not_measured": cells.badge("not measured"),
+        "data": data.data_view(results),
+        "figures": figure_paths(figures, labels),
+        "captions": captions(),
+        "titles": FIGURES,
+    }  # fmt: skip
+
+
+def captions() -> dict[str, str]:
+    """Captions of the figures: those that ``snakemake --report`` shows too."""
+    found = dict(FIGURES)
+    for name in FIGURES:
+        path = CAPTIONS / f"{name}.rst"
+        if path.is_file():
+            found[name] = " ".join(path.read_text(encoding="utf-8").split())
+    return found
+
+
+def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
+    """Figures that exist, by machine and id."""
+    found = {}
+    for label in labels:
+        for name in FIGURES:
+            path = folder / f"{file_stem(label, name)}.svg"
+            if path.is_file():
+                found[label, name] = path
+    return found
+
+
+# ---------------------------------------------------------------- rendering
+
+
+def environment() -> jinja2.Environment:
+    """Templates that escape every value and refuse undefined ones."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["short_answer"] = answers.short_answer
+    return made
+
+
+def to_html(report: dict) -> str:
+    """One file that needs no other: styles, fonts (only their used letters) and figures inside."""
+    sources = {
+        key: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+        for key, path in report["figures"].items()
+    }
+    without_fonts = render(report, sources, "", "screen")
+    letters = "".join(sorted(set(without_fonts)))
+    faces = []
+    for family, style, weight, name in FACES:
+        data = base64.b64encode(_subset(FONTS / name, letters)).decode()
+        faces.append(_face(family, style, weight, f"data:font/woff2;base64,{data}"))
+    return render(report, sources, "\n".join(faces), "screen")
+
+
+def to_pdf(report: dict) -> bytes:
+    """The pages. Equal reports give equal bytes."""
+    supplies = Supplies()
+    sources = {}
+    for number, (key, path) in enumerate(sorted(report["figures"].items())):
+        sources[key] = supplies.add(f"figures/{number}.svg", path.read_bytes(), "image/svg+xml")
+    faces = []
+    for family, style, weight, name in FACES:
+        kind = "font/otf" if name.endswith(".otf") else "font/ttf"
+        url = supplies.add(f"fonts/{name}", (FONTS / name).read_bytes(), kind)
+        faces.append(_face(family, style, weight, url))
+    fetcher, style = OnlySupplies(supplies), "\n".join(faces)
+
+    def document(**more: Any) -> Document:
+        html = render(report, sources, style, "print", **more)
+        page = HTML(string=html, url_fetcher=fetcher, base_url=None)
+        return page.render(font_config=FontConfiguration())
+
+    if report["template"] != "findings.html":
+        return document().write_pdf()
+    # the first page is one page: shorter answers, in the end no figure, until all of it fits
+    for fit in FITS:
+        if len(document(fit=fit, only_first=True).pages) <= 1:
+            break
+    return document(fit=fit).write_pdf()
+
+
+def render(
+    report: dict,
+    sources: dict[tuple[str, str], str],
+    faces: str,
+    media: str,
+    fit: dict | None = None,
+    only_first: bool = False,
+) -> str:
+    """The HTML of a report.
+
+    Args:
+        report: What ``machine_report`` or ``findings_report`` gave.
+        sources: Addresses of the figures, by machine and id.
+        faces: CSS that names the fonts.
+        media: ``screen`` or ``print``.
+        fit: How much the first page holds, one of ``FITS``.
+        only_first: Nothing but the first page.
+    """
+
+    def figure(machine: str, name: str) -> str | None:
+        return sources.get((machine, name))
+
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    template = environment().get_template(report["template"])
+    # the style sheet is ours; Markup tells the template so
+    return template.render(
+        **report,
+        style=Markup(faces + "\n" + style),
+        figure=figure,
+        media=media,
+        fit=fit or {"letters": 160, "figure": True},
+        only_first=only_first,
+    )
+
+
+def _face(family: str, style: str, weight: int, url: str) -> str:
+    return (
+        f"@font-face {{ font-family: '{family}'; font-style: {style}; font-weight: {weight}; "
+        f"src: url({url}); }}"
+    )
+
+
+@lru_cache(maxsize=16)
+def _subset(path: Path, letters: str) -> bytes:
+    """The font with only these letters, as WOFF2."""
+    from fontTools import subset
+    from fontTools.ttLib import TTFont
+
+    options = subset.Options()
+    options.flavor = "woff2"
+    options.layout_features = ["kern", "liga", "tnum", "calt", "case", "mark", "mkmk", "ccmp"]
+    options.notdef_outline = True
+    font = TTFont(path, recalcTimestamp=False)
+    cutter = subset.Subsetter(options)
+    cutter.populate(text=letters)
+    cutter.subset(font)
+    font.flavor = "woff2"
+    out = io.BytesIO()
+    font.save(out)
+    return out.getvalue()

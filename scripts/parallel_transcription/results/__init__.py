@@ -1,0 +1,1 @@
+"""From run records to tables: what their columns are, and what in them counts."""

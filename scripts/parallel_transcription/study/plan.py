@@ -1,0 +1,222 @@
+"""From a study to jobs: what each run is told, and in which order runs go.
+
+Everything that a run depends on is in its specification, a JSON text that the workflow keeps as
+the job's parameter: a run is measured again when, and only when, that text changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from parallel_transcription import fingerprint
+from parallel_transcription.inputs import models
+from parallel_transcription.measure.placement import devices_of
+from parallel_transcription.study.configuration import (
+    canonical_json,
+    compact,
+    round_of,
+    run_id,
+    slug,
+)
+from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.study import Study
+
+NOT_IN_RESULTS = ("only", "machines")
+CONFIRMATION = 900  # rounds above this number confirm the recommended settings
+
+
+class Plan:
+    """The jobs of a study.
+
+    Args:
+        study: The validated study.
+        root: The project's folder; paths in specifications are relative to it where they can be.
+        results: The folder that takes the results.
+        code: Fingerprint of the measuring code.
+        cache: File that remembers fingerprints of large files.
+    """
+
+    def __init__(self, study: Study, root: Path, results: Path, code: str, cache: Path):
+        self.study = study
+        self.results = results
+        self.audio = [_from_here(file, root) for file in study.files]
+        self._code = code
+        self._sha256 = {path: fingerprint.file_sha256(path, cache) for path in self.audio}
+        names = sorted({p.configuration["model"] for p in study.points.values()})
+        self._identities = {name: models.identity(models.parse_model(name), root) for name in names}
+        self._audio_keys = {
+            path: _key(Path(path).stem, [path, sha256]) for path, sha256 in self._sha256.items()
+        }
+        self._model_keys = {
+            name: _key(name.rstrip("/").rsplit("/", 1)[-1], [name, identity])
+            for name, identity in self._identities.items()
+        }
+        self.audio_of_key = {key: path for path, key in self._audio_keys.items()}
+        self.model_of_key = {key: name for name, key in self._model_keys.items()}
+        self._specifications: dict[tuple[str, str], str] = {}
+        self.machines = list(study.machines)
+        self.runs = [run_id(point.id, number) for point, number in study.schedule]
+        self._priorities = {run: -i for i, run in enumerate(self.runs)}
+
+    def record(self, machine: str, run: str) -> str:
+        """Where a run's record goes."""
+        return f"{self.results}/{machine}/runs/{run}.json"
+
+    def records(self, machine: str) -> list[str]:
+        """The records of all runs wanted on a machine, in the order of measurement."""
+        return [self.record(machine, run) for run in self.runs]
+
+    def confirmations(self, configuration_ids: Iterable[str]) -> list[str]:
+        """The fresh rounds that confirm configurations, interleaved."""
+        ids = list(configuration_ids)
+        return [
+            run_id(one, CONFIRMATION + number)
+            for number in range(1, self.study.settings["confirmation_rounds"] + 1)
+            for one in (ids if number % 2 else ids[::-1])
+        ]
+
+    def priority(self, run: str) -> int:
+        """Snakemake's priority of a run: earlier in the schedule is higher; all are below 1."""
+        return self._priorities.get(run, -len(self.runs))
+
+    def manifests(self, run: str) -> list[str]:
+        """The manifests of a run's model and audio files.
+
+        Their names follow from the content, so a changed file has another manifest, and one that is
+        there is never out of date.
+        """
+        point = self.study.points[round_of(run)[0]]
+        files = dict.fromkeys(self.files_of(point))
+        return [
+            f"{self.results}/prepared/models/{self._model_keys[point.configuration['model']]}.json",
+            *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
+        ]
+
+    def unused_manifests(self) -> list[str]:
+        """The manifests of listed files that no configuration uses: they are checked all the same.
+
+        They are no input of any run, so that a file added to the list reruns nothing.
+        """
+        unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
+        return [f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in unused]
+
+    def gpus(self, run: str) -> int:
+        """How many GPUs a run uses."""
+        return self.gpus_of(round_of(run)[0])
+
+    def gpus_of(self, configuration_id: str) -> int:
+        """How many GPUs a configuration uses."""
+        configuration = self.study.points[configuration_id].configuration
+        return 0 if configuration["device"] == "cpu" else len(set(devices_of(configuration)))
+
+    def minutes(self, run: str) -> int:
+        """How long a run may take, from the study's own time limits: load, warm-ups and repeats."""
+        settings = self.study.settings
+        passes = settings["warmups"] + self.study.points[round_of(run)[0]].repeats
+        return math.ceil((settings["load_timeout_s"] + passes * settings["timeout_s"]) / 60)
+
+    def longest_min(self) -> int:
+        """Minutes that the longest of all runs may take."""
+        return max(self.minutes(run) for run in self.runs)
+
+    def confirming_runs(self) -> int:
+        """How many runs confirm a machine: fresh rounds of the winner and the runner-up."""
+        return max(1, 2 * self.study.settings["confirmation_rounds"])
+
+    def order(self, machine: str, run: str) -> dict[str, str]:
+        """What the workflow keeps of a run as its parameter: the strategy, and all it is told."""
+        return {"strategy": run.partition("-")[0], "spec": self.specification(machine, run)}
+
+    def specification(self, machine: str, run: str) -> str:
+        """What a run is told, as canonical JSON."""
+        configuration_id, round_number = round_of(run)
+        point = self.study.points[configuration_id]
+        key = (machine, configuration_id)
+        rest = self._specifications.get(key)
+        if rest is None:
+            rest = self._specifications[key] = canonical_json(self._specify(machine, point))
+        return f'{{"round":{round_number},{rest[1:]}'
+
+    def _specify(self, machine: str, point: GridPoint) -> dict[str, Any]:
+        settings = self.study.settings
+        files = self.files_of(point)
+        specification = {
+            "machine": machine,
+            "configuration": compact(point.configuration),
+            "protocol": {
+                "repeats": point.repeats,
+                "warmups": settings["warmups"],
+                "timeout_s": settings["timeout_s"],
+                "load_timeout_s": settings["load_timeout_s"],
+            },
+            "model": self._model_keys[point.configuration["model"]],
+            "audio": [self._audio_keys[file] for file in files],
+            "code": self._code,
+        }
+        if settings.get("packing"):
+            specification["packing"] = settings["packing"]
+        return specification
+
+    def files_of(self, point: GridPoint) -> list[str]:
+        """A grid point's audio files: the first n, from the start again where there are fewer."""
+        wanted = point.configuration["files_in_parallel"]
+        return [self.audio[i % len(self.audio)] for i in range(wanted)]
+
+    def settings_json(self, machine: str | None = None) -> str:
+        """The settings that later steps need, as canonical JSON.
+
+        What the user wrote, the study's file, the audio files and the label of the step's machine
+        (`auto` for all). What `machines` ask of a scheduler changes no result and is left out.
+        """
+        settings = {k: v for k, v in self.study.settings.items() if k not in NOT_IN_RESULTS}
+        settings |= {"file": self.study.file, "audio_files": self.audio}
+        return canonical_json(settings | {"machine": machine or "auto"})
+
+    def references(self) -> str:
+        """A fingerprint of all reference transcripts: word error rates follow from them."""
+        texts = [Path(path).with_suffix(".txt") for path in self.audio]
+        return digest(text.read_bytes().hex() if text.is_file() else "" for text in texts)
+
+    def others(self) -> list[str]:
+        """Records that are there beside the wanted ones: more rounds, other parts of the grid.
+
+        Confirmation rounds are wanted through the candidates and not among them.
+        """
+        wanted = {record for machine in self.machines for record in self.records(machine)}
+        here = {self.results / machine / "runs" for machine in self.machines}
+        found = []
+        for path in sorted(self.results.glob("*/runs/*.json")):
+            if str(path) in wanted:
+                continue
+            if path.parent in here and path.stem.rpartition("-r9")[2].isdigit():
+                continue
+            found.append(str(path))
+        return found
+
+    def set_aside(self, machine: str) -> list[str]:
+        """Names of a machine's records that were damaged and set aside (see timings.py): a new
+        one has what was made from the records made again, and so the run measured again."""
+        folder = self.results / machine / "runs"
+        return sorted(path.name for path in folder.glob("*.json.damaged*"))
+
+
+def digest(texts: Iterable[str]) -> str:
+    """A short fingerprint of a list of texts."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:16]
+
+
+def _from_here(path: Path, root: Path) -> str:
+    """A path as seen from the working directory, relative where it lies inside: a checkout that
+    moves reruns nothing."""
+    whole, here = root / path, Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
+
+def _key(name: str, content: object) -> str:
+    """A file name that says what it is about and is another one for other content."""
+    return f"{slug(name)}-{hashlib.sha256(canonical_json(content).encode()).hexdigest()[:12]}"
