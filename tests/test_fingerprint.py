@@ -320,7 +320,8 @@ def test_measuring_code_does_not_import_reporting_code():
     found = names(SCRIPTS, SCRIPTS / "prepare_model.py")
     assert "parallel_transcription/inputs/dummy_weights.py" in found
     assert "parallel_transcription/__init__.py" in found
-    assert not {"results", "findings", "report"} & {part for file in found for part in Path(file).parts}
+    parts = {part for file in found for part in Path(file).parts}
+    assert not {"results", "findings", "report"} & parts
 
 
 @pytest.mark.parametrize("module", ["fingerprint", "inputs.models", "inputs.audio", "host"])
