@@ -16,9 +16,9 @@ import pytest
 from parallel_transcription import findings
 from parallel_transcription.findings import machine as result_tables
 from parallel_transcription.findings import scoreboard
-from parallel_transcription.findings.common import estimate, interval, number
 from parallel_transcription.findings.machine import per_round
 from parallel_transcription.report.pages.answers import short_answer
+from parallel_transcription.words import estimate, interval, number
 from synthetic_study import configuration, make_tables, sha, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ beside the times.
 
 from __future__ import annotations
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
@@ -75,14 +75,14 @@ def judge(machine: Machine) -> dict | None:
         verdict,
         _answer(machine, verdict, rows, faster, best),
         in_short=f"Best: batches of {best['batch_size']}; {len(faster)} of "
-        f"{common.plural(len(rows), 'pair')} faster by more than {100 * machine.margin:g} %.",
+        f"{words.plural(len(rows), 'pair')} faster by more than {100 * machine.margin:g} %.",
         effect=common.effect(
             f"times as fast in batches of {best['batch_size']}, the best of "
-            f"{common.plural(len(rows), 'pair')}",
+            f"{words.plural(len(rows), 'pair')}",
             best["speed_up"],
             best["speed_low"],
             best["speed_high"],
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -131,7 +131,7 @@ def _row(arm, pair, result, errors: dict[str, float]) -> dict:
     in_batches, plain = pair.configurations
     ends = [1 / end if end and end > 0 else None for end in (result.high, result.low)]
     return {
-        "label": common.name_of(arm),
+        "label": words.name_of(arm),
         "model": arm["model"],
         "compute_type": arm["compute_type"],
         "device": arm["device"],
@@ -166,7 +166,7 @@ def _answer(
         common.REFUTED: "No:",
         common.INCONCLUSIVE: "Not decided:",
     }[verdict]
-    speed = common.estimate(
+    speed = words.estimate(
         best["speed_up"],
         best["speed_low"],
         best["speed_high"],
@@ -176,20 +176,19 @@ def _answer(
     several = len({row["model"] for row in rows}) > 1
     label = f"{best['label']} ({best['model']})" if several else best["label"]
     parts = [
-        f"{start} {len(faster)} of {common.plural(len(rows), 'matched pair')} "
+        f"{start} {len(faster)} of {words.plural(len(rows), 'matched pair')} "
         f"{'is' if len(faster) == 1 else 'are'} faster in batches by more than "
         f"{100 * machine.margin:g} %. The best, {label}, is {speed}."
     ]
     if best["memory_mb"] and best["memory_plain_mb"]:
         parts.append(
-            f"It takes {common.number(best['memory_mb'])} MB at its peak, one after another "
-            f"{common.number(best['memory_plain_mb'])} MB."
+            f"It takes {words.number(best['memory_mb'])} MB at its peak, one after another "
+            f"{words.number(best['memory_plain_mb'])} MB."
         )
     known = [r for r in rows if r["wer"] is not None and r["wer_plain"] is not None]
     if known:
         in_batches, plain = (
-            common.percent(sum(r[name] for r in known) / len(known))
-            for name in ("wer", "wer_plain")
+            words.percent(sum(r[name] for r in known) / len(known)) for name in ("wer", "wer_plain")
         )
         parts.append(f"Word error rate: {in_batches} in batches, {plain} one after another.")
     return " ".join(parts)

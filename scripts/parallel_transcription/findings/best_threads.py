@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import itertools
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
-REAL_TIME = f"{common.TIMES} real time"
+REAL_TIME = f"{words.TIMES} real time"
 ID, NUMBER = "best_threads", 3
 QUESTION = "Which cpu_threads is best on this machine, and does it matter?"
 CLAIM = (
@@ -98,10 +98,10 @@ def judge(machine: Machine) -> dict:
         verdict,
         _answer(machine, verdict, ranks),
         in_short=(
-            f"Best for {common.plural(int(best['files']), 'file')} at once: {common.setting(best)}."
+            f"Best for {words.plural(int(best['files']), 'file')} at once: {words.setting(best)}."
         ),
         effect=common.effect(
-            f"throughput of the best setting ({common.setting(best)})",
+            f"throughput of the best setting ({words.setting(best)})",
             best["rtfx"],
             best["low"],
             best["high"],
@@ -192,15 +192,15 @@ def _answer(machine: Machine, verdict: str, ranks: list[list[dict]]) -> str:
         ties = [r for r in rows[1:] if r["standing"] == "tied"]
         still = [r for r in rows[1:] if r["standing"] == "open"]
         text = (
-            f"Best for {common.plural(int(best['files']), 'file')} at once ({best['model']}): "
-            f"{common.setting(best)}, "
+            f"Best for {words.plural(int(best['files']), 'file')} at once ({best['model']}): "
+            f"{words.setting(best)}, "
         )
-        text += common.estimate(
+        text += words.estimate(
             best["rtfx"], best["low"], best["high"], machine.confidence, REAL_TIME
         )
         if ties:
-            text += f"; as good: {common.listing(common.setting(r) for r in ties)}"
+            text += f"; as good: {words.listing(words.setting(r) for r in ties)}"
         if still:
-            text += f"; not told apart from it: {common.listing(common.setting(r) for r in still)}"
+            text += f"; not told apart from it: {words.listing(words.setting(r) for r in still)}"
         parts.append(text + ".")
     return " ".join(parts)

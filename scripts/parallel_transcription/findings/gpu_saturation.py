@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
@@ -106,7 +106,7 @@ def judge(machine: Machine) -> dict:
         verdict,
         _answer(machine, verdict, head, saturated),
         in_short=(
-            f"{head['number']} {head['series']} on one GPU are {common.times(head['ratio'])} times "
+            f"{head['number']} {head['series']} on one GPU are {words.times(head['ratio'])} times "
             "as fast as one."
         ),
         effect=common.effect(
@@ -114,7 +114,7 @@ def judge(machine: Machine) -> dict:
             head["ratio"],
             head["low"],
             head["high"],
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -177,18 +177,18 @@ def _answer(machine: Machine, verdict: str, head: dict, saturated: list) -> str:
         common.REFUTED: "One worker is enough:",
         common.INCONCLUSIVE: "Not decided:",
     }[verdict]
-    speed = common.estimate(
+    speed = words.estimate(
         head["ratio"], head["low"], head["high"], machine.confidence, "times as fast as one"
     )
     text = f"{start} {head['number']} {head['series']} on one GPU are {speed}."
     if head["gpu_util"] is not None:
-        text += f" The GPU is then busy {common.percent(head['gpu_util'])} of the time."
+        text += f" The GPU is then busy {words.percent(head['gpu_util'])} of the time."
     if head["cores_per_gpu"] is not None:
-        text += f" It takes {common.number(head['cores_per_gpu'], 2)} CPU cores of the host."
+        text += f" It takes {words.number(head['cores_per_gpu'], 2)} CPU cores of the host."
     # series of more numbers tell more
     ends = []
     for series, enough, numbers, one in sorted(saturated, key=lambda s: -len(s[2])):
         most = " (the most measured)" if enough == numbers[-1] else ""
-        files = common.plural(int(one["files_in_parallel"]), "file")
+        files = words.plural(int(one["files_in_parallel"]), "file")
         ends.append(f"{enough} {series}{most}, {one['model']} {one['compute_type']}, {files}")
     return text + f" Beyond these no more are shown to be faster: {'; '.join(ends[:3])}."

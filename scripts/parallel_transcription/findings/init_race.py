@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
@@ -73,7 +73,7 @@ def judge(machine: Machine) -> dict:
     if verdict == common.REFUTED:
         answer = (
             f"No: {n} of {n} cold starts without a delay worked; the failure rate is below "
-            f"{common.percent(upper)} ({common.level(level)} upper bound)."
+            f"{words.percent(upper)} ({words.level(level)} upper bound)."
         )
         if "hub" not in set(zero["model_kind"]):
             answer += (
@@ -83,12 +83,12 @@ def judge(machine: Machine) -> dict:
     else:
         start = "Yes:" if verdict == common.CONFIRMED else "Not decided:"
         answer = (
-            f"{start} {failed} of {common.plural(n, 'cold start')} without a delay failed "
-            f"({common.percent(failed / n) if failed else '0 %'}, "
-            f"{common.interval(100 * low, 100 * high, level, '%')})"
+            f"{start} {failed} of {words.plural(n, 'cold start')} without a delay failed "
+            f"({words.percent(failed / n) if failed else '0 %'}, "
+            f"{words.interval(100 * low, 100 * high, level, '%')})"
         )
         answer += (
-            f", {later_failed} of {len(later)} with one (p = {common.number(p, 2)})."
+            f", {later_failed} of {len(later)} with one (p = {words.number(p, 2)})."
             if len(later)
             else "; none was made with a delay."
         )
@@ -103,7 +103,7 @@ def judge(machine: Machine) -> dict:
         verdict,
         answer,
         in_short=(
-            f"{n - failed} of {common.plural(n, 'cold start')} without a delay worked"
+            f"{n - failed} of {words.plural(n, 'cold start')} without a delay worked"
             + (f"; with one, {len(later) - later_failed} of {len(later)}." if len(later) else ".")
         ),
         effect=common.effect(
@@ -118,7 +118,7 @@ def judge(machine: Machine) -> dict:
         }[verdict],
         more_rounds=plan,
         notes=[
-            f"Model source of these starts: {common.listing(kinds)}." if kinds else "",
+            f"Model source of these starts: {words.listing(kinds)}." if kinds else "",
             f"First error: {errors.iloc[0].splitlines()[0][:160]}"
             if len(errors) and errors.iloc[0]
             else "",

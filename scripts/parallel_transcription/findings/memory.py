@@ -25,7 +25,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
@@ -150,14 +150,14 @@ def judge(machine: Machine, what: str = "worker") -> dict:
     }[verdict]
     texts = []
     for r in shares:
-        more = common.estimate(
+        more = words.estimate(
             r[f"{what}_mb"], r[f"{what}_low"], r[f"{what}_high"], machine.confidence, "MB"
         )
         share = r[f"{what}_mb"] / r["base_mb"]
         texts.append(
-            f"loading {r['model']} ({r['compute_type']}) takes {common.number(r['base_mb'])} MB"
+            f"loading {r['model']} ({r['compute_type']}) takes {words.number(r['base_mb'])} MB"
             f"{' of GPU memory' if r['device'] == 'cuda' else ''}, "
-            f"each further {what} adds {more}, {common.percent(share)} of the first"
+            f"each further {what} adds {more}, {words.percent(share)} of the first"
         )
     wanted = max(r["runs"] for r in shares)
     plan = None
@@ -173,8 +173,8 @@ def judge(machine: Machine, what: str = "worker") -> dict:
         verdict,
         f"{start} {'; '.join(texts[:4])}.",
         in_short=(
-            f"A further {what} adds {common.percent(head[f'{what}_mb'] / head['base_mb'])} of the "
-            f"first one's {common.number(head['base_mb'])} MB."
+            f"A further {what} adds {words.percent(head[f'{what}_mb'] / head['base_mb'])} of the "
+            f"first one's {words.number(head['base_mb'])} MB."
         ),
         effect=common.effect(
             f"memory per further {what}, {head['model']} {head['compute_type']}",
@@ -256,6 +256,6 @@ def _activations(machine: Machine, model: str, compute_type: str, group) -> str:
     where = "on the GPU" if (part["device"] == "cuda").all() else "to the process"
     return (
         f"After use, each worker that worked has added "
-        f"{common.estimate(value, low, high, machine.confidence, 'MB')} {where} "
+        f"{words.estimate(value, low, high, machine.confidence, 'MB')} {where} "
         f"({model} {compute_type})."
     )

@@ -21,7 +21,7 @@ import itertools
 
 import numpy as np
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import DIMENSIONS, Machine
 
@@ -80,7 +80,7 @@ def judge(machine: Machine) -> dict:
             {
                 "kind": kind,
                 **common.pair_row(pair, result, "second", "first"),
-                "label": common.name_of(_arm(machine, pair.arm_b)),
+                "label": words.name_of(_arm(machine, pair.arm_b)),
             }
         )
     calm = [r for r in results if not (r.censored_a or r.censored_b)]
@@ -102,10 +102,10 @@ def judge(machine: Machine) -> dict:
     level = machine.confidence
     answer = (
         f"Two measurements of the same configuration in the same round differ by "
-        f"{common.percent(sd)} (standard deviation of the log ratio, "
-        f"{common.interval(100 * low, 100 * high, level, '%')}). With {rounds} rounds a true "
-        f"difference of {common.percent(smallest - 1) if smallest else 'unknown size'} is found in "
-        f"9 of 10 studies. {false} of {common.plural(len(results), 'A/A pair')} "
+        f"{words.percent(sd)} (standard deviation of the log ratio, "
+        f"{words.interval(100 * low, 100 * high, level, '%')}). With {rounds} rounds a true "
+        f"difference of {words.percent(smallest - 1) if smallest else 'unknown size'} is found in "
+        f"9 of 10 studies. {false} of {words.plural(len(results), 'A/A pair')} "
         f"{'was' if false == 1 else 'were'} called faster, "
         f"{sum(r.size == statistics.WITHIN for r in results)} equivalent."
     )

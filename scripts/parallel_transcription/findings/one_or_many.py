@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.statistics import Comparison
@@ -81,7 +81,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
         *unmatched,
         *[
             f"{p.configurations[0]} and {p.configurations[1]}: "
-            f"{common.plural(p.result.rounds, 'common round')}, too few to test."
+            f"{words.plural(p.result.rounds, 'common round')}, too few to test."
             for _, p in single
         ],
     ]
@@ -123,7 +123,7 @@ def judge(machine: Machine, strategy: str = "multi_model") -> dict:
         effect=common.effect(
             f"makespan of one model / {other}, all pairs together",
             *together,
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -219,14 +219,14 @@ def overall(machine: Machine, pairs: list[Pair]) -> tuple[float, float, float]:
 
 def in_short(machine: Machine, results: list[Comparison]) -> str:
     """How many pairs are equal, different and open."""
-    words = {
+    sizes = {
         statistics.WITHIN: f"equal within ±{100 * machine.margin:g} %",
         statistics.BEYOND: f"different by more than ±{100 * machine.margin:g} %",
         statistics.OPEN: "open",
     }
-    counts = {word: sum(r.size == size for r in results) for size, word in words.items()}
+    counts = {word: sum(r.size == size for r in results) for size, word in sizes.items()}
     parts = [f"{count} {word}" for word, count in counts.items() if count]
-    return f"Of {common.plural(len(results), 'matched pair')}: {', '.join(parts)}."
+    return f"Of {words.plural(len(results), 'matched pair')}: {', '.join(parts)}."
 
 
 def _answer(machine, verdict, rows, results: list[Comparison], together, other: str) -> str:
@@ -241,12 +241,12 @@ def _answer(machine, verdict, rows, results: list[Comparison], together, other: 
         common.INCONCLUSIVE: ["Not decided:"],
     }[verdict]
     parts.append(
-        f"of {common.plural(n, 'matched pair')}, {same} {'is' if same == 1 else 'are'} equivalent, "
+        f"of {words.plural(n, 'matched pair')}, {same} {'is' if same == 1 else 'are'} equivalent, "
         f"{len(beyond)} {'differs' if len(beyond) == 1 else 'differ'} by more than the margin, "
         f"{still} {'is' if still == 1 else 'are'} open."
     )
     if np.isfinite(ratio):
-        takes = common.estimate(
+        takes = words.estimate(
             ratio, low, high, machine.confidence, f"times the makespan of {other}"
         )
         parts.append(f"Over the pairs together, one model takes {takes}.")
@@ -255,8 +255,8 @@ def _answer(machine, verdict, rows, results: list[Comparison], together, other: 
         who, slower = (ONE, other) if worst["ratio"] < 1 else (other, ONE)
         factor = worst["ratio"] if worst["ratio"] > 1 else 1 / worst["ratio"]
         parts.append(
-            f"The largest difference: {who} faster, {slower} {common.change(factor)} "
-            f"({common.plural(int(worst['total_workers']), 'worker')} in all, "
-            f"{common.plural(int(worst['cpu_threads']), 'thread')})."
+            f"The largest difference: {who} faster, {slower} {words.change(factor)} "
+            f"({words.plural(int(worst['total_workers']), 'worker')} in all, "
+            f"{words.plural(int(worst['cpu_threads']), 'thread')})."
         )
     return " ".join(parts)

@@ -10,7 +10,7 @@ Verdict: as in question 2; not measured without such pairs.
 
 from __future__ import annotations
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common, one_or_many
 from parallel_transcription.findings.machine import Machine
 
@@ -28,7 +28,7 @@ def judge(machine: Machine) -> dict:
     for strategy in ("multi_model", "multi_process"):
         pairs, unmatched = one_or_many.matched_pairs(machine, strategy, on_several_gpus=True)
         tested += [
-            ({**dims, "others": common.NAMES[strategy]}, pair)
+            ({**dims, "others": words.NAMES[strategy]}, pair)
             for dims, pair in pairs
             if pair.result.rounds >= 2
         ]
@@ -69,7 +69,7 @@ def judge(machine: Machine) -> dict:
         common.INCONCLUSIVE: "Not decided:",
     }[verdict]
     margin = common.margin_words(machine)
-    takes = common.estimate(ratio, low, high, machine.confidence, "times the makespan")
+    takes = words.estimate(ratio, low, high, machine.confidence, "times the makespan")
     return common.finding(
         machine,
         ID,
@@ -77,7 +77,7 @@ def judge(machine: Machine) -> dict:
         QUESTION,
         CLAIM,
         verdict,
-        f"{start} over {common.plural(len(rows), 'matched pair')}, one model on a list of GPUs "
+        f"{start} over {words.plural(len(rows), 'matched pair')}, one model on a list of GPUs "
         f"takes {takes} of one model per GPU; {same} {'is' if same == 1 else 'are'} equivalent.",
         in_short=one_or_many.in_short(machine, results),
         effect=common.effect(
@@ -85,7 +85,7 @@ def judge(machine: Machine) -> dict:
             ratio,
             low,
             high,
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "oversubscription", 3
-QUESTION = f"What happens when threads {common.TIMES} workers exceed the CPUs?"
+QUESTION = f"What happens when threads {words.TIMES} workers exceed the CPUs?"
 CLAIM = (
-    f"Once threads {common.TIMES} workers in use exceed the usable CPUs, the makespan gets longer "
+    f"Once threads {words.TIMES} workers in use exceed the usable CPUs, the makespan gets longer "
     "by more than the margin."
 )
 
@@ -58,9 +58,9 @@ def judge(machine: Machine) -> dict:
             QUESTION,
             CLAIM,
             common.NOT_MEASURED,
-            f"There are no matched rounds of a setting whose threads {common.TIMES} workers exceed "
+            f"There are no matched rounds of a setting whose threads {words.TIMES} workers exceed "
             "the CPUs and of one that fits them. To measure it: a study whose largest cpu_threads "
-            f"{common.TIMES} num_workers is twice the CPUs or more.",
+            f"{words.TIMES} num_workers is twice the CPUs or more.",
             change=f"Such rounds: {common.command(machine)}",
             notes=common.troubles(machine, arms),
         )
@@ -93,9 +93,9 @@ def judge(machine: Machine) -> dict:
         in_short=_in_short(rows, slower, cpus),
         effect=common.effect(
             f"makespan at {head['oversubscription']:g} times the CPUs / within them "
-            f"({common.setting(head)})",
+            f"({words.setting(head)})",
             *(head[key] for key in ("ratio", "low", "high")),
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -119,12 +119,12 @@ def judge(machine: Machine) -> dict:
 
 
 def _in_short(rows: list[dict], slower: list[dict], cpus: float) -> str:
-    text = f"{len(slower)} of {common.plural(len(rows), 'setting')} beyond {cpus:g} CPUs "
+    text = f"{len(slower)} of {words.plural(len(rows), 'setting')} beyond {cpus:g} CPUs "
     text += "is slower" if len(slower) == 1 else "are slower"
     if not slower:
         return f"{text} by more than the margin."
     worst = max(r["ratio"] for r in slower)
-    return f"{text}, the worst {common.number(worst)} times as long."
+    return f"{text}, the worst {words.number(worst)} times as long."
 
 
 def _reference(fitting, arm):
@@ -177,7 +177,7 @@ def _slope(rows: list[dict], machine: Machine) -> tuple[float, float, float]:
 
 
 def _answer(machine, verdict, rows, slower, faster, slope, cpus) -> str:
-    n = common.plural(len(rows), "oversubscribed setting")
+    n = words.plural(len(rows), "oversubscribed setting")
     same = sum(r["size"] == statistics.WITHIN for r in rows)
     parts = {
         common.CONFIRMED: ["It gets slower:"],
@@ -193,28 +193,28 @@ def _answer(machine, verdict, rows, slower, faster, slope, cpus) -> str:
     if slower:
         first = slower[0]
         worst = max(slower, key=lambda r: (r["ratio"], r["configuration_a"]))
-        takes = common.estimate(
+        takes = words.estimate(
             first["ratio"], first["low"], first["high"], machine.confidence, "times the makespan"
         )
         parts.append(
             f"It starts at {first['oversubscription']:g} times the CPUs, where "
-            f"{common.setting(first)} take {takes}."
+            f"{words.setting(first)} take {takes}."
         )
         least = "at least " if worst["remark"].startswith("ratio at least") else ""
         if worst is not first:
             parts.append(
-                f"The worst takes {least}{common.number(worst['ratio'])} times the makespan "
-                f"({common.setting(worst)})."
+                f"The worst takes {least}{words.number(worst['ratio'])} times the makespan "
+                f"({words.setting(worst)})."
             )
         seen, before = worst["switches_per_s"], worst["reference_switches_per_s"]
         if np.isfinite(seen) and np.isfinite(before):
             parts.append(
-                f"Involuntary context switches there: {common.number(seen)} per second, "
-                f"{common.number(before)} within the CPUs."
+                f"Involuntary context switches there: {words.number(seen)} per second, "
+                f"{words.number(before)} within the CPUs."
             )
     if np.isfinite(slope[0]):
         parts.append(
             f"Each doubling beyond the CPUs multiplies the makespan by "
-            f"{common.estimate(*slope, machine.confidence)}."
+            f"{words.estimate(*slope, machine.confidence)}."
         )
     return " ".join(parts)

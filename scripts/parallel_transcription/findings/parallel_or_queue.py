@@ -29,7 +29,7 @@ import math
 
 import numpy as np
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine, Pair
 
@@ -191,9 +191,9 @@ def _usual_makespan(times) -> float | None:
 def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) -> str:
     level = machine.confidence
     who = (
-        f"{common.plural(int(arm['in_use']), 'file')} on "
-        f"{common.plural(int(arm['num_workers']), 'worker')} of one model "
-        f"({common.plural(int(arm['cpu_threads']), 'thread')})"
+        f"{words.plural(int(arm['in_use']), 'file')} on "
+        f"{words.plural(int(arm['num_workers']), 'worker')} of one model "
+        f"({words.plural(int(arm['cpu_threads']), 'thread')})"
     )
     parts = []
     if verdict == common.CONFIRMED:
@@ -203,7 +203,7 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
     else:
         parts.append("Not decided:")
     if row["speed_up"] is not None:
-        speed = common.estimate(
+        speed = words.estimate(
             row["speed_up"],
             row["low"],
             row["high"],
@@ -213,7 +213,7 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
         parts.append(f"{who} are done {speed},")
     else:
         parts.append(f"{who} are done")
-    gain = common.estimate(
+    gain = words.estimate(
         row["over_one_worker"],
         row["over_low"],
         row["over_high"],
@@ -235,7 +235,7 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
         r = lone[0]
         text = (
             f"With one worker and {r['callers']} callers the gain over one after another is "
-            f"{common.estimate(r['speed_up'], r['low'], r['high'], level)}: "
+            f"{words.estimate(r['speed_up'], r['low'], r['high'], level)}: "
             + (
                 "the model's calls wait for each other, only what is beside the model (decoding, "
                 "features) overlaps"
@@ -249,7 +249,7 @@ def _answer(machine: Machine, verdict: str, row: dict, arm, rows: list[dict]) ->
             r["cpu_outside_engine_share"]
         ):
             text += (
-                f"; {common.percent(r['cpu_outside_engine_share'])} of its CPU time is spent "
+                f"; {words.percent(r['cpu_outside_engine_share'])} of its CPU time is spent "
                 "outside the engine"
             )
         parts.append(text + ".")
@@ -261,8 +261,8 @@ def _in_short(row: dict, arm) -> str:
     if speed is None:
         speed, base = row["over_one_worker"], "with one worker"
     return (
-        f"{common.plural(int(arm['in_use']), 'file')} on "
-        f"{common.plural(int(arm['num_workers']), 'worker')}: {common.number(speed)} times as fast "
+        f"{words.plural(int(arm['in_use']), 'file')} on "
+        f"{words.plural(int(arm['num_workers']), 'worker')}: {words.number(speed)} times as fast "
         f"as {base}."
     )
 
@@ -274,7 +274,7 @@ def _effect(machine: Machine, row: dict, arm) -> dict | None:
     else:
         name = f"gain over one worker, {arm['num_workers']} workers"
         values = (row["over_one_worker"], row["over_low"], row["over_high"])
-    return common.effect(name, *values, common.TIMES, machine.confidence)
+    return common.effect(name, *values, words.TIMES, machine.confidence)
 
 
 def _scaling(machine: Machine, same, callers: int) -> str:
@@ -293,11 +293,11 @@ def _scaling(machine: Machine, same, callers: int) -> str:
     first = same.iloc[0]
     return (
         f"Scaling law for {callers} callers, "
-        f"{common.plural(int(first['cpu_threads']), 'thread')}, {first['model']}: contention "
-        f"{common.number(alpha[0], 2)} "
-        f"({common.interval(alpha[1], alpha[2], machine.confidence)}), coherency "
-        f"{common.number(beta[0], 2)} "
-        f"({common.interval(beta[1], beta[2], machine.confidence)})."
+        f"{words.plural(int(first['cpu_threads']), 'thread')}, {first['model']}: contention "
+        f"{words.number(alpha[0], 2)} "
+        f"({words.interval(alpha[1], alpha[2], machine.confidence)}), coherency "
+        f"{words.number(beta[0], 2)} "
+        f"({words.interval(beta[1], beta[2], machine.confidence)})."
     )
 
 

@@ -15,7 +15,7 @@ Verdict:
 
 from __future__ import annotations
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import DIMENSIONS, Machine
 
@@ -54,7 +54,7 @@ def judge(machine: Machine) -> dict | None:
     for (arm, pair), result in zip(entries, results, strict=True):
         rows.append(
             {
-                "label": common.name_of(arm),
+                "label": words.name_of(arm),
                 "planted": arm["slowdown"],
                 **common.pair_row(pair, result, "slowed", "plain"),
             }
@@ -76,7 +76,7 @@ def judge(machine: Machine) -> dict | None:
     plan, sentence = common.more_rounds(
         machine, [(p, r) for (_, p), r in zip(entries, results, strict=True)], len(results)
     )
-    as_long = common.estimate(
+    as_long = words.estimate(
         head["ratio"], head["low"], head["high"], machine.confidence, "times as long"
     )
     found = sum(r["outcome"] == "plain faster" for r in rows)
@@ -87,15 +87,15 @@ def judge(machine: Machine) -> dict | None:
         QUESTION,
         CLAIM,
         verdict,
-        f"{found} of {common.plural(len(rows), 'slowed arm')} "
+        f"{found} of {words.plural(len(rows), 'slowed arm')} "
         f"{'was' if found == 1 else 'were'} found slower. Slowed by "
-        f"{common.percent(head['planted'])}, the makespan is {as_long}.",
+        f"{words.percent(head['planted'])}, the makespan is {as_long}.",
         effect=common.effect(
-            f"makespan, slowed by {common.percent(head['planted'])} / plain",
+            f"makespan, slowed by {words.percent(head['planted'])} / plain",
             head["ratio"],
             head["low"],
             head["high"],
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,

@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine, TableError, Tables
 
@@ -59,7 +59,7 @@ def candidates(machine: Machine) -> pd.DataFrame:
         times = machine.times(arm["arm"])
         calm = times[~times["censored"].astype(bool)]
         trouble = [
-            f"{name} in {common.plural(int(arm[f'n_{name}']), 'repeat')}"
+            f"{name} in {words.plural(int(arm[f'n_{name}']), 'repeat')}"
             for name in ("failed", "killed", "timeout")
             if arm[f"n_{name}"]
         ]
@@ -135,7 +135,7 @@ def broken_limits(row: dict, limits: dict) -> list[str]:
     for name, value, unit in checks:
         limit = limits.get(name)
         if limit is not None and not value <= float(limit):
-            broken.append(f"{common.number(value)} {unit}, limit {common.number(float(limit))}")
+            broken.append(f"{words.number(value)} {unit}, limit {words.number(float(limit))}")
     return broken
 
 
@@ -570,7 +570,7 @@ def judge(machine: Machine) -> dict:
                     "model": row["model"],
                     "compute_type": row["compute_type"],
                     "files": row["files_in_parallel"],
-                    "label": common.name_of(row),
+                    "label": words.name_of(row),
                     "strategy": row["strategy"],
                     "instances": row["instances"],
                     "workers": row["num_workers"],
@@ -614,19 +614,19 @@ def judge(machine: Machine) -> dict:
     }[fresh["status"]]
     level = machine.confidence
     on_gpus = row["gpu_memory_mb"] > 0
-    speed = common.estimate(
-        row["rtfx"], row["rtfx_low"], row["rtfx_high"], level, f"{common.TIMES} real time"
+    speed = words.estimate(
+        row["rtfx"], row["rtfx_low"], row["rtfx_high"], level, f"{words.TIMES} real time"
     )
     answer = (
-        f"For {common.plural(int(row['files_in_parallel']), 'file')} at once with {row['model']} "
-        f"({row['compute_type']}): {common.name_of(row)}, "
-        f"{common.plural(int(row['callers']), 'caller')}. It does {speed} on "
-        f"{common.number(row['cores_used'])} cores and {common.number(row['memory_mb'])} MB"
-        + (f", with {common.number(row['gpu_memory_mb'])} MB on GPUs." if on_gpus else ".")
+        f"For {words.plural(int(row['files_in_parallel']), 'file')} at once with {row['model']} "
+        f"({row['compute_type']}): {words.name_of(row)}, "
+        f"{words.plural(int(row['callers']), 'caller')}. It does {speed} on "
+        f"{words.number(row['cores_used'])} cores and {words.number(row['memory_mb'])} MB"
+        + (f", with {words.number(row['gpu_memory_mb'])} MB on GPUs." if on_gpus else ".")
     )
     second = choice["runner_up"]
     if fresh["ratio"] is not None:
-        takes = common.estimate(
+        takes = words.estimate(
             fresh["ratio"],
             fresh["low"],
             fresh["high"],
@@ -634,7 +634,7 @@ def judge(machine: Machine) -> dict:
             "times the makespan of the runner-up",
         )
         answer += (
-            f" In {common.plural(fresh['rounds'], 'fresh round')} it takes {takes}: "
+            f" In {words.plural(fresh['rounds'], 'fresh round')} it takes {takes}: "
             f"{fresh['status']}."
         )
     elif second is not None:
@@ -650,7 +650,7 @@ def judge(machine: Machine) -> dict:
     ]
     if ties:
         answer += (
-            f" {common.plural(len(ties), 'other setting is', 'other settings are')} as fast or not "
+            f" {words.plural(len(ties), 'other setting is', 'other settings are')} as fast or not "
             "told apart; this one was preferred for less memory, then fewer threads."
         )
     plan = None
@@ -673,13 +673,13 @@ def judge(machine: Machine) -> dict:
         CLAIM,
         verdict,
         answer,
-        in_short=f"{common.name_of(row)}.".capitalize(),
+        in_short=f"{words.name_of(row)}.".capitalize(),
         effect=common.effect(
             "throughput of the recommended settings",
             row["rtfx"],
             row["rtfx_low"],
             row["rtfx_high"],
-            f"{common.TIMES} real time",
+            f"{words.TIMES} real time",
             level,
         ),
         evidence=rows,
@@ -695,14 +695,14 @@ def judge(machine: Machine) -> dict:
             "Chosen on rounds that also rank it: its own throughput there is a little flattered; "
             "the fresh rounds are not.",
             *[
-                f"Limit {name}: {common.number(float(value))}."
+                f"Limit {name}: {words.number(float(value))}."
                 for name, value in sorted(machine.limits.items())
                 if isinstance(value, (int, float)) and not isinstance(value, bool)
             ],
             *[
-                f"{common.plural(int(c['group']['files_in_parallel']), 'file')} at once with "
+                f"{words.plural(int(c['group']['files_in_parallel']), 'file')} at once with "
                 f"{c['group']['model']} ({c['group']['compute_type']}): "
-                f"{common.name_of(c['winner'])}, {confirmation(machine, c)['status']}."
+                f"{words.name_of(c['winner'])}, {confirmation(machine, c)['status']}."
                 for c in made[1:]
             ],
         ],

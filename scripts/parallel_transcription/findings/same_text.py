@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from parallel_transcription import words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
@@ -71,7 +72,7 @@ def judge(machine: Machine) -> dict:
         base = alone[alone["work"].isin(works)]
         rows.append(
             {
-                "label": common.name_of(group.iloc[0]),
+                "label": words.name_of(group.iloc[0]),
                 "transcriptions": len(pairs),
                 "different": sum(different),
                 "files_different": ", ".join(files),
@@ -101,15 +102,15 @@ def judge(machine: Machine) -> dict:
     if differing:
         answer = (
             f"No: {differing} of {compared:,} parallel transcriptions "
-            f"({common.percent(differing / compared)}) have a text that the file alone did not "
+            f"({words.percent(differing / compared)}) have a text that the file alone did not "
             "give."
         )
     else:
         answer = f"Yes: all {compared:,} parallel transcriptions have the text of the file alone."
     if wer is not None and wer_alone is not None:
         answer += (
-            f" Word error rate: {common.number(100 * wer, 2)} % in parallel, "
-            f"{common.number(100 * wer_alone, 2)} % alone."
+            f" Word error rate: {words.number(100 * wer, 2)} % in parallel, "
+            f"{words.number(100 * wer_alone, 2)} % alone."
         )
     return common.finding(
         machine,
@@ -134,7 +135,7 @@ def judge(machine: Machine) -> dict:
         if not differing
         else "Equal texts, for example without temperature fallback (it draws at random).",
         notes=[
-            f"Alone, {common.plural(unstable, 'file')} gave more than one text; any of them counts "
+            f"Alone, {words.plural(unstable, 'file')} gave more than one text; any of them counts "
             "as the same."
             if unstable
             else "",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from parallel_transcription import words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import TableError
 
@@ -111,7 +112,7 @@ def judge_claim(finding: dict | None, rule: dict) -> tuple[str, str]:
 def _range(what: str, ratios: list[float]) -> str:
     if not ratios:
         return ""
-    low, high = common.times(min(ratios)), common.times(max(ratios))
+    low, high = words.times(min(ratios)), words.times(max(ratios))
     return f" ({what} ratio {low if low == high else f'{low} to {high}'})"
 
 
@@ -123,9 +124,9 @@ def _above(rows: list[dict], columns: dict) -> tuple[str, str]:
     low = [r[columns["low"]] for r in known]
     high = [r[columns["high"]] for r in known]
     values = [r[columns["estimate"]] for r in known]
-    numbers = f"{common.times(min(values))} to {common.times(max(values))} times as fast"
+    numbers = f"{words.times(min(values))} to {words.times(max(values))} times as fast"
     if len(values) == 1:
-        numbers = common.estimate(values[0], low[0], high[0], of="times as fast")
+        numbers = words.estimate(values[0], low[0], high[0], of="times as fast")
     if all(v > limit for v in low):
         return common.CONFIRMED, numbers
     if all(v is not None and v < limit for v in high):
@@ -240,7 +241,7 @@ def cpu_in_use(cpu: pd.DataFrame, gpu: pd.DataFrame) -> str:
     busy = table["num_workers"].clip(upper=2) * table["cpu_threads"] / 128 * 100
     close = (table["cpu_in_use"] - busy).abs() <= 0.12 * busy + 0.1
     return (
-        f"The CPU in use is min(workers, 2) {common.TIMES} threads / 128 in {int(close.sum())} of "
+        f"The CPU in use is min(workers, 2) {words.TIMES} threads / 128 in {int(close.sum())} of "
         f"{len(table)} rows (Epyc, not collapsed), also where more threads made nothing faster: "
         "threads that wait in a spin loop count as used."
     )

@@ -17,7 +17,7 @@ Verdict:
 
 from __future__ import annotations
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common, one_or_many
 from parallel_transcription.findings.machine import Machine
 
@@ -106,13 +106,13 @@ def judge(machine: Machine) -> dict:
         common.REFUTED: "No:",
         common.INCONCLUSIVE: "Not decided:",
     }[verdict]
-    speed = common.estimate(
+    speed = words.estimate(
         head["ratio"], head["low"], head["high"], machine.confidence, "times as fast as on one"
     )
     answer = f"{start} one model on {head['devices']} GPUs is {speed}."
     if head["balance"] is not None:
         answer += (
-            f" The least busy of them works {common.percent(head['balance'])} as much as the "
+            f" The least busy of them works {words.percent(head['balance'])} as much as the "
             "busiest."
         )
     return common.finding(
@@ -124,7 +124,7 @@ def judge(machine: Machine) -> dict:
         verdict,
         answer,
         in_short=(
-            f"One model on {head['devices']} GPUs is {common.times(head['ratio'])} times as fast "
+            f"One model on {head['devices']} GPUs is {words.times(head['ratio'])} times as fast "
             "as on one."
         ),
         effect=common.effect(
@@ -132,7 +132,7 @@ def judge(machine: Machine) -> dict:
             head["ratio"],
             head["low"],
             head["high"],
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,

@@ -26,13 +26,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
 ID, NUMBER = "threads_limit", 3
 QUESTION = "Does cpu_threads limit the cores used, per worker and per instance?"
-CLAIM = f"cpu_threads limits the CPU cores used to cpu_threads {common.TIMES} workers in use."
+CLAIM = f"cpu_threads limits the CPU cores used to cpu_threads {words.TIMES} workers in use."
 TOLERANCE = 0.05
 ALLOWANCE = 0.1  # cores per caller, where the engine's share of the CPU time is unknown
 
@@ -90,9 +90,9 @@ def judge(machine: Machine) -> dict:
     level = machine.confidence
     top = max(judged, key=lambda r: (r["cores"] / r["expected_cores"], r["configuration"]))
     parts.append(
-        f"in {outcomes.count('within')} of {common.plural(len(judged), 'configuration')} that can "
-        f"tell, the engine stayed within cpu_threads {common.TIMES} workers in use; at most it "
-        f"used {common.estimate(top['cores'], top['low'], top['high'], level, 'cores')} where "
+        f"in {outcomes.count('within')} of {words.plural(len(judged), 'configuration')} that can "
+        f"tell, the engine stayed within cpu_threads {words.TIMES} workers in use; at most it "
+        f"used {words.estimate(top['cores'], top['low'], top['high'], level, 'cores')} where "
         f"{top['expected_cores']:g} {'was' if top['expected_cores'] == 1 else 'were'} expected."
     )
     per_worker = _beyond_one(machine, rows, "worker")
@@ -113,7 +113,7 @@ def judge(machine: Machine) -> dict:
         verdict,
         " ".join(p for p in parts if p),
         in_short=(
-            f"At most {common.number(top['cores'])} cores where {top['expected_cores']:g} "
+            f"At most {words.number(top['cores'])} cores where {top['expected_cores']:g} "
             f"{'was' if top['expected_cores'] == 1 else 'were'} expected."
         ),
         effect=common.effect(
@@ -121,13 +121,13 @@ def judge(machine: Machine) -> dict:
             top["cores"] / top["expected_cores"],
             top["low"] / top["expected_cores"],
             top["high"] / top["expected_cores"],
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,
         runs=used,
         change=(
-            f"A configuration shown to use more than cpu_threads {common.TIMES} workers in use "
+            f"A configuration shown to use more than cpu_threads {words.TIMES} workers in use "
             "plus 5 %."
             if verdict != common.REFUTED
             else "Every configuration shown to stay within, for example with thread variables of "
@@ -215,10 +215,10 @@ def _beyond_one(machine: Machine, rows: list[dict], level: str) -> tuple[str, bo
     for row, value in zip(chosen, p, strict=True):
         row["limit_counts_per_level"] = "shown" if value <= machine.alpha else "not shown"
     best = max(chosen, key=lambda r: (r["cores"] / r["cpu_threads"], r["configuration"]))
-    many = common.plural(best["workers_in_use"], "worker" if level == "worker" else "instance")
+    many = words.plural(best["workers_in_use"], "worker" if level == "worker" else "instance")
     numbers = (
-        f"{many} in use with {common.plural(best['cpu_threads'], 'thread')} use "
-        f"{common.number(best['cores'])} cores"
+        f"{many} in use with {words.plural(best['cpu_threads'], 'thread')} use "
+        f"{words.number(best['cores'])} cores"
     )
     if (p <= machine.alpha).all():
         return f"The limit counts per {level}: {numbers}.", True

@@ -23,7 +23,7 @@ Where F x threads exceed the CPUs, workers beyond the CPUs cannot help; such gro
 
 from __future__ import annotations
 
-from parallel_transcription import statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
 
@@ -107,7 +107,7 @@ def judge(machine: Machine) -> dict:
             head["ratio"],
             head["low"],
             head["high"],
-            common.TIMES,
+            words.TIMES,
             machine.confidence,
         ),
         evidence=rows,
@@ -122,7 +122,7 @@ def judge(machine: Machine) -> dict:
         more_rounds=plan if verdict == common.INCONCLUSIVE else None,
         notes=[
             sentence if verdict == common.INCONCLUSIVE else "",
-            f"Where files {common.TIMES} threads exceed the CPUs, workers beyond the CPUs cannot "
+            f"Where files {words.TIMES} threads exceed the CPUs, workers beyond the CPUs cannot "
             "help."
             if any(not r["fits_cpus"] for r in rows)
             else "",
@@ -191,7 +191,7 @@ def _in_short(rows: list[dict]) -> str:
     for word, name in (("fewer", "Fewer workers"), ("more", "more")):
         some = [r["ratio"] for r in rows if r["relation"] == f"{word} workers"]
         if some:
-            ends = dict.fromkeys(common.number(end) for end in (min(some), max(some)))
+            ends = dict.fromkeys(words.number(end) for end in (min(some), max(some)))
             parts.append(f"{name}: {' to '.join(ends)} times as long")
     return f"{'; '.join(parts)}."
 
@@ -207,7 +207,7 @@ def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:
             some = [r for r in rows if r["relation"] == relation and r["fits_cpus"] == fits]
             if not some:
                 continue
-            words = {
+            standings = {
                 "slower": "slower by more than the margin",
                 "equivalent": "equivalent",
                 "faster": "faster by more than the margin",
@@ -215,19 +215,17 @@ def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:
             }
             counts = [
                 f"{count} {word}"
-                for standing, word in words.items()
+                for standing, word in standings.items()
                 if (count := sum(r["standing"] == standing for r in some))
             ]
-            place = "" if fits else f" (files {common.TIMES} threads beyond the CPUs)"
+            place = "" if fits else f" (files {words.TIMES} threads beyond the CPUs)"
             low = min(r["ratio"] for r in some)
             high = max(r["ratio"] for r in some)
             spread = (
-                common.times(low)
-                if len(some) == 1
-                else f"{common.times(low)} to {common.times(high)}"
+                words.times(low) if len(some) == 1 else f"{words.times(low)} to {words.times(high)}"
             )
             parts.append(
-                f"{relation.capitalize()} than files{place}: {common.listing(counts)} "
+                f"{relation.capitalize()} than files{place}: {words.listing(counts)} "
                 f"(makespan {spread} times that of workers = files)."
             )
     extra = [r for r in rows if r["relation"] == "more workers" and r["cpu_s"] > 0]
@@ -236,6 +234,6 @@ def _answer(machine: Machine, verdict: str, rows: list[dict]) -> str:
         dearer = sum(r["cpu_standing"] == "more" for r in extra)
         parts.append(
             f"More workers than files use CPU seconds that are equivalent in {same} and higher by "
-            f"more than the margin in {dearer} of {common.plural(len(extra), 'comparison')}."
+            f"more than the margin in {dearer} of {words.plural(len(extra), 'comparison')}."
         )
     return " ".join(parts)
