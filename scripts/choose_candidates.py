@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.errors import run
-from parallel_transcription.findings import TableError, Tables, from_frames, load_files
-from parallel_transcription.findings.output import write_json
-from parallel_transcription.findings.recommendation import candidates_to_confirm
+from parallel_transcription.errors import TableError, run
+from parallel_transcription.findings.choose import candidates_to_confirm
+from parallel_transcription.findings.machine import Tables, from_frames, load_files
+from parallel_transcription.record import write_json
 from parallel_transcription.study.study import expand_grid, settings_from_json
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     else:
         tables = load_files(args.results, runs_only=True)
     chosen = candidates_to_confirm(tables, label)
-    write_json(chosen, args.out or args.results / "candidates.json")
+    write_json(args.out or args.results / "candidates.json", chosen)
     for name in chosen["configurations"]:
         print(name)
 

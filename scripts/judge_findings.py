@@ -1,14 +1,16 @@
 """Judge every question from the tables: findings.json and scoreboard.json."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import judge, load_files
-from parallel_transcription.findings.output import write_json
-from parallel_transcription.findings.scoreboard import read_claims, scoreboard
-
-PUBLISHED = Path(__file__).resolve().parent.parent / "resources" / "published"
+from parallel_transcription.findings.judge import judge
+from parallel_transcription.findings.machine import load_files
+from parallel_transcription.published import scoreboard
+from parallel_transcription.published.claims import read_published
+from parallel_transcription.record import write_json
+from parallel_transcription.results import finding
 
 
 def main() -> None:
@@ -22,21 +24,15 @@ def main() -> None:
     )  # fmt: skip
     for name in ("runs", "timings", "machines", "study"):
         parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
-    parser.add_argument(
-        "--published", type=Path, default=PUBLISHED,
-        help="folder with claims.yaml and the published tables",
-    )  # fmt: skip
     parser.add_argument("--findings", type=Path, help="output (default: RESULTS/findings.json)")
     parser.add_argument("--scoreboard", type=Path, help="output (default: RESULTS/scoreboard.json)")
     args = parser.parse_args()
     tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
-    published = read_claims(args.published)
     found = judge(tables)
-    write_json(found, args.findings or args.results / "findings.json")
-    write_json(scoreboard(found, published), args.scoreboard or args.results / "scoreboard.json")
-    counts: dict[str, int] = {}
-    for finding in found:
-        counts[finding["verdict"]] = counts.get(finding["verdict"], 0) + 1
+    board = scoreboard.scoreboard(found, read_published())
+    write_json(args.findings or args.results / "findings.json", finding.to_json(found))
+    write_json(args.scoreboard or args.results / "scoreboard.json", scoreboard.to_json(board))
+    counts = Counter(str(one.verdict) for one in found)
     print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
 
 

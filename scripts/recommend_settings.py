@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import load_files
-from parallel_transcription.findings.recommendation import recommend, write_yaml
+from parallel_transcription.findings.machine import load_files
+from parallel_transcription.findings.paste import recommend
+from parallel_transcription.results.recommended import write_recommended
 
 
 def main() -> None:
@@ -20,9 +21,9 @@ def main() -> None:
     args = parser.parse_args()
     tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
     recommended = recommend(tables)
-    write_yaml(recommended, args.output or args.results / "recommended.yaml")
+    write_recommended(recommended, args.output or args.results / "recommended.yaml")
     for label, settings in recommended.items():
-        print(f"{label}: {settings.get('snippet', settings.get('reason'))} ({settings['status']})")
+        print(f"{label}: {settings.snippet or settings.reason} ({settings.status})")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.results.summaries import read_published, read_results
-
-RESOURCES = Path(__file__).resolve().parent.parent / "resources"
+from parallel_transcription.published.scoreboard import read_scoreboard
+from parallel_transcription.results.summaries import read_results
 
 
 def arguments() -> argparse.Namespace:
@@ -27,9 +26,6 @@ def arguments() -> argparse.Namespace:
     for one in (machine, findings):
         one.add_argument("--results", type=Path, default=Path("results"), help="results folder")
         one.add_argument("--figures", type=Path, help="folder (default: RESULTS/figures)")
-        one.add_argument(
-            "--published", type=Path, default=RESOURCES, help="folder of the published numbers"
-        )
     return parser.parse_args()
 
 
@@ -42,7 +38,6 @@ def main() -> int:
     if not results.labels:
         raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     figures = args.figures or args.results / "figures"
-    cpu, gpu = read_published(args.published)
     if args.kind == "machine":
         if args.machine not in results.labels:
             known = ", ".join(results.labels) or "none"
@@ -58,7 +53,8 @@ def main() -> int:
     if not (args.out_pdf or args.out_html):
         print("write_report: give --out-pdf or --out-html", file=sys.stderr)
         return 1
-    made = report.findings_report(results, figures, cpu, gpu)
+    scoreboard = read_scoreboard(args.results / "scoreboard.json")
+    made = report.findings_report(results, figures, scoreboard)
     if args.out_html:
         write(args.out_html, report.to_html(made).encode("utf-8"))
     if args.out_pdf:

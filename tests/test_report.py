@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from parallel_transcription.findings.recommendation import recommend, write_yaml
+from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 from weasyprint import HTML
 
 import synthetic_study as synthetic
 from parallel_transcription import formatting
 from parallel_transcription.findings import from_frames, judge
-from parallel_transcription.findings.recommendation import recommend, write_yaml
-from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 from parallel_transcription.report import layout as report
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.figures.draw import draw

@@ -151,35 +151,21 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{integer(count)} {one if count == 1 else many or one + 's'}"
 
 
-def effect_parts(effect: dict | None) -> dict[str, str]:
-    """An effect in two pieces: the value with its unit, and the interval."""
-    if not effect or is_missing(effect.get("value")):
-        return {"value": NOTHING, "interval": ""}
-    text = effect_text(effect)
-    value, _, interval = text.partition(" (")
-    return {"value": value, "interval": interval.removesuffix(")")}
-
-
-def effect_text(effect: dict | None) -> str:
-    """An effect with its unit and interval: ``1.003 s (0.991 to 1.017)``."""
-    if not effect or is_missing(effect.get("value")):
-        return NOTHING
-    unit = clean(effect.get("unit"), 20)
-    value, low, high = (_end(effect.get(name)) for name in ("value", "low", "high"))
-    show = _one_precision(value, low, high)
+def effect_parts(value: float, low: float | None, high: float | None, unit: str) -> tuple[str, str]:
+    """A number with its unit, and its interval: ``1.003 s``, ``0.991 to 1.017``."""
+    ends = [None if end is None or math.isinf(end) else end for end in (low, high)]
+    show = _one_precision(value, *ends)
     text = f"{show(value)}\u202f{unit}" if unit else show(value)
-    if low is None and high is None:
-        return text
-    if low is None:
-        return f"{text} (at most {show(high)})"
-    if high is None:
-        return f"{text} (at least {show(low)})"
-    return f"{text} ({show(low)} to {show(high)})"
+    below, above = (None if end is None else show(end) for end in ends)
+    if below is None:
+        return text, "" if above is None else f"at most {above}"
+    return text, f"at least {below}" if above is None else f"{below} to {above}"
 
 
-def _end(value: Any) -> float | None:
-    """A number, or None where an interval has no such end."""
-    return None if is_missing(value) or math.isinf(float(value)) else float(value)
+def effect_text(value: float, low: float | None, high: float | None, unit: str) -> str:
+    """A number with its unit and interval: ``1.003 s (0.991 to 1.017)``."""
+    text, interval = effect_parts(value, low, high, unit)
+    return f"{text} ({interval})" if interval else text
 
 
 def _one_precision(value: float, low: float | None, high: float | None):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 from weasyprint import HTML
 from weasyprint.document import Document
@@ -23,15 +22,15 @@ from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 from parallel_transcription.formatting import clean
-from parallel_transcription.places import CAPTIONS, FONTS
-from parallel_transcription.report.figures import FIGURES
-from parallel_transcription.report.figures.names import file_stem
+from parallel_transcription.places import FONTS
+from parallel_transcription.published.scoreboard import Line
+from parallel_transcription.report.figures.names import Caption, file_stem, read_captions
 from parallel_transcription.report.pages import (
     answers,
-    cells,
     comparison,
     data,
     description,
+    published,
     recommended,
 )
 from parallel_transcription.results import summaries as tables
@@ -47,18 +46,6 @@ FACES = (
     ("Fira Code", "normal", 400, "FiraCode-Regular.ttf"),
 )
 SCHEME = "report:"
-
-#: What the first page of the findings may hold: letters of an answer, the figure; fullest first.
-FITS = (
-    {"letters": 190, "figure": True},
-    {"letters": 150, "figure": True},
-    {"letters": 126, "figure": True},
-    {"letters": 104, "figure": True},
-    {"letters": 90, "figure": True},
-    {"letters": 72, "figure": True},
-    {"letters": 104, "figure": False},
-    {"letters": 60, "figure": False},
-)
 
 logger = logging.getLogger(__name__)
 
@@ -111,12 +98,11 @@ def machine_report(results: Results, machine: str, figures: Path) -> dict:
         "cold_starts": data.cold_start_view(mine),
         "transcripts": data.transcripts_view(mine),
         "figures": figure_paths(figures, [machine]),
-        "captions": captions(),
-        "titles": FIGURES,
+        "captions": read_captions(figures),
     }
 
 
-def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.DataFrame) -> dict:
+def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> dict[str, Any]:
     """What the report of the findings shows."""
     study = description.study_view(results)
     labels = results.labels
@@ -132,42 +118,23 @@ def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.
         "sections": answers.sections(results),
         "general": [v for v in views if not v["number"]],
         "recommended": [recommended.recommended_view(results, label) for label in labels],
-        "published": [
-            {"machine": clean(label, 80), "key": label,
-             "tables": comparison.published_view(results.of(label), cpu, label)}
-            for label in labels
-        ],
-        "published_gpu": comparison.published_gpu_view(gpu, results),
-        "scoreboard": comparison.scoreboard_view(results),
+        "published": published.chapter(results, scoreboard),
         "side_by_side": comparison.machines_side_by_side(results),
         "overview": comparison.overview_view(results),
-        "not_measured": cells.badge("not measured"),
         "data": data.data_view(results),
         "figures": figure_paths(figures, labels),
-        "captions": captions(),
-        "titles": FIGURES,
-    }  # fmt: skip
-
-
-def captions() -> dict[str, str]:
-    """Captions of the figures: those that ``snakemake --report`` shows too."""
-    found = dict(FIGURES)
-    for name in FIGURES:
-        path = CAPTIONS / f"{name}.rst"
-        if path.is_file():
-            found[name] = " ".join(path.read_text(encoding="utf-8").split())
-    return found
+        "captions": read_captions(figures),
+    }
 
 
 def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
     """Figures that exist, by machine and id."""
-    found = {}
-    for label in labels:
-        for name in FIGURES:
-            path = folder / f"{file_stem(label, name)}.svg"
-            if path.is_file():
-                found[label, name] = path
-    return found
+    paths = {
+        (label, name): folder / f"{file_stem(label, name)}.svg"
+        for label in labels
+        for name in read_captions(folder)
+    }
+    return {key: path for key, path in paths.items() if path.is_file()}
 
 
 # ---------------------------------------------------------------- rendering
@@ -175,15 +142,13 @@ def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]
 
 def environment() -> jinja2.Environment:
     """Templates that escape every value and refuse undefined ones."""
-    made = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["short_answer"] = answers.short_answer
-    return made
 
 
 def to_html(report: dict) -> str:
@@ -221,11 +186,9 @@ def to_pdf(report: dict) -> bytes:
 
     if report["template"] != "findings.html":
         return document().write_pdf()
-    # the first page is one page: shorter answers, in the end no figure, until all of it fits
-    for fit in FITS:
-        if len(document(fit=fit, only_first=True).pages) <= 1:
-            break
-    return document(fit=fit).write_pdf()
+    # the first page is one page: without its figure where that does not fit
+    fits = len(document(only_first=True).pages) <= 1
+    return document(figure_on_first=fits).write_pdf()
 
 
 def render(
@@ -233,7 +196,7 @@ def render(
     sources: dict[tuple[str, str], str],
     faces: str,
     media: str,
-    fit: dict | None = None,
+    figure_on_first: bool = True,
     only_first: bool = False,
 ) -> str:
     """The HTML of a report.
@@ -243,12 +206,18 @@ def render(
         sources: Addresses of the figures, by machine and id.
         faces: CSS that names the fonts.
         media: ``screen`` or ``print``.
-        fit: How much the first page holds, one of ``FITS``.
+        figure_on_first: The first page has its figure.
         only_first: Nothing but the first page.
     """
 
-    def figure(machine: str, name: str) -> str | None:
-        return sources.get((machine, name))
+    nameless = Caption("", "")
+
+    def figure(machine: str, name: str) -> dict[str, str] | None:
+        source = sources.get((machine, name))
+        if source is None:
+            return None
+        caption = report["captions"].get(name, nameless)
+        return {"source": source, "title": caption.title, "caption": caption.caption}
 
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     template = environment().get_template(report["template"])
@@ -258,7 +227,7 @@ def render(
         style=Markup(faces + "\n" + style),
         figure=figure,
         media=media,
-        fit=fit or {"letters": 160, "figure": True},
+        figure_on_first=figure_on_first,
         only_first=only_first,
     )
 

@@ -6,7 +6,6 @@ No statistics: everything a figure or a page shows comes through here from the f
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from parallel_transcription.errors import TableError
 from parallel_transcription.formatting import clean, plural, setting, strategy_name, strategy_place
 from parallel_transcription.results import columns
 from parallel_transcription.results.columns import Column
+from parallel_transcription.results.finding import Finding, read_findings
+from parallel_transcription.results.recommended import Recommendation, read_recommended
+from parallel_transcription.results.typed import read_json
 from parallel_transcription.study.dimensions import DIMENSIONS
 
 #: Rounds above this measure the recommended settings again; they were not used to choose.
@@ -39,9 +40,8 @@ class Results:
     timings: pd.DataFrame
     machines: dict[str, dict] = field(default_factory=dict)
     study: dict[str, Any] = field(default_factory=dict)
-    findings: list[dict] = field(default_factory=list)
-    scoreboard: list[dict] = field(default_factory=list)
-    recommended: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    recommended: dict[str, Recommendation] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     @property
@@ -57,23 +57,14 @@ class Results:
             timings=self.timings[self.timings["machine"] == machine].reset_index(drop=True),
             machines={k: v for k, v in self.machines.items() if k == machine},
             study=self.study,
-            findings=[f for f in self.findings if f.get("machine") == machine],
-            scoreboard=[s for s in self.scoreboard if s.get("machine") in (machine, None, "")],
-            recommended=_of_machine(self.recommended, machine),
+            findings=[f for f in self.findings if f.machine == machine],
+            recommended={k: v for k, v in self.recommended.items() if k == machine},
             left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
-    def finding(self, name: str) -> dict | None:
+    def finding(self, name: str) -> Finding | None:
         """The finding ``name`` of the (first) machine."""
-        return next((f for f in self.findings if f.get("id") == name), None)
-
-
-def _of_machine(recommended: Any, machine: str) -> dict:
-    if not isinstance(recommended, dict):
-        return {}
-    inner = recommended.get("machines", recommended)
-    mine = inner.get(machine) if isinstance(inner, dict) else None
-    return {machine: mine} if mine else {}
+        return next((f for f in self.findings if f.id == name), None)
 
 
 # ---------------------------------------------------------------- reading
@@ -86,15 +77,13 @@ def read_results(folder: Path | str) -> Results:
         TableError: for a file that is there and cannot be read.
     """
     folder = Path(folder)
-    findings = _read_json(folder / "findings.json", [])
     return Results(
         runs=_read_table(folder / "runs.csv", columns.RUNS),
         timings=_read_table(folder / "timings.csv", columns.TIMINGS),
-        machines=_read_json(folder / "machines.json", {}),
-        study=_read_json(folder / "study.json", {}),
-        findings=[f for f in findings if isinstance(f, dict)],
-        scoreboard=_read_json(folder / "scoreboard.json", []),
-        recommended=_read_yaml(folder / "recommended.yaml"),
+        machines=_read_dict(folder / "machines.json"),
+        study=_read_dict(folder / "study.json"),
+        findings=read_findings(folder / "findings.json"),
+        recommended=read_recommended(folder / "recommended.yaml"),
         left_out=_read_left_out(folder / "left_out.csv"),
     )
 
@@ -104,23 +93,8 @@ def _read_left_out(path: Path) -> list[str]:
     return pd.read_csv(path, dtype=str)["file"].to_list() if path.is_file() else []
 
 
-def _read_json(path: Path, otherwise: Any) -> Any:
-    if not path.is_file():
-        return otherwise
-    try:
-        value = json.loads(path.read_text(encoding="utf-8") or "null")
-    except (ValueError, RecursionError) as error:
-        raise _unusable(path, "JSON", error) from None
-    return value if isinstance(value, type(otherwise)) else otherwise
-
-
-def _read_yaml(path: Path) -> dict:
-    if not path.is_file():
-        return {}
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise _unusable(path, "YAML", error) from None
+def _read_dict(path: Path) -> dict[str, Any]:
+    value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
@@ -482,44 +456,6 @@ def transcripts(timings: pd.DataFrame) -> list[dict]:
             }
         )
     return rows
-
-
-# ---------------------------------------------------------------- the published numbers
-
-
-def read_published(root: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The numbers of melvin-asr's study that ship with this project (CPU, GPU)."""
-    found = []
-    for name in ("published_cpu.csv", "published_gpu.csv"):
-        paths = sorted(Path(root).rglob(name))
-        found.append(pd.read_csv(paths[0]) if paths else pd.DataFrame())
-    return found[0], found[1]
-
-
-def like_published(
-    results: Results, strategy: str, instances: int, gpus: int, files: int
-) -> list[tuple[str, dict, list[float]]]:
-    """Configurations in the form of a published GPU row: machine, settings, median of each file."""
-    rows = counted(results.timings)
-    in_batches = results.runs.loc[results.runs["batch_size"] > 0, "configuration"]
-    rows = rows[
-        ~rows["configuration"].isin(in_batches)
-        & (rows["device"] == "cuda")
-        & (rows["device_index"].str.count(",") + 1 == gpus)
-        & (rows["strategy"] == strategy)
-        & (rows["instances"] == instances)
-        & (rows["num_workers"] == 1)
-        & (rows["files_in_parallel"] == files)
-        & (rows["callers"] == files)
-        & (rows["replica"] == 1)
-        & (rows["status"] == "ok")
-    ]
-    found = []
-    for (machine, _), group in rows.groupby(["machine", "configuration"], sort=True):
-        of_files = group.groupby("counter", sort=True)["seconds"].median()
-        settings = group.iloc[0].to_dict() | {"gpus": gpus}
-        found.append((str(machine), settings, of_files.to_list()))
-    return found
 
 
 # ---------------------------------------------------------------- what belongs together

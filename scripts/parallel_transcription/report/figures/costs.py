@@ -10,6 +10,7 @@ import plotnine as p9
 
 from parallel_transcription.formatting import clean, plural, strategy_name
 from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.results.summaries import counted
 
 SERIES = {
@@ -19,6 +20,15 @@ SERIES = {
 }
 
 
+@figure(
+    "memory",
+    title="Memory by workers and instances",
+    caption=(
+        "Memory of the process that loading the models added (on a GPU: memory there), by number "
+        "of workers, of models in one process, and of processes. Points: medians, with the range "
+        "of all runs; lines: the fitted law (first model, and for each further worker or model)."
+    ),
+)
 def memory(sources: pick.Sources) -> p9.ggplot | None:
     """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
     rows = counted(sources.results.runs)
@@ -110,17 +120,26 @@ def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: 
     return law
 
 
+@figure(
+    "init_race",
+    title="Starting several models at once",
+    caption=(
+        "Cold starts of several models at once, by the delay between them. Left: share of starts "
+        "that failed; the line ends at the upper bound of the true share. Right: time until all "
+        "models were loaded, one point for each start."
+    ),
+)
 def init_race(sources: pick.Sources) -> p9.ggplot | None:
     """Starts that failed, with the upper bound of the true share, and load times, by delay."""
-    rows = sources.evidence("init_race", ["init_stagger_s", "starts", "failures", "rate"])
+    numbers = ["init_stagger_s", "starts", "failures", "rate", "upper_bound"]
+    rows = sources.evidence("init_race", numbers)
     if rows.empty:
         return None
-    upper = "upper_bound" if "upper_bound" in rows else "high"
-    rows["bound"] = pd.to_numeric(rows.get(upper), errors="coerce")
+    rows["bound"] = rows["upper_bound"]
     series = []
     for row in rows.to_dict("records"):
-        text = plural(int(row["instances"]), "model") if row.get("instances") else "models"
-        if rows["model"].nunique() > 1 if "model" in rows else False:
+        text = plural(int(row["instances"]), "model")
+        if rows["model"].nunique() > 1:
             text += f", {clean(row['model'], 24)}"
         series.append(text)
     rows["kind"] = series
@@ -136,7 +155,7 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
                      zip(rows["failures"], rows["starts"], strict=True)],
         }
     )  # fmt: skip
-    of = dict(zip(rows.get("configuration", pd.Series(dtype=str)), rows["kind"], strict=False))
+    of = dict(zip(rows["configuration"], rows["kind"], strict=True))
     runs = counted(sources.results.runs)
     runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
     runs = runs[runs["load_s"].notna() & runs["configuration"].isin(of)]
@@ -174,22 +193,29 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
+@figure(
+    "recommendation",
+    title="Throughput, memory and cores of every configuration",
+    caption=(
+        "Throughput, memory and cores (size) of every setting for the same files. Filled: no "
+        "other setting is at least as good in all three and better in one; hollow: beaten. The "
+        "ring marks the recommended setting. Lines: confidence interval."
+    ),
+)
 def recommendation(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput against memory; no configuration beats those of the Pareto front."""
-    needed = ["rtfx", "low", "high", "memory_mb", "cores_used"]
+    needed = ["rtfx", "low", "high", "memory_mb", "gpu_memory_mb", "cores_used"]
     rows = sources.evidence("recommendation", needed)
     if rows.empty:
         return None
-    if "primary" in rows and rows["primary"].any():
-        rows = rows[rows["primary"].astype(bool)]
-    on_gpus = "gpu_memory_mb" in rows and rows[rows["rtfx"].notna()]["gpu_memory_mb"].notna().all()
+    rows = rows[rows["primary"].astype(bool)]
+    on_gpus = rows[rows["rtfx"].notna()]["gpu_memory_mb"].notna().all()
     memory, where = ("gpu_memory_mb", " on GPUs") if on_gpus else ("memory_mb", "")
     rows = rows[rows["rtfx"].notna() & rows[memory].notna()]
     if rows.empty:
         return None
     rows = rows.assign(name=[strategy_name(s) for s in rows["strategy"]])
-    on_front = rows["pareto"].astype(bool) if "pareto" in rows else pd.Series(False, rows.index)
-    chosen = rows[rows["chosen"].astype(bool)] if "chosen" in rows else rows.iloc[:0]
+    on_front, chosen = rows["pareto"].astype(bool), rows[rows["chosen"].astype(bool)]
     names = [n for n in style.STRATEGY_COLOURS if n in set(rows["name"])]
     colours = {n: style.STRATEGY_COLOURS[n] for n in names}
     rows["fill"] = [

@@ -171,20 +171,16 @@ def dots_of(sources: pick.Sources, rows: pd.DataFrame, value: str = "span") -> p
 
 
 def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
-    """Evidence of comparisons in the form that ``forest`` takes."""
-    inner = (f"{prefix}low_equivalence", f"{prefix}high_equivalence")
+    """Evidence of comparisons in the form that ``forest`` takes.
+
+    With a ``prefix`` (of CPU seconds) there are neither intervals of equivalence nor a decision.
+    """
     found = pd.DataFrame(
-        {
-            "label": rows["label"],
-            "ratio": pd.to_numeric(rows[f"{prefix}ratio"], errors="coerce"),
-            "low": pd.to_numeric(rows[f"{prefix}low"], errors="coerce"),
-            "high": pd.to_numeric(rows[f"{prefix}high"], errors="coerce"),
-            "open": rows[f"{prefix}size"].astype(str) == "open"
-            if f"{prefix}size" in rows
-            else False,
-        }
+        {"label": rows["label"], "open": False if prefix else rows["size"] == "open"}
     )
-    for name, column in zip(("inner_low", "inner_high"), inner, strict=True):
-        fallback = found[name.removeprefix("inner_")]
-        found[name] = pd.to_numeric(rows[column], errors="coerce") if column in rows else fallback
+    for name in ("ratio", "low", "high"):
+        found[name] = rows[f"{prefix}{name}"].astype(float)
+    for name in ("low", "high"):
+        inner = rows[f"{name}_equivalence"].astype(float)
+        found[f"inner_{name}"] = found[name] if prefix else inner
     return found[found["ratio"] > 0]

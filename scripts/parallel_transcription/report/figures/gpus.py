@@ -12,10 +12,20 @@ import plotnine as p9
 from parallel_transcription.formatting import clean, plural, strategy_name
 from parallel_transcription.report.figures import pick, style
 from parallel_transcription.report.figures.forest import dots_of, forest, from_pairs
+from parallel_transcription.report.figures.registry import figure
 
 THROUGHPUT = "times real time"
 
 
+@figure(
+    "several_gpus",
+    title="One model over several GPUs",
+    caption=(
+        "Throughput by number of GPUs, for the fastest configuration of each strategy. Small "
+        "points: single rounds. Balance: how evenly the GPUs worked with most files, the "
+        "utilisation of the least busy over that of the busiest; 1 is even."
+    ),
+)
 def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput by number of GPUs, a line per strategy; and how evenly they worked."""
     rows = sources.summary
@@ -74,6 +84,15 @@ def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
+@figure(
+    "one_per_gpu",
+    title="One model on a list of GPUs against one per GPU",
+    caption=(
+        "Makespan of one model on a list of GPUs over that of models, or processes, on each of "
+        "them, with equal total workers. Points: ratio with its interval, thick where equivalence "
+        "is decided; grey: single rounds; band: the margin. An open point is not decided."
+    ),
+)
 def one_per_gpu(sources: pick.Sources) -> p9.ggplot | None:
     """Makespan of one model on a list of GPUs over that of one model per GPU."""
     rows = sources.evidence("one_per_gpu", ["ratio", "low", "high", "total_workers", "gpus"])
@@ -94,6 +113,15 @@ def one_per_gpu(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
+@figure(
+    "gpu_saturation",
+    title="How much one GPU takes",
+    caption=(
+        "Throughput of one GPU with more workers of one model, more models and more processes on "
+        "it, the share of time in which it ran anything, and the CPU cores of the host that fed "
+        "it. Lines end where nothing more was measured; whiskers: intervals over rounds."
+    ),
+)
 def gpu_saturation(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput, utilisation and host cores of one GPU, by workers and by models on it."""
     rows = sources.evidence("gpu_saturation", ["rtfx", "number", "files", "gpu_util"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -40,7 +40,6 @@ class Sources:
     """The results of one machine, and what several figures need of them, made once."""
 
     results: Results
-    published: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -90,16 +89,13 @@ class Sources:
                 return float(machine["logical_cpus"])
         return 1.0
 
-    def evidence(self, finding: str, needed: Iterable[str] = ()) -> pd.DataFrame:
-        """The evidence of a finding as a table; numbers in the ``needed`` columns, or empty."""
-        found = self.results.finding(finding) or {}
-        rows = [r for r in found.get("evidence") or [] if isinstance(r, dict)]
-        table = pd.DataFrame(rows)
-        for name in needed:
-            if name not in table:
-                return table.iloc[:0]
-            table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
-        return table
+    def evidence(self, finding: str, numbers: Iterable[str] = ()) -> pd.DataFrame:
+        """The evidence of a finding as a table, with these columns as numbers; or an empty one."""
+        found = self.results.finding(finding)
+        table = pd.DataFrame(found.evidence if found else [])
+        if table.empty:
+            return pd.DataFrame(columns=[*numbers])
+        return table.astype(dict.fromkeys(numbers, float))
 
     def round_ratios(self, first: Any, second: Any, value: str = "span") -> list[float]:
         """Ratios per round of two configurations; infinite and unknown ones are left out."""

@@ -10,8 +10,19 @@ import plotnine as p9
 
 from parallel_transcription.formatting import TIMES, number, setting, strategy_name
 from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures.registry import figure
 
 
+@figure(
+    "parallel_or_queue",
+    title="Speed-up over the same files one after another",
+    caption=(
+        "Speed-up over the same files handed out one after another, by workers of one model. "
+        "Large points and lines: estimate and confidence interval; small points: single rounds. "
+        "The grey line at 1 is what a queue would give, the dashed line what it would be if every "
+        "worker counted in full."
+    ),
+)
 def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
     """Speed-up over the same files one after another, by workers."""
     needed = ["speed_up", "low", "high", "workers", "files", "callers", "cpu_threads"]
@@ -89,6 +100,15 @@ def _speedups(sources: pick.Sources, rows: pd.DataFrame) -> pd.DataFrame:
     ].copy()
 
 
+@figure(
+    "threads_limit",
+    title="CPU cores used, by threads and workers",
+    caption=(
+        "CPU cores that the engine used, by the threads that could be busy at the same time "
+        "(threads times workers that have a file). Dashed: one core for each thread, up to the "
+        "CPUs of the machine."
+    ),
+)
 def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
     """Cores that the engine used against the threads that could be busy."""
     needed = ["cores", "low", "high", "cpu_threads", "workers_in_use"]
@@ -130,6 +150,15 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
+@figure(
+    "best_threads",
+    title="Throughput by threads of each worker",
+    caption=(
+        "Throughput by threads of each worker, a line for each number of workers. Lines at the "
+        "points: confidence interval; small points: single rounds. A hollow point with an arrow "
+        "ran into the time limit: its throughput is lower."
+    ),
+)
 def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput by threads of each worker; a line per number of workers."""
     rows = sources.evidence("best_threads", ["rtfx", "low", "high", "workers", "cpu_threads",
@@ -191,9 +220,19 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
+@figure(
+    "oversubscription",
+    title="More threads than CPUs",
+    caption=(
+        "Settings with more threads times workers than CPUs. Left: makespan over that of the "
+        "matching setting within the CPUs, with confidence intervals; right: how often per second "
+        "the system took the CPU away from the process. Both axes double at each step. A hollow "
+        "point with an arrow ran into the time limit: the true value is higher."
+    ),
+)
 def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
     """Makespan over that within the CPUs, and forced context switches, by threads per CPU."""
-    needed = ["oversubscription", "ratio", "low", "high"]
+    needed = ["oversubscription", "ratio", "low", "high", "switches_per_s"]
     rows = sources.evidence("oversubscription", needed)
     rows = rows[rows["ratio"].notna()] if len(rows) else rows
     if rows.empty:
@@ -209,13 +248,9 @@ def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
     )
     panels = [f"makespan over that within the CPUs ({TIMES})", "forced context switches per second"]
     first = rows.assign(panel=panels[0], value=rows["ratio"])
-    parts = [first]
-    if "switches_per_s" in rows:
-        switches = pd.to_numeric(rows["switches_per_s"], errors="coerce")
-        second = rows.assign(panel=panels[1], value=switches, low=math.nan, high=math.nan,
-                             late=False)  # fmt: skip
-        parts.append(second[second["value"] > 0])
-    shown = pd.concat(parts)
+    second = rows.assign(panel=panels[1], value=rows["switches_per_s"], low=math.nan,
+                         high=math.nan, late=False)  # fmt: skip
+    shown = pd.concat([first, second[second["value"] > 0]])
     shown["panel"] = pick.ordered(shown["panel"], panels)
     exact = style.cut_intervals(shown[~shown["late"]], "value", log=True)
     whiskers = exact[exact["low"].notna() & exact["high"].notna()]
@@ -258,6 +293,14 @@ def _room(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).assign(x=1.5, name=shown["name"].iloc[0])
 
 
+@figure(
+    "throughput",
+    title="Throughput by threads and workers",
+    caption=(
+        "Seconds of audio per second of time, by threads of each worker and workers in all; "
+        "median of all repeats. Darker is faster. Grey: beyond the time limit, or failed."
+    ),
+)
 def throughput(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput of every threads and workers, a panel per strategy and number of files."""
     rows = sources.summary

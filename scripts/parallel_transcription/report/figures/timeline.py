@@ -9,6 +9,7 @@ import plotnine as p9
 
 from parallel_transcription.formatting import plural, shorten_middle, strategy_name
 from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.results.summaries import counted
 
 MOST_FILES = 16
@@ -50,6 +51,15 @@ def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
     return found
 
 
+@figure(
+    "timeline",
+    title="Who transcribed when",
+    caption=(
+        "Who transcribed when: a bar for each file from start to end, for the repeat with the "
+        "median makespan. The tick marks the moment the file was handed out. Files that take "
+        "turns on one worker overlap too: overlap alone proves nothing."
+    ),
+)
 def timeline(sources: pick.Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []

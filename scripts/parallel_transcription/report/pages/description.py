@@ -210,6 +210,7 @@ def study_view(results: Results) -> dict:
         "file": file,
         "rows": rows,
         "notice": notice(runs),
+        "has_embedded_model": bool((runs["model_kind"] == "embedded").any()),
         "warnings": _warnings(results),
         "margin": percent(study.get("equivalence_margin"), 0),
         "confidence": percent(study.get("confidence"), 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -15,145 +16,95 @@ from parallel_transcription.formatting import (
     private,
     seconds,
 )
+from parallel_transcription.results.recommended import Alternative, Recommendation
 from parallel_transcription.results.summaries import Results
 
+TITLES = {"memory_saving": "with less memory", "core_saving": "with fewer cores"}
+MOST_OTHERS = 12
+NOTHING_KNOWN = Recommendation("")
 
-def recommended_view(results: Results, label: str) -> dict:
+
+def recommended_view(results: Results, label: str) -> dict[str, Any]:
     """The recommended settings of a machine, as code to paste and what stands behind it."""
-    mine = results.recommended.get(label)
-    mine = mine if isinstance(mine, dict) else {}
-    evidence = mine.get("evidence") if isinstance(mine.get("evidence"), dict) else {}
-    others = mine.get("others") if isinstance(mine.get("others"), list) else []
-    environment = mine.get("environment") if isinstance(mine.get("environment"), dict) else {}
-    alternatives = mine.get("alternatives") if isinstance(mine.get("alternatives"), dict) else {}
-    service = mine.get("melvin_asr")
+    mine = results.recommended.get(label, NOTHING_KNOWN)
+    environment, service = mine.environment or {}, mine.melvin_asr
     return {
         "machine": clean(label, 80),
-        "snippet": clean(mine.get("snippet"), 400),
+        "snippet": clean(mine.snippet, 400),
         "code": python_call(mine),
-        "facts": _recommended_facts(mine, evidence),
+        "facts": _facts(mine),
         "environment": " ".join(f"{clean(k, 40)}={clean(v, 40)}" for k, v in environment.items()),
-        "status": _confirmation(mine),
-        "reason": clean(mine.get("reason"), 200),
+        "status": _status(mine),
+        "reason": clean(mine.reason, 200),
         "service": private(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
-        if isinstance(service, dict)
+        if service
         else "",
         "alternatives": [
-            _alternative(name, value)
-            for name, value in alternatives.items()
-            if isinstance(value, dict)
+            _alternative(name, one) for name, one in (mine.alternatives or {}).items() if one
         ],
         "others": [
             {
-                "files": _files(o.get("files_in_parallel")),
-                "model": clean(o.get("model"), 60),
-                "snippet": clean(o.get("snippet") or o.get("reason"), 300),
-                "status": clean(o.get("status"), 40),
+                "files": _files(other.files_in_parallel),
+                "model": clean(other.model, 60),
+                "snippet": clean(other.snippet or other.reason, 300),
+                "status": clean(other.status, 40),
             }
-            for o in others
-            if isinstance(o, dict)
-        ][:12],
-        "notes": [clean(n, 500) for n in mine.get("notes") or []],
+            for other in (mine.others or [])[:MOST_OTHERS]
+        ],
+        "notes": [clean(n, 500) for n in mine.notes],
     }
 
 
-def python_call(mine: dict) -> str:
+def python_call(mine: Recommendation) -> str:
     """The call to paste, a line for each argument."""
-    snippet = clean(mine.get("snippet"), 400)
-    start = snippet.find("WhisperModel(")
-    if start < 0:
-        return snippet
-    start += len("WhisperModel(")
-    end = _closing(snippet, start)
-    parts = _split_arguments(snippet[start:end])
-    return "\n".join([snippet[:start], *(f"    {p}," for p in parts), snippet[end:]])
+    if mine.whisper_model is None:
+        return ""
+    model = clean(mine.whisper_model.model_size_or_path, 300)
+    return replace(mine, whisper_model=replace(mine.whisper_model, model_size_or_path=model)).call()
 
 
-def _closing(text: str, start: int) -> int:
-    """Where the bracket that is open at ``start`` closes; the end if it does not."""
-    for k, _, depth in _depths(text[start:]):
-        if depth < 0:
-            return start + k
-    return len(text)
+def _files(files: int | None) -> str:
+    return "" if files is None else plural(files, "file")
 
 
-def _depths(text: str):
-    """Place, letter and depth of brackets after it, outside quotes."""
-    depth, quote = 0, ""
-    for k, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote else quote
-            continue
-        if letter in "'\"":
-            quote = letter
-        depth += (letter in "([{") - (letter in ")]}")
-        yield k, letter, depth
-
-
-def _split_arguments(text: str) -> list[str]:
-    """Arguments of a call, split at the commas outside brackets and quotes."""
-    parts, start = [], 0
-    for k, letter, depth in _depths(text):
-        if letter == "," and not depth:
-            parts.append(text[start:k].strip())
-            start = k + 1
-    return [p for p in [*parts, text[start:].strip()] if p]
-
-
-def _files(value: Any) -> str:
-    return plural(int(value), "file") if isinstance(value, (int, float)) else ""
-
-
-def _recommended_facts(mine: dict, evidence: dict) -> list[tuple[str, str]]:
+def _facts(mine: Recommendation) -> list[tuple[str, str]]:
     """What the settings did, in a few words."""
-    rows = []
-    if isinstance(mine.get("callers"), int):
-        rows.append(("Hand out", f"{_files(mine.get('files_in_parallel'))} at once, from "
-                                 f"{plural(mine['callers'], 'thread')}"))  # fmt: skip
-    if isinstance(evidence.get("rtfx"), (int, float)):
-        text = f"{number(evidence['rtfx'])} s of audio per second"
-        rows.append(("Throughput", text))
-    if isinstance(evidence.get("cores_used"), (int, float)):
-        rows.append(("CPU", f"{fixed(evidence['cores_used'], 2)} cores"))
-    if isinstance(evidence.get("memory_mb"), (int, float)):
-        rows.append(("Memory", f"{number(evidence['memory_mb'])} MB"))
-    if isinstance(evidence.get("gpu_memory_mb"), (int, float)):
-        rows.append(("On GPUs", f"{number(evidence['gpu_memory_mb'])} MB"))
-    if isinstance(evidence.get("slowest_file_s"), (int, float)):
-        rows.append(("Slowest file", f"{seconds(evidence['slowest_file_s'])} s"))
+    rows, seen = [], mine.evidence
+    if mine.callers is not None:
+        callers = plural(mine.callers, "thread")
+        rows.append(("Hand out", f"{_files(mine.files_in_parallel)} at once, from {callers}"))
+    if seen is None:
+        return rows
+    if seen.rtfx is not None:
+        rows.append(("Throughput", f"{number(seen.rtfx)} s of audio per second"))
+    if seen.cores_used is not None:
+        rows.append(("CPU", f"{fixed(seen.cores_used, 2)} cores"))
+    if seen.memory_mb is not None:
+        rows.append(("Memory", f"{number(seen.memory_mb)} MB"))
+    if seen.gpu_memory_mb is not None:
+        rows.append(("On GPUs", f"{number(seen.gpu_memory_mb)} MB"))
+    if seen.slowest_file_s is not None:
+        rows.append(("Slowest file", f"{seconds(seen.slowest_file_s)} s"))
     return rows
 
 
-def _confirmation(mine: dict) -> str:
+def _status(mine: Recommendation) -> str:
     """What the fresh rounds say."""
-    status = clean(mine.get("status"), 60)
-    fresh = mine.get("confirmation")
-    rounds = fresh.get("rounds") if isinstance(fresh, dict) else 0
-    if status == "confirmed":
-        return f"confirmed in {plural(int(rounds or 0), 'fresh round')}"
-    if status == "not confirmed":
-        return (
-            f"not confirmed: slower than the runner-up in {plural(int(rounds or 0), 'fresh round')}"
-        )
-    if status == "not yet":
-        return (
-            "not yet measured again in fresh rounds"
-            if not rounds
-            else (f"not yet decided after {plural(int(rounds), 'fresh round')}")
-        )
-    return status
-
-
-def _alternative(name: str, value: dict) -> dict:
-    titles = {"memory_saving": "with less memory", "core_saving": "with fewer cores"}
-    share, saved = value.get("throughput_share"), value.get("saved")
-    text = []
-    if isinstance(saved, (int, float)):
-        text.append(f"{percent(saved, 0)} less")
-    if isinstance(share, (int, float)):
-        text.append(f"{percent(share, 0)} of the throughput")
+    count = mine.confirmation.rounds if mine.confirmation else 0
+    rounds = plural(count, "fresh round")
     return {
-        "title": titles.get(name, clean(name, 40)),
-        "text": ", ".join(text),
-        "snippet": clean(value.get("snippet"), 300),
+        "confirmed": f"confirmed in {rounds}",
+        "not confirmed": f"not confirmed: slower than the runner-up in {rounds}",
+        "not yet": f"not yet decided after {rounds}"
+        if count
+        else "not yet measured again in fresh rounds",
+    }.get(mine.status, clean(mine.status, 60))
+
+
+def _alternative(name: str, one: Alternative) -> dict[str, str]:
+    return {
+        "title": TITLES[name],
+        "text": f"{percent(one.saved, 0)} less, {percent(one.throughput_share, 0)} of the "
+        "throughput",
+        "snippet": clean(one.snippet, 300),
     }
