@@ -214,9 +214,10 @@ def imported_files(entry_files: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Own means: found in the folder of one of the scripts (which Python puts on its path), or below
     the folder that holds the script's own package. Imports are read with `ast`, nothing is run:
-    absolute and relative ones, those inside functions, `__init__.py` of every parent package, and
-    `import_module("…")` with a literal name. Imports under `if TYPE_CHECKING:` never run, so they
-    do not count.
+    absolute and relative ones, those inside functions, `__init__.py` of every parent package,
+    `import_module("…")` with a literal name, and every module beside a file that calls
+    `import_siblings(__package__)`. Imports under `if TYPE_CHECKING:` never run, so they do not
+    count.
 
     Raises FingerprintError for a file that is missing or no valid Python.
     """
@@ -262,8 +263,8 @@ def _imports(path: Path, module: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)  # most modules are imported by several scripts
 def _imports_of(text: bytes, package: str) -> frozenset[str]:
-    kinds = _STATEMENTS
-    if b"import_module" in text or b"__import__" in text:
+    kinds: type[ast.AST] | tuple[type[ast.AST], ...] = _STATEMENTS
+    if any(name in text for name in (b"import_module", b"__import__", b"import_siblings(")):
         kinds = (
             ast.AST
         )  # calls may stand in any expression; else these need no look, which is quick
@@ -280,13 +281,18 @@ def _imports_of(text: bytes, package: str) -> frozenset[str]:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 names.add(_resolve(first.value, package))
+        elif isinstance(node, ast.Call) and _called_name(node) == "import_siblings":
+            names.add(f"{package}.{_ALL}")
     return frozenset(names)
 
 
-_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+_STATEMENTS: tuple[type[ast.AST], ...] = (ast.stmt, ast.excepthandler, ast.match_case)
+_ALL = "*"  # in place of a module's name: every module of the package
 
 
-def _running_nodes(tree: ast.AST, kinds: type | tuple[type, ...]) -> Iterator[ast.AST]:
+def _running_nodes(
+    tree: ast.AST, kinds: type[ast.AST] | tuple[type[ast.AST], ...]
+) -> Iterator[ast.AST]:
     """The nodes of these kinds, all the way down, but those below `if TYPE_CHECKING:`."""
     waiting = [tree]
     while waiting:
@@ -322,7 +328,11 @@ def _files_of(module: str, roots: Iterable[Path]) -> list[tuple[Path, Path]]:
 
     Each comes with its root; `package.name` gives the package's file if `name` is no module.
     """
-    parts = module.split(".")
+    *package, name = module.split(".")
+    if name == _ALL:
+        folders = ((root.joinpath(*package), root) for root in roots)
+        return [(file, root) for folder, root in folders for file in sorted(folder.glob("*.py"))]
+    parts = [*package, name]
     if not all(part.isidentifier() for part in parts):
         return []
     for root in roots:

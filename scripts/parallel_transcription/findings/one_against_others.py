@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from parallel_transcription import statistics, words
+from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.question import CONDITIONS, Case, Judged
+from parallel_transcription.findings.question import Case, Judged
 from parallel_transcription.results.finding import Row, Verdict
 
 ONE = "one model"

@@ -19,14 +19,11 @@ from typing import ClassVar
 import pandas as pd
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import in_order, pair_row, with_varying
+from parallel_transcription.findings.evidence import in_order, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.remarks import (
-    correction_note,
-    margin_words,
-    troubles,
-)
+from parallel_transcription.findings.remarks import correction_note, margin_words, troubles
 from parallel_transcription.findings.rounds import command, more_rounds
+from parallel_transcription.findings.show import with_varying
 from parallel_transcription.results.finding import (
     Column,
     Effect,
@@ -49,21 +46,6 @@ CHAPTERS = {
     7: "Can several models be started at the same time?",
     8: "Which settings should be used here?",
 }
-
-# what must be equal for two arms to be the same work under the same conditions
-CONDITIONS = ["workload", "model", "compute_type", "device", "thread_env", "init_stagger_s"]
-
-MEASURED = (Verdict.CONFIRMED, Verdict.REFUTED, Verdict.INCONCLUSIVE)
-
-
-def by_verdict(confirmed: str, refuted: str, inconclusive: str) -> dict[Verdict, str]:
-    """A text for each verdict on what was measured."""
-    return dict(zip(MEASURED, (confirmed, refuted, inconclusive), strict=True))
-
-
-def starts(yes: str = "Yes:", no: str = "No:", neither: str = "Not decided:") -> dict[Verdict, str]:
-    """How an answer begins, by verdict."""
-    return by_verdict(yes, no, neither)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Sentences that several findings say: on what failed, on corrections, on the margin."""
+"""Words that several findings say: by verdict, on what failed, on corrections, on the margin."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.finding import Verdict
 
+MEASURED = (Verdict.CONFIRMED, Verdict.REFUTED, Verdict.INCONCLUSIVE)
 NO_UTILISATION = (
     "The GPU's utilisation is not known: NVML is not there, or the passes took longer than the "
     "driver's buffer of samples reaches back (docs/gpu.md)."
 )
+
+
+def by_verdict(confirmed: str, refuted: str, inconclusive: str) -> dict[Verdict, str]:
+    """A text for each verdict on what was measured."""
+    return dict(zip(MEASURED, (confirmed, refuted, inconclusive), strict=True))
+
+
+def starts(yes: str = "Yes:", no: str = "No:", neither: str = "Not decided:") -> dict[Verdict, str]:
+    """How an answer begins, by verdict."""
+    return by_verdict(yes, no, neither)
 
 
 def troubles(machine: Machine, arms: pd.DataFrame | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from parallel_transcription.findings.question import Question
 from parallel_transcription.siblings import import_siblings
 
-import_siblings(__name__)
+import_siblings(__package__)
 
 #: By number, those asked of the measurements themselves last.
 QUESTIONS: list[Question] = [

@@ -22,26 +22,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    digits,
-    integer,
-    interval,
-    median_of,
-    outcome,
-    percent,
-    seconds,
-    text,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import median_of
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.question import (
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
@@ -67,15 +52,15 @@ class Batching(PairedQuestion):
         "More rounds of the pairs that are open.",
     )
     columns = (
-        text("label", "configuration"),
-        integer("files", "files"),
-        seconds("makespan_a_s", "makespan (s)"),
-        interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
-        digits("memory_mb", "memory (MB)"),
-        digits("memory_plain_mb", "one by one (MB)"),
-        percent("wer", "WER"),
-        percent("wer_plain", "WER one by one"),
-        outcome(("batches", "one by one")),
+        show.text("label", "configuration"),
+        show.integer("files", "files"),
+        show.seconds("makespan_a_s", "makespan (s)"),
+        show.interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
+        show.digits("memory_mb", "memory (MB)"),
+        show.digits("memory_plain_mb", "one by one (MB)"),
+        show.percent("wer", "WER"),
+        show.percent("wer_plain", "WER one by one"),
+        show.outcome(("batches", "one by one")),
     )
     sorted_by = (
         "model", "compute_type", "strategy", "files", "instances", "workers", "cpu_threads",

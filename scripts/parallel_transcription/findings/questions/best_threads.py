@@ -26,18 +26,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import integer, interval, text, threads
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    CONDITIONS,
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 from parallel_transcription.statistics import Comparison
 
@@ -65,13 +58,13 @@ class BestThreads(PairedQuestion):
         "More rounds of the settings that are open.",
     )
     columns = (
-        integer("files", "files"),
-        integer("workers", "workers"),
-        threads(),
-        interval("rtfx", "seconds of audio per second", "low", "high", 2),
-        interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
-        integer("rounds", "rounds"),
-        text("standing", "standing"),
+        show.integer("files", "files"),
+        show.integer("workers", "workers"),
+        show.threads(),
+        show.interval("rtfx", "seconds of audio per second", "low", "high", 2),
+        show.interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
+        show.integer("rounds", "rounds"),
+        show.text("standing", "standing"),
     )
 
     def cases(self, machine: Machine) -> Cases:

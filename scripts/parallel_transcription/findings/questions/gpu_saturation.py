@@ -24,30 +24,11 @@ from itertools import combinations
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    decimals,
-    digits,
-    faster_than_margin,
-    integer,
-    interval,
-    mark,
-    median_of,
-    percent,
-    ratio,
-    text,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS, faster_than_margin, median_of
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    CONDITIONS,
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
-from parallel_transcription.findings.remarks import NO_UTILISATION
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 
 COMMAND = "snakemake --cores 2 --configfile config/gpu.yaml"
@@ -72,18 +53,18 @@ class GpuSaturation(PairedQuestion):
     )
     would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
     columns = (
-        text("series", "on one GPU"),
-        integer("number", "number"),
-        integer("files", "files"),
-        interval("rtfx", "seconds of audio per second", "rtfx_low", "rtfx_high", 1),
-        ratio("over one", 2),
-        percent("gpu_util", "busy"),
-        digits("gpu_mem_mb", "memory (MB)"),
-        digits("power_w", "power (W)"),
-        percent("gpu_throttled", "slowed down"),
-        decimals("cores_per_gpu", "CPU cores"),
-        text("verdict", "outcome"),
-        mark("enough", "enough"),
+        show.text("series", "on one GPU"),
+        show.integer("number", "number"),
+        show.integer("files", "files"),
+        show.interval("rtfx", "seconds of audio per second", "rtfx_low", "rtfx_high", 1),
+        show.ratio("over one", 2),
+        show.percent("gpu_util", "busy"),
+        show.digits("gpu_mem_mb", "memory (MB)"),
+        show.digits("power_w", "power (W)"),
+        show.percent("gpu_throttled", "slowed down"),
+        show.decimals("cores_per_gpu", "CPU cores"),
+        show.text("verdict", "outcome"),
+        show.mark("enough", "enough"),
     )
     sorted_by = ("model", "compute_type", "strategy", "files", "number", "cpu_threads", "callers")
 

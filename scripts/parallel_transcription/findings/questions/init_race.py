@@ -23,15 +23,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import as_written, integer, percent, seconds, text
+from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    Answer,
-    Question,
-    by_verdict,
-    effect_of,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.findings.rounds import command, min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
@@ -74,13 +69,13 @@ class InitRace(Question):
         "More cold starts.",
     )
     columns = (
-        integer("instances", "models"),
-        as_written("init_stagger_s", "delay (s)"),
-        integer("starts", "starts"),
-        integer("failures", "failed"),
-        percent("upper_bound", "at most"),
-        seconds("load_s", "loaded after (s)"),
-        text("error", "error"),
+        show.integer("instances", "models"),
+        show.as_written("init_stagger_s", "delay (s)"),
+        show.integer("starts", "starts"),
+        show.integer("failures", "failed"),
+        show.percent("upper_bound", "at most"),
+        show.seconds("load_s", "loaded after (s)"),
+        show.text("error", "error"),
     )
     sorted_by = ("model", "instances", "init_stagger_s")
 

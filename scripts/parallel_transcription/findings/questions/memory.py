@@ -29,15 +29,10 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import code, decimals, integer, interval, text
+from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    Answer,
-    Question,
-    by_verdict,
-    effect_of,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
@@ -58,13 +53,13 @@ class Memory(Question):
     what: ClassVar[str]  # "worker" or "instance": columns and words
     figure = "memory"
     columns = (
-        code("kind", "models in", {"threads": "one process", "processes": "a process each"}),
-        interval("base_mb", "first model (MB)", "base_low", "base_high", 1),
-        interval("worker_mb", "further worker (MB)", "worker_low", "worker_high", 2),
-        interval("instance_mb", "further model (MB)", "instance_low", "instance_high", 1),
-        decimals("r2", "R²", 4),
-        integer("runs", "runs"),
-        text("outcome", "outcome"),
+        show.code("kind", "models in", {"threads": "one process", "processes": "a process each"}),
+        show.interval("base_mb", "first model (MB)", "base_low", "base_high", 1),
+        show.interval("worker_mb", "further worker (MB)", "worker_low", "worker_high", 2),
+        show.interval("instance_mb", "further model (MB)", "instance_low", "instance_high", 1),
+        show.decimals("r2", "R²", 4),
+        show.integer("runs", "runs"),
+        show.text("outcome", "outcome"),
     )
 
     def judge(self, machine: Machine) -> Finding | None:

@@ -23,14 +23,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    integer,
-    outcome,
-    percent,
-    ratio,
-    seconds,
-    text,
-)
+from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.one_against_others import verdict_of
 from parallel_transcription.findings.question import (
@@ -39,9 +32,9 @@ from parallel_transcription.findings.question import (
     Cases,
     Judged,
     PairedQuestion,
-    by_verdict,
     effect_of,
 )
+from parallel_transcription.findings.remarks import by_verdict
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
@@ -66,13 +59,13 @@ class NoiseFloor(PairedQuestion):
         "More rounds of the pairs that are open.",
     )
     columns = (
-        text("label", "configuration, measured twice"),
-        seconds("makespan_a_s", "second (s)"),
-        seconds("makespan_b_s", "first (s)"),
-        ratio(),
-        percent("spread", "spread"),
-        integer("rounds", "rounds"),
-        outcome(("second", "first"), with_remark=False),
+        show.text("label", "configuration, measured twice"),
+        show.seconds("makespan_a_s", "second (s)"),
+        show.seconds("makespan_b_s", "first (s)"),
+        show.ratio(),
+        show.percent("spread", "spread"),
+        show.integer("rounds", "rounds"),
+        show.outcome(("second", "first"), with_remark=False),
     )
 
     def cases(self, machine: Machine) -> Cases:

@@ -15,32 +15,17 @@ from typing import ClassVar
 import numpy as np
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    integer,
-    outcome,
-    p_equivalent,
-    ratio,
-    seconds,
-    threads,
-)
+from parallel_transcription.findings import one_against_others as matched
+from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.one_against_others import (
-    ONE,
-    in_short,
-    matched_pairs,
-    overall,
-    verdict_of,
-)
 from parallel_transcription.findings.question import (
     Answer,
     Cases,
     Judged,
     PairedQuestion,
-    by_verdict,
     effect_of,
-    starts,
 )
-from parallel_transcription.findings.remarks import margin_words
+from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
 from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Column, Row, Verdict
 
@@ -48,16 +33,16 @@ from parallel_transcription.results.finding import Column, Row, Verdict
 def columns(instances: str, other: str) -> tuple[Column, ...]:
     """The columns of one model against others with as many workers."""
     return (
-        integer("files", "files"),
-        integer("total_workers", "workers"),
-        threads(),
-        integer("instances", instances),
-        seconds("makespan_a_s", "one model (s)"),
-        seconds("makespan_b_s", f"{instances} (s)"),
-        ratio(),
-        p_equivalent(),
-        integer("rounds", "rounds"),
-        outcome((ONE, other)),
+        show.integer("files", "files"),
+        show.integer("total_workers", "workers"),
+        show.threads(),
+        show.integer("instances", instances),
+        show.seconds("makespan_a_s", "one model (s)"),
+        show.seconds("makespan_b_s", f"{instances} (s)"),
+        show.ratio(),
+        show.p_equivalent(),
+        show.integer("rounds", "rounds"),
+        show.outcome((matched.ONE, other)),
     )
 
 
@@ -78,7 +63,7 @@ class OneAgainstOthers(PairedQuestion):
 
     def cases(self, machine: Machine) -> Cases:
         """Matched pairs with two or more common rounds."""
-        found, notes = matched_pairs(machine, self.strategy)
+        found, notes = matched.matched_pairs(machine, self.strategy)
         for case in found:
             if case.pair.result.rounds < 2:
                 one, other = case.pair.configurations
@@ -95,14 +80,14 @@ class OneAgainstOthers(PairedQuestion):
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""
-        return verdict_of(judged)
+        return matched.verdict_of(judged)
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """Counts of pairs, the ratio over all of them, and the largest difference."""
         machine = judged.machine
         same, beyond = judged.count(statistics.WITHIN), judged.count(statistics.BEYOND)
         still = judged.count(statistics.OPEN)
-        value, *ends = overall(machine, judged.pairs)
+        value, *ends = matched.overall(machine, judged.pairs)
         parts = [
             starts(f"Yes, within {margin_words(machine)}:")[verdict],
             f"of {words.plural(len(judged.rows), 'matched pair')}, {same} "
@@ -123,11 +108,11 @@ class OneAgainstOthers(PairedQuestion):
             words.TIMES,
             machine.confidence,
         )
-        return Answer(" ".join(parts), in_short(judged), effect)
+        return Answer(" ".join(parts), matched.in_short(judged), effect)
 
     def _largest(self, beyond: list[Row]) -> str:
         worst = max(beyond, key=lambda r: (abs(np.log(r["ratio"])), r["configuration_a"]))
-        who, slower = (ONE, self.other) if worst["ratio"] < 1 else (self.other, ONE)
+        who, slower = (matched.ONE, self.other) if worst["ratio"] < 1 else (self.other, matched.ONE)
         factor = max(worst["ratio"], 1 / worst["ratio"])
         return (
             f"The largest difference: {who} faster, {slower} {words.change(factor)} "

@@ -10,34 +10,18 @@ pairs of this question; not measured without such pairs.
 from __future__ import annotations
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    integer,
-    median_of,
-    outcome,
-    p_equivalent,
-    ratio,
-    seconds,
-    text,
-)
+from parallel_transcription.findings import one_against_others as matched
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import median_of
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.one_against_others import (
-    ONE,
-    count,
-    in_short,
-    matched_pairs,
-    overall,
-    verdict_of,
-)
 from parallel_transcription.findings.question import (
     Answer,
     Cases,
     Judged,
     PairedQuestion,
-    by_verdict,
     effect_of,
-    starts,
 )
-from parallel_transcription.findings.remarks import margin_words
+from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
 from parallel_transcription.results.finding import Verdict
 
 COMMAND = "snakemake --cores 2 --configfile config/multi_gpu.yaml"
@@ -63,16 +47,16 @@ class OnePerGpu(PairedQuestion):
         "More rounds of the pairs that are open.",
     )
     columns = (
-        text("others", "one model against"),
-        integer("gpus", "GPUs"),
-        integer("total_workers", "workers"),
-        integer("files", "files"),
-        seconds("makespan_a_s", "one model (s)"),
-        seconds("makespan_b_s", "others (s)"),
-        ratio(),
-        p_equivalent(),
-        integer("rounds", "rounds"),
-        outcome((ONE, "others")),
+        show.text("others", "one model against"),
+        show.integer("gpus", "GPUs"),
+        show.integer("total_workers", "workers"),
+        show.integer("files", "files"),
+        show.seconds("makespan_a_s", "one model (s)"),
+        show.seconds("makespan_b_s", "others (s)"),
+        show.ratio(),
+        show.p_equivalent(),
+        show.integer("rounds", "rounds"),
+        show.outcome((matched.ONE, "others")),
     )
     sorted_by = (
         "model", "compute_type", "others", "files", "gpus", "total_workers", "instances",
@@ -83,13 +67,13 @@ class OnePerGpu(PairedQuestion):
         """Matched pairs on the same GPUs."""
         cases = Cases()
         for strategy in ("multi_model", "multi_process"):
-            found, notes = matched_pairs(machine, strategy, on_several_gpus=True)
+            found, notes = matched.matched_pairs(machine, strategy, on_several_gpus=True)
             cases.notes += notes
             for case in found:
                 if case.pair.result.rounds >= 2:
                     case.row |= {
                         "others": words.NAMES[strategy],
-                        "gpus": count(case.row["device_index"]),
+                        "gpus": matched.count(case.row["device_index"]),
                         "balance": median_of(case.pair.a, "gpu_balance"),
                         "balance_others": median_of(case.pair.b, "gpu_balance"),
                     }
@@ -102,12 +86,12 @@ class OnePerGpu(PairedQuestion):
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""
-        return verdict_of(judged)
+        return matched.verdict_of(judged)
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """The ratio over all pairs."""
         level = judged.machine.confidence
-        value, low, high = overall(judged.machine, judged.pairs)
+        value, low, high = matched.overall(judged.machine, judged.pairs)
         same = judged.count(statistics.WITHIN)
         start = starts(f"Yes, within {margin_words(judged.machine)}:")[verdict]
         takes = words.estimate(value, low, high, level, "times the makespan")
@@ -115,7 +99,7 @@ class OnePerGpu(PairedQuestion):
             f"{start} over {words.plural(len(judged.rows), 'matched pair')}, one model on a list "
             f"of GPUs takes {takes} of one model per GPU; {same} "
             f"{'is' if same == 1 else 'are'} equivalent.",
-            in_short(judged),
+            matched.in_short(judged),
             effect_of(
                 "makespan of one model / one model per GPU, all pairs together",
                 value,

@@ -27,28 +27,11 @@ from typing import Any
 import numpy as np
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    BOUNDS,
-    as_written,
-    digits,
-    integer,
-    outcome,
-    ratio,
-    seconds,
-    strategy,
-    threads,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import BOUNDS, CONDITIONS
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.question import (
-    CONDITIONS,
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 
 
@@ -73,15 +56,15 @@ class Oversubscription(PairedQuestion):
         "More rounds of the settings that are open.",
     )
     columns = (
-        strategy(),
-        integer("files", "files"),
-        integer("workers_in_use", "in use"),
-        threads(),
-        as_written("oversubscription", "per CPU"),
-        seconds("makespan_a_s", "makespan (s)"),
-        ratio("over that within the CPUs"),
-        digits("switches_per_s", "switches per s"),
-        outcome(("oversubscribed", "within the CPUs")),
+        show.strategy(),
+        show.integer("files", "files"),
+        show.integer("workers_in_use", "in use"),
+        show.threads(),
+        show.as_written("oversubscription", "per CPU"),
+        show.seconds("makespan_a_s", "makespan (s)"),
+        show.ratio("over that within the CPUs"),
+        show.digits("switches_per_s", "switches per s"),
+        show.outcome(("oversubscribed", "within the CPUs")),
     )
     sorted_by = (
         "model", "compute_type", "strategy", "files", "instances", "workers", "cpu_threads",

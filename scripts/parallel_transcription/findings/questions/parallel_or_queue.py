@@ -32,28 +32,11 @@ from typing import Any
 import numpy as np
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    NOT_JUDGED,
-    decimals,
-    faster_than_margin,
-    integer,
-    interval,
-    percent,
-    seconds,
-    text,
-    threads,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED, faster_than_margin
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.question import (
-    CONDITIONS,
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
@@ -88,16 +71,16 @@ class ParallelOrQueue(PairedQuestion):
         ABOVE,
     )
     columns = (
-        integer("files", "files"),
-        integer("workers", "workers"),
-        threads(),
-        seconds("makespan_s", "makespan (s)"),
-        interval("speed_up", "over one after another", "low", "high", 2),
-        interval("over_one_worker", "over one worker", "over_low", "over_high", 2),
-        decimals("cores_used", "cores"),
-        percent("overlap_in_time", "overlap in time"),
-        integer("rounds", "rounds"),
-        text("outcome", "outcome"),
+        show.integer("files", "files"),
+        show.integer("workers", "workers"),
+        show.threads(),
+        show.seconds("makespan_s", "makespan (s)"),
+        show.interval("speed_up", "over one after another", "low", "high", 2),
+        show.interval("over_one_worker", "over one worker", "over_low", "over_high", 2),
+        show.decimals("cores_used", "cores"),
+        show.percent("overlap_in_time", "overlap in time"),
+        show.integer("rounds", "rounds"),
+        show.text("outcome", "outcome"),
     )
     sorted_by = ("model", "compute_type", "files", "workers", "cpu_threads", "callers")
 

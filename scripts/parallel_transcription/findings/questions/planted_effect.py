@@ -18,23 +18,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    OUTCOMES,
-    integer,
-    outcome,
-    percent,
-    ratio,
-    text,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import OUTCOMES
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-)
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
@@ -54,11 +42,11 @@ class PlantedEffect(PairedQuestion):
     )
     would_change = by_verdict(UNNOTICED, UNNOTICED, UNNOTICED)
     columns = (
-        text("label", "configuration"),
-        percent("planted", "slowed by"),
-        ratio(),
-        integer("rounds", "rounds"),
-        outcome(("slowed", "plain"), with_remark=False),
+        show.text("label", "configuration"),
+        show.percent("planted", "slowed by"),
+        show.ratio(),
+        show.integer("rounds", "rounds"),
+        show.outcome(("slowed", "plain"), with_remark=False),
     )
     figure = None
 

@@ -16,17 +16,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from parallel_transcription import statistics, words
+from parallel_transcription.findings import show
 from parallel_transcription.findings.choose import Choice, choices, confirmation, spread_of
-from parallel_transcription.findings.evidence import (
-    decimals,
-    digits,
-    interval,
-    mark,
-    seconds,
-    text,
-)
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import Answer, Question, by_verdict, effect_of
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict
 from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 from parallel_transcription.results.recommended import Confirmation
@@ -55,15 +49,15 @@ class Recommended(Question):
         "Fresh rounds of the two.",
     )
     columns = (
-        text("label", "settings"),
-        interval("rtfx", "seconds of audio per second", "low", "high", 2),
-        decimals("cores_used", "cores"),
-        digits("memory_mb", "memory (MB)"),
-        digits("gpu_memory_mb", "on GPUs (MB)"),
-        seconds("slowest_file_s", "slowest file (s)"),
-        mark("pareto", "Pareto"),
-        text("standing", "standing", more="remark"),
-        mark("chosen", "chosen", strong=True),
+        show.text("label", "settings"),
+        show.interval("rtfx", "seconds of audio per second", "low", "high", 2),
+        show.decimals("cores_used", "cores"),
+        show.digits("memory_mb", "memory (MB)"),
+        show.digits("gpu_memory_mb", "on GPUs (MB)"),
+        show.seconds("slowest_file_s", "slowest file (s)"),
+        show.mark("pareto", "Pareto"),
+        show.text("standing", "standing", more="remark"),
+        show.mark("chosen", "chosen", strong=True),
     )
 
     def remedy(self, machine: Machine) -> str:

@@ -20,9 +20,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from parallel_transcription import words
-from parallel_transcription.findings.evidence import integer, percent, text
+from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import Answer, Question, by_verdict, effect_of
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 OPTIONS = [
@@ -56,12 +57,12 @@ class SameText(Question):
         "",
     )
     columns = (
-        text("label", "configuration"),
-        integer("transcriptions", "transcriptions"),
-        integer("different", "other text"),
-        percent("wer", "WER"),
-        percent("wer_alone", "WER alone"),
-        text("files_different", "files with another text"),
+        show.text("label", "configuration"),
+        show.integer("transcriptions", "transcriptions"),
+        show.integer("different", "other text"),
+        show.percent("wer", "WER"),
+        show.percent("wer_alone", "WER alone"),
+        show.text("files_different", "files with another text"),
     )
     figure = None
     most_rows = 8

@@ -21,28 +21,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from parallel_transcription import words
-from parallel_transcription.findings.evidence import (
-    decimals,
-    faster_than_margin,
-    integer,
-    median_of,
-    percent,
-    ratio,
-    text,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS, faster_than_margin, median_of
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.one_against_others import count
-from parallel_transcription.findings.question import (
-    CONDITIONS,
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
-from parallel_transcription.findings.remarks import NO_UTILISATION
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 
 COMMAND = "snakemake --cores 2 --configfile config/multi_gpu.yaml"
@@ -65,17 +49,17 @@ class SeveralGpus(PairedQuestion):
     )
     would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
     columns = (
-        text("device_index", "GPUs"),
-        integer("workers_per_device", "workers each"),
-        integer("files", "files"),
-        ratio("times as fast as on one", 2),
-        percent("utilisation_of_one", "busy, one"),
-        percent("utilisation", "busy, all"),
-        decimals("balance", "least / most busy"),
-        decimals("energy_ratio", "energy / one"),
-        decimals("cores_per_gpu", "cores per GPU"),
-        integer("rounds", "rounds"),
-        text("verdict", "outcome"),
+        show.text("device_index", "GPUs"),
+        show.integer("workers_per_device", "workers each"),
+        show.integer("files", "files"),
+        show.ratio("times as fast as on one", 2),
+        show.percent("utilisation_of_one", "busy, one"),
+        show.percent("utilisation", "busy, all"),
+        show.decimals("balance", "least / most busy"),
+        show.decimals("energy_ratio", "energy / one"),
+        show.decimals("cores_per_gpu", "cores per GPU"),
+        show.integer("rounds", "rounds"),
+        show.text("verdict", "outcome"),
     )
     sorted_by = ("model", "compute_type", "files", "devices", "workers_per_device", "callers")
 

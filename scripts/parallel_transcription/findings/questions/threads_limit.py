@@ -30,25 +30,11 @@ import numpy as np
 from scipy import stats
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    NOT_JUDGED,
-    decimals,
-    in_order,
-    integer,
-    interval,
-    strategy,
-    text,
-    threads,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import NOT_JUDGED, in_order
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    Answer,
-    Question,
-    by_verdict,
-    effect_of,
-    starts,
-)
-from parallel_transcription.findings.remarks import troubles
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict, starts, troubles
 from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
@@ -79,16 +65,16 @@ class ThreadsLimit(Question):
         BEYOND,
     )
     columns = (
-        strategy(),
-        integer("instances", "models"),
-        integer("workers", "workers"),
-        integer("workers_in_use", "in use"),
-        threads(),
-        decimals("expected_cores", "expected"),
-        interval("cores", "cores used by the engine", "low", "high", 2),
-        decimals("cores_all", "by all"),
-        integer("rounds", "rounds"),
-        text("outcome", "outcome"),
+        show.strategy(),
+        show.integer("instances", "models"),
+        show.integer("workers", "workers"),
+        show.integer("workers_in_use", "in use"),
+        show.threads(),
+        show.decimals("expected_cores", "expected"),
+        show.interval("cores", "cores used by the engine", "low", "high", 2),
+        show.decimals("cores_all", "by all"),
+        show.integer("rounds", "rounds"),
+        show.text("outcome", "outcome"),
     )
     sorted_by = (
         "model", "compute_type", "strategy", "files", "instances", "workers", "cpu_threads",

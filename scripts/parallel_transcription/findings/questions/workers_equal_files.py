@@ -27,26 +27,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import (
-    integer,
-    interval,
-    outcome,
-    ratio,
-    seconds,
-    text,
-    threads,
-)
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import (
-    CONDITIONS,
-    Answer,
-    Case,
-    Cases,
-    Judged,
-    PairedQuestion,
-    by_verdict,
-    starts,
-)
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 from parallel_transcription.statistics import Comparison
 
@@ -75,14 +60,14 @@ class WorkersEqualFiles(PairedQuestion):
         "More rounds of the settings that are open.",
     )
     columns = (
-        integer("files", "files"),
-        integer("workers", "workers"),
-        threads(),
-        seconds("makespan_a_s", "makespan (s)"),
-        ratio("makespan ratio"),
-        outcome(("this", "workers = files"), header="makespan", with_remark=False),
-        interval("cpu_ratio", "CPU time ratio", "cpu_low", "cpu_high"),
-        text("cpu_outcome", "CPU time"),
+        show.integer("files", "files"),
+        show.integer("workers", "workers"),
+        show.threads(),
+        show.seconds("makespan_a_s", "makespan (s)"),
+        show.ratio("makespan ratio"),
+        show.outcome(("this", "workers = files"), header="makespan", with_remark=False),
+        show.interval("cpu_ratio", "CPU time ratio", "cpu_low", "cpu_high"),
+        show.text("cpu_outcome", "CPU time"),
     )
     sorted_by = ("model", "compute_type", "files", "workers", "cpu_threads", "callers")
 

@@ -21,31 +21,25 @@ from parallel_transcription.report.figures.forest import (
 from parallel_transcription.report.figures.registry import figure
 
 
-@figure(
-    "one_or_many",
-    title="One model against many models",
-    caption=(
-        "Makespan of one model over that of many models, for each pair with equal workers, "
-        "threads, callers and files. Points: estimate; thin lines: confidence interval; thick "
-        "lines: the interval that decides equivalence; dots: single rounds. Shaded: the margin "
-        "within which both count as equally fast. A hollow point is not decided yet."
-    ),
-)
+@figure("one_or_many")
 def one_or_many(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan of one model over that of many models, for each matched pair."""
+    """One model against many models.
+
+    Makespan of one model over that of many models, for each pair with equal workers, threads,
+    callers and files. Points: estimate; thin lines: confidence interval; thick lines: the
+    interval that decides equivalence; dots: single rounds. Shaded: the margin within which both
+    count as equally fast. A hollow point is not decided yet.
+    """
     return _arms(sources, "one_or_many", "multi_model")
 
 
-@figure(
-    "processes",
-    title="One model against many processes",
-    caption=(
-        "Makespan of one model over that of as many processes with one model each, for each "
-        "matched pair. Read it as the figure of one model and many models."
-    ),
-)
+@figure("processes")
 def processes(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan of one model over that of many processes, for each matched pair."""
+    """One model against many processes.
+
+    Makespan of one model over that of as many processes with one model each, for each matched
+    pair. Read it as the figure of one model and many models.
+    """
     return _arms(sources, "processes", "multi_process")
 
 
@@ -73,18 +67,15 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
     )
 
 
-@figure(
-    "batching",
-    title="Windows decoded in batches against one after another",
-    caption=(
-        "Makespan with the windows of a file decoded together over that with the same "
-        "configuration decoding them one after another. Points: estimate; thin lines: confidence "
-        "interval; thick lines: the interval that decides equivalence; dots: single rounds. "
-        "Shaded: the margin. A hollow point is not decided yet."
-    ),
-)
+@figure("batching")
 def batching(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan in batches over that one after another, for each matched pair."""
+    """Windows decoded in batches against one after another.
+
+    Makespan with the windows of a file decoded together over that with the same configuration
+    decoding them one after another. Points: estimate; thin lines: confidence interval; thick
+    lines: the interval that decides equivalence; dots: single rounds. Shaded: the margin. A
+    hollow point is not decided yet.
+    """
     needed = ["ratio", "low", "high", "workers", "instances", "cpu_threads", "batch_size"]
     rows = sources.evidence("batching", needed)
     if rows.empty:
@@ -109,17 +100,13 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-@figure(
-    "workers_equal_files",
-    title="Fewer, equal and more workers than files",
-    caption=(
-        "Makespan and CPU time with fewer and with more workers than files, over those with as "
-        "many workers as files. Lines: confidence interval; dots: single rounds; shaded: the "
-        "margin."
-    ),
-)
+@figure("workers_equal_files")
 def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan and CPU time with fewer and more workers, over those with as many as files."""
+    """Fewer, equal and more workers than files.
+
+    Makespan and CPU time with fewer and with more workers than files, over those with as many
+    workers as files. Lines: confidence interval; dots: single rounds; shaded: the margin.
+    """
     needed = ["ratio", "low", "high", "workers", "files", "cpu_threads"]
     rows = sources.evidence("workers_equal_files", needed)
     if rows.empty:
@@ -169,16 +156,13 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-@figure(
-    "noise_floor",
-    title="The same configuration against itself",
-    caption=(
-        "A configuration measured twice in every round: makespan of the second over that of the "
-        "first. Shaded: the margin of equivalence. What is seen here is noise, nothing else."
-    ),
-)
+@figure("noise_floor")
 def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan of a configuration over that of its identical twin, round by round."""
+    """The same configuration against itself.
+
+    A configuration measured twice in every round: makespan of the second over that of the
+    first. Shaded: the margin of equivalence. What is seen here is noise, nothing else.
+    """
     rows = sources.evidence("noise_floor", ["ratio"])
     if rows.empty:
         return None

@@ -20,17 +20,14 @@ SERIES = {
 }
 
 
-@figure(
-    "memory",
-    title="Memory by workers and instances",
-    caption=(
-        "Memory of the process that loading the models added (on a GPU: memory there), by number "
-        "of workers, of models in one process, and of processes. Points: medians, with the range "
-        "of all runs; lines: the fitted law (first model, and for each further worker or model)."
-    ),
-)
+@figure("memory")
 def memory(sources: pick.Sources) -> p9.ggplot | None:
-    """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
+    """Memory by workers and instances.
+
+    Memory of the process that loading the models added (on a GPU: memory there), by number of
+    workers, of models in one process, and of processes. Points: medians, with the range of all
+    runs; lines: the fitted law (first model, and for each further worker or model).
+    """
     rows = counted(sources.results.runs)
     # on a GPU, the memory there; lists of GPUs have a model on each
     on_gpu = rows["device"] == "cuda"
@@ -120,17 +117,14 @@ def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: 
     return law
 
 
-@figure(
-    "init_race",
-    title="Starting several models at once",
-    caption=(
-        "Cold starts of several models at once, by the delay between them. Left: share of starts "
-        "that failed; the line ends at the upper bound of the true share. Right: time until all "
-        "models were loaded, one point for each start."
-    ),
-)
+@figure("init_race")
 def init_race(sources: pick.Sources) -> p9.ggplot | None:
-    """Starts that failed, with the upper bound of the true share, and load times, by delay."""
+    """Starting several models at once.
+
+    Cold starts of several models at once, by the delay between them. Left: share of starts that
+    failed; the line ends at the upper bound of the true share. Right: time until all models
+    were loaded, one point for each start.
+    """
     numbers = ["init_stagger_s", "starts", "failures", "rate", "upper_bound"]
     rows = sources.evidence("init_race", numbers)
     if rows.empty:
@@ -193,17 +187,14 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-@figure(
-    "recommendation",
-    title="Throughput, memory and cores of every configuration",
-    caption=(
-        "Throughput, memory and cores (size) of every setting for the same files. Filled: no "
-        "other setting is at least as good in all three and better in one; hollow: beaten. The "
-        "ring marks the recommended setting. Lines: confidence interval."
-    ),
-)
+@figure("recommendation")
 def recommendation(sources: pick.Sources) -> p9.ggplot | None:
-    """Throughput against memory; no configuration beats those of the Pareto front."""
+    """Throughput, memory and cores of every configuration.
+
+    Throughput, memory and cores (size) of every setting for the same files. Filled: no other
+    setting is at least as good in all three and better in one; hollow: beaten. The ring marks
+    the recommended setting. Lines: confidence interval.
+    """
     needed = ["rtfx", "low", "high", "memory_mb", "gpu_memory_mb", "cores_used"]
     rows = sources.evidence("recommendation", needed)
     if rows.empty:

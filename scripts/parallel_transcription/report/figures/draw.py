@@ -14,7 +14,7 @@ from parallel_transcription.report.figures.registry import KNOWN, Figure, write_
 from parallel_transcription.results.summaries import Results
 from parallel_transcription.siblings import import_siblings
 
-import_siblings("parallel_transcription.report.figures")
+import_siblings(__package__)
 
 #: The figures by id.
 FIGURES: dict[str, Figure] = dict(sorted(KNOWN.items()))

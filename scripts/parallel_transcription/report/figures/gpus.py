@@ -17,17 +17,14 @@ from parallel_transcription.report.figures.registry import figure
 THROUGHPUT = "times real time"
 
 
-@figure(
-    "several_gpus",
-    title="One model over several GPUs",
-    caption=(
-        "Throughput by number of GPUs, for the fastest configuration of each strategy. Small "
-        "points: single rounds. Balance: how evenly the GPUs worked with most files, the "
-        "utilisation of the least busy over that of the busiest; 1 is even."
-    ),
-)
+@figure("several_gpus")
 def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
-    """Throughput by number of GPUs, a line per strategy; and how evenly they worked."""
+    """One model over several GPUs.
+
+    Throughput by number of GPUs, for the fastest configuration of each strategy. Small points:
+    single rounds. Balance: how evenly the GPUs worked with most files, the utilisation of the
+    least busy over that of the busiest; 1 is even.
+    """
     rows = sources.summary
     rows = rows[(rows["device"] == "cuda") & rows["rtfx"].notna() & (rows["replica"] == 1)]
     rows = rows[(rows["files_in_parallel"] > 0) & (rows["slowdown"] == 0)]
@@ -84,17 +81,14 @@ def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-@figure(
-    "one_per_gpu",
-    title="One model on a list of GPUs against one per GPU",
-    caption=(
-        "Makespan of one model on a list of GPUs over that of models, or processes, on each of "
-        "them, with equal total workers. Points: ratio with its interval, thick where equivalence "
-        "is decided; grey: single rounds; band: the margin. An open point is not decided."
-    ),
-)
+@figure("one_per_gpu")
 def one_per_gpu(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan of one model on a list of GPUs over that of one model per GPU."""
+    """One model on a list of GPUs against one per GPU.
+
+    Makespan of one model on a list of GPUs over that of models, or processes, on each of them,
+    with equal total workers. Points: ratio with its interval, thick where equivalence is
+    decided; grey: single rounds; band: the margin. An open point is not decided.
+    """
     rows = sources.evidence("one_per_gpu", ["ratio", "low", "high", "total_workers", "gpus"])
     if rows.empty:
         return None
@@ -113,17 +107,14 @@ def one_per_gpu(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-@figure(
-    "gpu_saturation",
-    title="How much one GPU takes",
-    caption=(
-        "Throughput of one GPU with more workers of one model, more models and more processes on "
-        "it, the share of time in which it ran anything, and the CPU cores of the host that fed "
-        "it. Lines end where nothing more was measured; whiskers: intervals over rounds."
-    ),
-)
+@figure("gpu_saturation")
 def gpu_saturation(sources: pick.Sources) -> p9.ggplot | None:
-    """Throughput, utilisation and host cores of one GPU, by workers and by models on it."""
+    """How much one GPU takes.
+
+    Throughput of one GPU with more workers of one model, more models and more processes on it,
+    the share of time in which it ran anything, and the CPU cores of the host that fed it. Lines
+    end where nothing more was measured; whiskers: intervals over rounds.
+    """
     rows = sources.evidence("gpu_saturation", ["rtfx", "number", "files", "gpu_util"])
     rows = pick.main_group(rows, ("model", "files", "cpu_threads"))
     if rows.empty:

@@ -14,18 +14,14 @@ from parallel_transcription.report.figures import pick, style
 from parallel_transcription.report.figures.registry import figure
 
 
-@figure(
-    "published",
-    title="This machine beside the published ones",
-    caption=(
-        "Speed-up over one worker with one thread, on this machine and in the published study "
-        "(one model, two files at once). Each machine is compared with itself only, because "
-        "models and audio differ. A hollow point with an arrow ran into the time limit: its "
-        "speed-up is lower."
-    ),
-)
+@figure("published")
 def published(sources: pick.Sources) -> p9.ggplot | None:
-    """Speed-up over one worker with one thread: this machine beside the published ones."""
+    """This machine beside the published ones.
+
+    Speed-up over one worker with one thread, on this machine and in the published study (one
+    model, two files at once). Each machine is compared with itself only, because models and
+    audio differ. A hollow point with an arrow ran into the time limit: its speed-up is lower.
+    """
     shown = pd.concat([p for p in (_here(sources), _theirs(read_published().cpu)) if len(p)] or
                       [pd.DataFrame(columns=["machine"])])  # fmt: skip
     if "here" not in set(shown["machine"]):

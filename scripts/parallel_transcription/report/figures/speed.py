@@ -13,18 +13,15 @@ from parallel_transcription.report.figures import pick, style
 from parallel_transcription.report.figures.registry import figure
 
 
-@figure(
-    "parallel_or_queue",
-    title="Speed-up over the same files one after another",
-    caption=(
-        "Speed-up over the same files handed out one after another, by workers of one model. "
-        "Large points and lines: estimate and confidence interval; small points: single rounds. "
-        "The grey line at 1 is what a queue would give, the dashed line what it would be if every "
-        "worker counted in full."
-    ),
-)
+@figure("parallel_or_queue")
 def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
-    """Speed-up over the same files one after another, by workers."""
+    """Speed-up over the same files one after another.
+
+    Speed-up over the same files handed out one after another, by workers of one model. Large
+    points and lines: estimate and confidence interval; small points: single rounds. The grey
+    line at 1 is what a queue would give, the dashed line what it would be if every worker
+    counted in full.
+    """
     needed = ["speed_up", "low", "high", "workers", "files", "callers", "cpu_threads"]
     rows = sources.evidence("parallel_or_queue", needed)
     rows = pick.main_group(rows[rows["speed_up"].notna()]) if len(rows) else rows
@@ -100,17 +97,14 @@ def _speedups(sources: pick.Sources, rows: pd.DataFrame) -> pd.DataFrame:
     ].copy()
 
 
-@figure(
-    "threads_limit",
-    title="CPU cores used, by threads and workers",
-    caption=(
-        "CPU cores that the engine used, by the threads that could be busy at the same time "
-        "(threads times workers that have a file). Dashed: one core for each thread, up to the "
-        "CPUs of the machine."
-    ),
-)
+@figure("threads_limit")
 def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
-    """Cores that the engine used against the threads that could be busy."""
+    """CPU cores used, by threads and workers.
+
+    CPU cores that the engine used, by the threads that could be busy at the same time (threads
+    times workers that have a file). Dashed: one core for each thread, up to the CPUs of the
+    machine.
+    """
     needed = ["cores", "low", "high", "cpu_threads", "workers_in_use"]
     rows = sources.evidence("threads_limit", needed)
     rows = rows[(rows["cores"] > 0) & (rows["cpu_threads"] > 0)] if len(rows) else rows
@@ -150,17 +144,14 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-@figure(
-    "best_threads",
-    title="Throughput by threads of each worker",
-    caption=(
-        "Throughput by threads of each worker, a line for each number of workers. Lines at the "
-        "points: confidence interval; small points: single rounds. A hollow point with an arrow "
-        "ran into the time limit: its throughput is lower."
-    ),
-)
+@figure("best_threads")
 def best_threads(sources: pick.Sources) -> p9.ggplot | None:
-    """Throughput by threads of each worker; a line per number of workers."""
+    """Throughput by threads of each worker.
+
+    Throughput by threads of each worker, a line for each number of workers. Lines at the
+    points: confidence interval; small points: single rounds. A hollow point with an arrow ran
+    into the time limit: its throughput is lower.
+    """
     rows = sources.evidence("best_threads", ["rtfx", "low", "high", "workers", "cpu_threads",
                                              "files"])  # fmt: skip
     rows = pick.main_group(rows)
@@ -220,18 +211,15 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-@figure(
-    "oversubscription",
-    title="More threads than CPUs",
-    caption=(
-        "Settings with more threads times workers than CPUs. Left: makespan over that of the "
-        "matching setting within the CPUs, with confidence intervals; right: how often per second "
-        "the system took the CPU away from the process. Both axes double at each step. A hollow "
-        "point with an arrow ran into the time limit: the true value is higher."
-    ),
-)
+@figure("oversubscription")
 def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
-    """Makespan over that within the CPUs, and forced context switches, by threads per CPU."""
+    """More threads than CPUs.
+
+    Settings with more threads times workers than CPUs. Left: makespan over that of the matching
+    setting within the CPUs, with confidence intervals; right: how often per second the system
+    took the CPU away from the process. Both axes double at each step. A hollow point with an
+    arrow ran into the time limit: the true value is higher.
+    """
     needed = ["oversubscription", "ratio", "low", "high", "switches_per_s"]
     rows = sources.evidence("oversubscription", needed)
     rows = rows[rows["ratio"].notna()] if len(rows) else rows
@@ -293,16 +281,13 @@ def _room(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).assign(x=1.5, name=shown["name"].iloc[0])
 
 
-@figure(
-    "throughput",
-    title="Throughput by threads and workers",
-    caption=(
-        "Seconds of audio per second of time, by threads of each worker and workers in all; "
-        "median of all repeats. Darker is faster. Grey: beyond the time limit, or failed."
-    ),
-)
+@figure("throughput")
 def throughput(sources: pick.Sources) -> p9.ggplot | None:
-    """Throughput of every threads and workers, a panel per strategy and number of files."""
+    """Throughput by threads and workers.
+
+    Seconds of audio per second of time, by threads of each worker and workers in all; median of
+    all repeats. Darker is faster. Grey: beyond the time limit, or failed.
+    """
     rows = sources.summary
     rows = rows[(rows["files_in_parallel"] > 0) & (rows["variant"] == "")]
     rows = pick.main_model(rows.assign(round=1))

@@ -51,17 +51,14 @@ def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
     return found
 
 
-@figure(
-    "timeline",
-    title="Who transcribed when",
-    caption=(
-        "Who transcribed when: a bar for each file from start to end, for the repeat with the "
-        "median makespan. The tick marks the moment the file was handed out. Files that take "
-        "turns on one worker overlap too: overlap alone proves nothing."
-    ),
-)
+@figure("timeline")
 def timeline(sources: pick.Sources) -> p9.ggplot | None:
-    """Each file a bar from started to finished, for the repeat with the median makespan."""
+    """Who transcribed when.
+
+    Who transcribed when: a bar for each file from start to end, for the repeat with the median
+    makespan. The tick marks the moment the file was handed out. Files that take turns on one
+    worker overlap too: overlap alone proves nothing.
+    """
     parts = []
     titles = []
     runs, timings = counted(sources.results.runs), sources.results.timings
