@@ -128,7 +128,7 @@ def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
         assert tight(parts["value"]) in tight(first)
         assert tight(parts["interval"]) in tight(first)
         if finding.verdict == "not measured":
-            assert f"Section {finding['number']} says how to measure it." in first
+            assert f"Section {finding.number} says how to measure it." in first
     # the second page starts with the first question: all of that stood on one page
     assert "Does one model transcribe several files" in second and "WhisperModel(" in first
 
@@ -496,7 +496,7 @@ def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
 
 def test_nothing_measured_gives_reports_that_say_so(tmp_path):
     empty = read_results(tmp_path)
-    assert markup(findings_of(empty)).count("not measured") >= 8
+    assert "There are no findings yet" in markup(findings_of(empty))
     assert report.to_pdf(report.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
 
 

@@ -77,12 +77,13 @@ def read_results(folder: Path | str) -> Results:
         TableError: for a file that is there and cannot be read.
     """
     folder = Path(folder)
+    findings = read_findings(folder / "findings.json")
     return Results(
         runs=_read_table(folder / "runs.csv", columns.RUNS),
         timings=_read_table(folder / "timings.csv", columns.TIMINGS),
         machines=_read_dict(folder / "machines.json"),
         study=_read_dict(folder / "study.json"),
-        findings=read_findings(folder / "findings.json"),
+        findings=findings,
         recommended=read_recommended(folder / "recommended.yaml"),
         left_out=_read_left_out(folder / "left_out.csv"),
     )
