@@ -50,6 +50,10 @@ THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    # no threads, but which library multiplies, and the best instructions that oneDNN may use
+    "CT2_USE_MKL",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_MAX_CPU_ISA",
 )
 
 

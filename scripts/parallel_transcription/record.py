@@ -71,10 +71,12 @@ _GPU_WINDOW = _closed(
 )
 
 
-def _with_gpus(gpu: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+def _with_gpus(
+    gpu: dict[str, Any], properties: dict[str, Any], **optional: dict[str, Any]
+) -> dict[str, Any]:
     """An object that may have ``gpus``: null without NVML, not there in records without a GPU."""
     gpus = {"anyOf": [{"type": "array", "items": gpu}, {"type": "null"}]}
-    return _closed({**properties, "gpus": gpus}, required=list(properties))
+    return _closed({**properties, **optional, "gpus": gpus}, required=list(properties))
 
 
 _PASS = _with_gpus(
@@ -99,6 +101,7 @@ _PASS = _with_gpus(
         "memory": _MEMORY,
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
+    walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
 )
 _START = _with_gpus(
     _GPU_LOADED,

@@ -40,6 +40,8 @@ STEERING = (
     "NUMEXPR_",
     "VECLIB_",
     "CT2_",
+    "DNNL_",
+    "ONEDNN_",
 )
 
 Progress = Callable[[dict[str, Any]], None]
