@@ -140,6 +140,14 @@ _JOB = _closed(
         "log": _TEXT,
     }
 )
+_KERNEL = _closed(
+    {
+        "backend": {"type": "string"},
+        "isa": _TEXT,
+        "vnni": {"type": ["boolean", "null"]},
+        "saturates": {"type": ["boolean", "null"]},
+    }
+)
 #: Keys that records made before these existed lack.
 _NEW = ("job", "batch_size")
 
@@ -180,7 +188,7 @@ def record_schema() -> dict[str, Any]:
             },
             "host": {"type": "object"},
             "node": {"type": "string"},
-            "engine": {"type": "object"},
+            "engine": {"type": "object", "properties": {"int8_kernel": _KERNEL}},
             "environment": {"type": "object", "additionalProperties": {"type": "string"}},
             "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
             "packed": {"type": "boolean"},
