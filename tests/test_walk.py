@@ -134,6 +134,7 @@ def test_a_trial_is_made_once_and_its_result_kept(model, tmp_path, monkeypatch):
     assert [json.loads(file.read_text()) for file in tmp_path.iterdir()] == [{"refused": None}]
     monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("tried again"))
     trial.check(manifest, order(model, num_workers=2), 60, tmp_path)
+    trial.check(manifest, order(model, thread_env="OMP_WAIT_POLICY=passive"), 60, tmp_path)
 
 
 def test_another_model_compute_type_or_kernel_is_tried_for_itself(model, tmp_path, monkeypatch):

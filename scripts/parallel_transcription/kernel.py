@@ -5,7 +5,7 @@ Without VNNI, x86 multiplies int8 in pairs whose sums saturate in 16 bits (vpmad
 weights and activations then give wrong products (oneDNN: "Nuances of int8 Computations").
 Measured with CTranslate2 4.8.5 on an AMD EPYC with AVX-VNNI and AVX512-VNNI, by what dummy weights
 say: oneDNN capped to SSE41, AVX, AVX2 and AVX512_CORE saturates; AVX2_VNNI, AVX512_CORE_VNNI and
-above do not; MKL does not on AMD, where it takes general code, some times slower. Not measured:
+above do not; MKL does not on AMD, where it takes general code, several times slower. Not measured:
 AMX; MKL on Intel, of which oneDNN's issues 518 and 717 report saturation without VNNI; ARM, where
 Ruy sums in 32 bits.
 """

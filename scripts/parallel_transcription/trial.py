@@ -22,9 +22,11 @@ from parallel_transcription.configuration import Configuration, canonical_json, 
 from parallel_transcription.errors import InputError
 from parallel_transcription.processes import die_with_parent
 from parallel_transcription.record import write_json
-from parallel_transcription.supervise import clean_environment, stated_environment
+from parallel_transcription.supervise import clean_environment
 
 KEPT = Path(".snakemake/parallel_transcription/tried")
+#: How variables begin that choose what multiplies.
+CHOOSING = ("CT2_", "DNNL_", "ONEDNN_", "MKL_")
 _FILE = "a synthetic window"
 
 
@@ -93,7 +95,7 @@ def _key(
         machine.vendor(),
         sorted(machine.cpu_flags()),
         [gpu["name"] for gpu in machine.gpus()] if configuration["device"] == "cuda" else [],
-        stated_environment(environment),
+        {k: v for k, v in environment.items() if k.startswith(CHOOSING)},
     ]
     return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
 
@@ -127,7 +129,7 @@ def _refusal(
         by = f" ({kernel.in_words(used)})" if used else ""
         instead = "use compute_type: float32"
         if used and used["saturates"] and used["backend"] == "DNNL" and machine.vendor() != "Intel":
-            instead += ", or thread_env with CT2_USE_MKL=1 (exact, some times slower)"
+            instead += ", or thread_env with CT2_USE_MKL=1 (exact, several times slower)"
     return (
         f"{configuration['model']} does not give its planted text in "
         f"{configuration['compute_type']} here{by}: {found}. Every time would be of other work, so "
