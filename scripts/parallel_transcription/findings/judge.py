@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from parallel_transcription.findings.machine import Machine, Tables
 from parallel_transcription.findings.questions import QUESTIONS
-from parallel_transcription.findings.remarks import mixtures
+from parallel_transcription.findings.remarks import notes_on_unlike_runs
 from parallel_transcription.results.finding import Finding, Verdict
 
 
@@ -18,7 +18,7 @@ def judge(tables: Tables) -> list[Finding]:
 def judge_machine(machine: Machine) -> list[Finding]:
     """The findings of one machine, in the order of `QUESTIONS`; the study asks some or not."""
     answers = [question.judge(machine) for question in QUESTIONS]
-    mixed = mixtures(machine)
+    mixed = notes_on_unlike_runs(machine)
     return [
         answer
         if answer.verdict == Verdict.NOT_MEASURED

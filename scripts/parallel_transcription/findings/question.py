@@ -21,7 +21,7 @@ import pandas as pd
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.evidence import in_order, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.remarks import correction_note, margin_words, troubles
+from parallel_transcription.findings.remarks import correction_note, margin_words, notes_on_failures
 from parallel_transcription.findings.rounds import command, more_rounds
 from parallel_transcription.findings.show import with_varying
 from parallel_transcription.results.finding import (
@@ -271,7 +271,7 @@ class PairedQuestion(Question):
         if cases is None:
             return None
         if not self.is_measured(cases):
-            notes = [*cases.notes, *troubles(machine, cases.arms)]
+            notes = [*cases.notes, *notes_on_failures(machine, cases.arms)]
             return self.not_measured(machine, cases.evidence, cases.runs, notes)
         judged = Judged(machine, cases, statistics.correct([c.pair.result for c in cases.tested]))
         self.compared(judged)
@@ -292,7 +292,7 @@ class PairedQuestion(Question):
                 *self.remarks(judged, verdict),
                 sentence,
                 correction_note(len(judged.results), machine.confidence),
-                *troubles(machine, cases.arms),
+                *notes_on_failures(machine, cases.arms),
             ],
         )
 

@@ -25,7 +25,7 @@ def starts(yes: str = "Yes:", no: str = "No:", neither: str = "Not decided:") ->
     return by_verdict(yes, no, neither)
 
 
-def troubles(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
+def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
     """Sentences on arms that failed, were killed or ran into the time limit, and on disturbance."""
     notes: list[str] = []
     if arms is None:
@@ -57,7 +57,7 @@ def troubles(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
     return notes
 
 
-def mixtures(machine: Machine) -> list[str]:
+def notes_on_unlike_runs(machine: Machine) -> list[str]:
     """Sentences on what differs between the runs of a label, and so touches every answer."""
     notes = []
     if machine.facts.get("mixed_hardware"):

@@ -34,7 +34,7 @@ from parallel_transcription.findings import show
 from parallel_transcription.findings.evidence import NOT_JUDGED, in_order
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
-from parallel_transcription.findings.remarks import by_verdict, starts, troubles
+from parallel_transcription.findings.remarks import by_verdict, notes_on_failures, starts
 from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
@@ -105,7 +105,7 @@ class ThreadsLimit(Question):
         verdict = _verdict(judged)
         answer = _answer(machine, verdict, judged, rows)
         more = _plan(machine, judged) if verdict == Verdict.INCONCLUSIVE else None
-        notes = [*_remarks(rows), *troubles(machine, arms)]
+        notes = [*_remarks(rows), *notes_on_failures(machine, arms)]
         return self.measured(machine, verdict, answer, rows, used, more, notes)
 
 
