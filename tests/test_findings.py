@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from judging import judge_one, judged
+from judging import judge_one, judged, question
 from parallel_transcription.errors import TableError
 from parallel_transcription.findings import machine as result_tables
 from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.machine import from_frames, load, per_round
+from parallel_transcription.findings.question import Question
 from parallel_transcription.published import scoreboard
 from parallel_transcription.published.checks import CHECKS
 from parallel_transcription.published.claims import read_published
@@ -92,7 +93,7 @@ def small(seed=1, points=None, **given):
 def test_every_question_of_every_machine_is_answered(found):
     for machine in ("synthetic-a", "synthetic-b"):
         own = [f for f in found if f.machine == machine]
-        assert {f.id: f.number for f in own} == IDS
+        assert [(f.id, f.number) for f in own] == list(IDS.items())  # in this order
     for finding in found:
         assert set(finding.to_json()) == KEYS
         assert finding.verdict in VERDICTS
@@ -188,6 +189,17 @@ def test_the_truth_of_the_synthetic_study_is_found(found):
 def test_csv_files_give_the_same_findings(study, found, tmp_path):
     write_tables(study, tmp_path)
     assert judge(load(tmp_path)) == found
+
+
+def test_a_question_is_known_by_its_class_alone(monkeypatch):
+    monkeypatch.setattr(Question, "known", dict(Question.known))
+
+    class Trial(type(question("same_text"))):
+        id, order = "trial", 9
+
+    assert Question.known["trial"] is Trial
+    with pytest.raises(TypeError, match="two questions 'trial'"):
+        type("Again", (Trial,), {"id": "trial"})
 
 
 # --- single questions ---------------------------------------------------------------------------

@@ -120,12 +120,9 @@ class Question(ABC):
     ) -> Finding:
         """The finding where the tables do not hold what the question needs."""
         answer = Answer(why or self.to_measure, "", None)
-        change = self.remedy(machine)
-        return self._finding(
-            machine, Verdict.NOT_MEASURED, answer, evidence, runs, change, notes=notes
-        )
+        return self.finding(machine, Verdict.NOT_MEASURED, answer, evidence, runs, notes=notes)
 
-    def measured(
+    def finding(
         self,
         machine: Machine,
         verdict: Verdict,
@@ -135,28 +132,17 @@ class Question(ABC):
         more: MoreRounds | None = None,
         notes: Iterable[str] = (),
     ) -> Finding:
-        """The finding with its verdict."""
-        change = self.would_change[verdict].format(
-            margin=margin_words(machine), above=f"{1 + machine.margin:.2f}"
-        )
-        return self._finding(machine, verdict, answer, evidence, runs, change, more, notes)
-
-    def _finding(
-        self,
-        machine: Machine,
-        verdict: Verdict,
-        answer: Answer,
-        evidence: Iterable[Row],
-        runs: Iterable[str],
-        change: str,
-        more: MoreRounds | None = None,
-        notes: Iterable[str] = (),
-    ) -> Finding:
+        """The finding, with what the question says of itself."""
         rows = list(evidence)
         keys = list(dict.fromkeys(k for row in rows for k in row))
         rows = [{k: plain(row.get(k)) for k in keys} for row in rows]
         shown = self.page_rows(rows)
         columns = with_varying(self.columns, [rows[k] for k in shown])
+        if verdict == Verdict.NOT_MEASURED:
+            change = self.remedy(machine)
+        else:
+            margin, above = margin_words(machine), f"{1 + machine.margin:.2f}"
+            change = self.would_change[verdict].format(margin=margin, above=above)
         return Finding(
             id=self.id,
             number=self.number,
@@ -280,7 +266,7 @@ class PairedQuestion(Question):
         if verdict == Verdict.INCONCLUSIVE:
             compared = list(zip(judged.pairs, judged.results, strict=True))
             more, sentence = more_rounds(machine, compared)
-        return self.measured(
+        return self.finding(
             machine,
             verdict,
             self.answer(judged, verdict),

@@ -104,7 +104,7 @@ class InitRace(Question):
             )
         seen = Starts.of(zero, starts[starts["init_stagger_s"] > 0])
         verdict = _verdict(machine, seen)
-        return self.measured(
+        return self.finding(
             machine,
             verdict,
             _answer(machine, verdict, seen, hub="hub" in set(zero["model_kind"])),

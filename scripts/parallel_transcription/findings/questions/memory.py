@@ -92,7 +92,7 @@ class Memory(Question):
             *activations,
         ]
         answer = self._answer(machine, verdict, shares)
-        return self.measured(machine, verdict, answer, rows, used, more, notes)
+        return self.finding(machine, verdict, answer, rows, used, more, notes)
 
     def _is_known(self, row: Row) -> bool:
         return row[f"{self.what}_mb"] is not None and bool(np.isfinite(row[f"{self.what}_low"]))

@@ -79,7 +79,7 @@ class Recommended(Question):
             reason = found[0].reason if found else "no timed run"
             return self.not_measured(machine, rows, why=f"Nothing can be recommended: {reason}.")
         choice, fresh = made[0], confirmation(machine, made[0])
-        return self.measured(
+        return self.finding(
             machine,
             VERDICTS[fresh.status],
             _answer(machine, choice, fresh),

@@ -84,7 +84,7 @@ class SameText(Question):
         compared, different = (
             sum(row[key] for row in rows) for key in ("transcriptions", "different")
         )
-        return self.measured(
+        return self.finding(
             machine,
             Verdict.REFUTED if different else Verdict.CONFIRMED,
             _answer(machine, compared, different, _mean(parallel["wer"]), _mean(alone["wer"])),

@@ -106,7 +106,7 @@ class ThreadsLimit(Question):
         answer = _answer(machine, verdict, judged, rows)
         more = _plan(machine, judged) if verdict == Verdict.INCONCLUSIVE else None
         notes = [*_remarks(rows), *notes_on_failures(machine, arms)]
-        return self.measured(machine, verdict, answer, rows, used, more, notes)
+        return self.finding(machine, verdict, answer, rows, used, more, notes)
 
 
 def _correct(machine: Machine, judged: list[Row]) -> None:
