@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from parallel_transcription.errors import TableError
 from parallel_transcription.results.typed import checked, read_json
 
 #: The file beside the figures that holds their captions.
@@ -27,5 +28,13 @@ def file_stem(machine: str, figure: str) -> str:
 
 
 def read_captions(folder: Path) -> dict[str, Caption]:
-    """The captions of a folder of figures, by figure; none where nothing was drawn."""
-    return checked(dict[str, Caption], read_json(folder / CAPTIONS) or {}, CAPTIONS)
+    """The captions of a folder of figures, by figure; none where nothing was drawn.
+
+    Raises:
+        TableError: The file is there and holds no captions.
+    """
+    path = folder / CAPTIONS
+    try:
+        return checked(dict[str, Caption], read_json(path) or {}, "captions")
+    except ValueError as error:
+        raise TableError(f"{path}: {error}; make it again: scripts/draw_figures.py") from None
