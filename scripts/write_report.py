@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 

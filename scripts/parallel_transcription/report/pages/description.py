@@ -18,7 +18,8 @@ from parallel_transcription.formatting import (
 )
 from parallel_transcription.report.pages.cells import is_empty, mapping_text, model_notice, notice
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.counting import confirming, explored
+from parallel_transcription.results.read import Results
 
 
 def machine_view(results: Results, label: str) -> dict:
@@ -164,8 +165,7 @@ def _gpu(gpu: Any) -> str:
 def study_view(results: Results) -> dict:
     """The study and what of it was measured, as rows of name and value."""
     study, runs = results.study, results.runs
-    counted = tables.counted(runs)
-    fresh = runs[runs["round"] > tables.CONFIRMATION_ROUNDS_ABOVE]
+    counted, fresh = explored(runs), confirming(runs)
     rows: list[tuple[str, str]] = []
     name = clean(study.get("name"), 80)
     file = clean(study.get("file"), 120)
@@ -233,8 +233,9 @@ def _warnings(results: Results) -> list[str]:
     if failed or killed:
         of = plural(len(status), "repeat")
         texts.append(f"Of {of}, {failed} failed and {killed} were killed: the tables say why.")
-    if results.left_out:
-        files = plural(len(results.left_out), "file")
+    left_out = sum(facts["left_out"] for facts in results.machines.values())
+    if left_out:
+        files = plural(left_out, "file")
         texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")
     return texts
 
