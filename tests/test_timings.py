@@ -305,6 +305,18 @@ DAMAGE = {
     "a key more": (lambda text: text.replace('"round"', '"extra": 1, "round"', 1), "record"),
     "edited": (lambda text: text.replace('"num_workers": 2', '"num_workers": 3'), "id is"),
     "no number": (lambda text: text.replace('"makespan_s": 4.0', '"makespan_s": "x"'), "record"),
+    "a long number": (
+        lambda text: text.replace('"counter": 1', '"counter": 1' + "0" * 30),
+        "too long",
+    ),
+    "words for CPUs": (
+        lambda text: text.replace('"logical_cpus": 2', '"logical_cpus": "two"'),
+        "host",
+    ),
+    "no GPUs": (
+        lambda text: text.replace('"logical_cpus"', '"gpus": [7], "logical_cpus"'),
+        "host.gpus",
+    ),
     "deep": (lambda text: "[" * 100_000, "is not JSON"),
 }
 

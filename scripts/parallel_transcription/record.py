@@ -13,7 +13,9 @@ SCHEMA_VERSION = 1
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": ["string", "null"]}
-_STATUS = {"enum": ["ok", "timeout", "failed", "killed"]}
+#: How a run, a repeat or a transcription ended; `timeout`: it was cut off at the limit.
+STATUSES = ("ok", "timeout", "failed", "killed")
+_STATUS = {"enum": list(STATUSES)}
 
 
 def _closed(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 
 from parallel_transcription.formatting import clean, plural, setting, strategy_name, strategy_place
+from parallel_transcription.record import STATUSES
 from parallel_transcription.results.columns import METERS
 from parallel_transcription.results.counting import explored, median, times
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import DIMENSIONS
 
-STATUSES = ("ok", "timeout", "failed", "killed")
 Row = dict[Hashable, Any]  # cells by column
 
 #: What a table of one strategy varies; all other dimensions make another table or a variant.

@@ -17,8 +17,8 @@ from parallel_transcription.formatting import (
     setting,
 )
 from parallel_transcription.kernel import in_words
+from parallel_transcription.record import STATUSES
 from parallel_transcription.report.pages.cells import is_empty, mapping_text, model_notice, notice
-from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.counting import confirming, explored
 from parallel_transcription.results.read import Results
 
@@ -197,7 +197,7 @@ def study_view(results: Results) -> dict:
     statuses = runs["status"].value_counts()
     rows.append(
         ("Status", ", ".join(f"{integer(statuses[s])} {clean(s, 20)}" for s in
-                             [*tables.STATUSES, *sorted(set(statuses.index) - set(tables.STATUSES))]
+                             [*STATUSES, *sorted(set(statuses.index) - set(STATUSES))]
                              if s in statuses.index) or NOTHING)
     )  # fmt: skip
     disturbed = int(runs["disturbed"].sum())
