@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
@@ -39,8 +40,6 @@ def main() -> int:
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     results = read_results(args.results)
-    if not results.labels:
-        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     figures = args.figures or args.results / "figures"
     cpu, gpu = read_published(args.published)
     if args.kind == "machine":
