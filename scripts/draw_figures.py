@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.errors import TableError, run
+from parallel_transcription.errors import run
 from parallel_transcription.report.figures.draw import FIGURES, draw
-from parallel_transcription.results.summaries import read_results
+from parallel_transcription.results.read import read_results
 
 
 def main() -> int:
@@ -19,8 +19,6 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder (default: RESULTS/figures)")
     args = parser.parse_args()
     results = read_results(args.results)
-    if not results.labels:
-        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     labels = args.machine or results.labels
     unknown = [label for label in labels if label not in results.labels]
     if unknown:

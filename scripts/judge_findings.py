@@ -6,11 +6,11 @@ from pathlib import Path
 
 from parallel_transcription.errors import run
 from parallel_transcription.findings.judge import judge
-from parallel_transcription.findings.machine import load_files
 from parallel_transcription.published import scoreboard
 from parallel_transcription.published.claims import read_published
 from parallel_transcription.record import write_json
 from parallel_transcription.results import finding
+from parallel_transcription.results.read import read_tables
 
 
 def main() -> None:
@@ -20,15 +20,12 @@ def main() -> None:
     )
     parser.add_argument(
         "--results", type=Path, default=Path("results"),
-        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
+        help="folder with runs.parquet, timings.parquet, machines.json, study.json",
     )  # fmt: skip
-    for name in ("runs", "timings", "machines", "study"):
-        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
     parser.add_argument("--findings", type=Path, help="output (default: RESULTS/findings.json)")
     parser.add_argument("--scoreboard", type=Path, help="output (default: RESULTS/scoreboard.json)")
     args = parser.parse_args()
-    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
-    found = judge(tables)
+    found = judge(read_tables(args.results))
     board = scoreboard.scoreboard(found, read_published())
     write_json(args.findings or args.results / "findings.json", finding.to_json(found))
     write_json(args.scoreboard or args.results / "scoreboard.json", scoreboard.to_json(board))

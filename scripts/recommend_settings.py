@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings.machine import load_files
 from parallel_transcription.findings.paste import recommend
+from parallel_transcription.results.read import read_tables
 from parallel_transcription.results.recommended import write_recommended
 
 
@@ -13,14 +13,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--results", type=Path, default=Path("results"),
-        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
+        help="folder with runs.parquet, timings.parquet, machines.json, study.json",
     )  # fmt: skip
-    for name in ("runs", "timings", "machines", "study"):
-        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
     parser.add_argument("--output", type=Path, help="default: RESULTS/recommended.yaml")
     args = parser.parse_args()
-    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
-    recommended = recommend(tables)
+    recommended = recommend(read_tables(args.results))
     write_recommended(recommended, args.output or args.results / "recommended.yaml")
     for label, settings in recommended.items():
         print(f"{label}: {settings.snippet or settings.reason} ({settings.status})")

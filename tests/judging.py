@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from parallel_transcription.findings.judge import judge
-from parallel_transcription.findings.machine import Machine, Tables, from_frames
+from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Question
 from parallel_transcription.findings.questions import QUESTIONS
 from parallel_transcription.results.finding import Finding
-
-
-def tables_of(made: dict) -> Tables:
-    """The tables that a synthetic study gives; those it lacks are empty."""
-    timings = made.get("timings", pd.DataFrame())
-    return from_frames(made["runs"], timings, made.get("machines"), made.get("study"))
+from synthetic_study import as_results
 
 
 def judged(made: dict) -> list[Finding]:
-    """All findings of a synthetic study."""
-    return judge(tables_of(made))
+    """All findings of a synthetic study; all but its runs may be missing."""
+    return judge(as_results(made))
 
 
 def question(id: str) -> Question:
@@ -29,6 +22,6 @@ def question(id: str) -> Question:
 
 def judge_one(runs, id: str, timings=None, machines=None, study=None) -> Finding | None:
     """One question to the (first) machine of these tables."""
-    timings = pd.DataFrame() if timings is None else timings
-    tables = from_frames(runs, timings, machines, study)
-    return question(id).judge(Machine(tables, tables.labels()[0]))
+    tables = {"runs": runs, "machines": machines, "study": study}
+    results = as_results(tables if timings is None else tables | {"timings": timings})
+    return question(id).judge(Machine(results, results.labels[0]))

@@ -24,7 +24,7 @@ from parallel_transcription.report.figures.forest import ratio_breaks
 from parallel_transcription.report.figures.names import CAPTIONS, file_stem
 from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.results.finding import to_json
-from parallel_transcription.results.summaries import read_results
+from parallel_transcription.results.read import read_results
 from parallel_transcription.study.dimensions import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,19 +11,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from judging import judge_one, judged, question
 from parallel_transcription.errors import TableError
-from parallel_transcription.findings import machine as result_tables
 from parallel_transcription.findings.judge import judge
-from parallel_transcription.findings.machine import from_frames, load, per_round
 from parallel_transcription.findings.question import Question
 from parallel_transcription.published import scoreboard
 from parallel_transcription.published.checks import CHECKS
 from parallel_transcription.published.claims import read_published
 from parallel_transcription.results.finding import read_findings, to_json
+from parallel_transcription.results.read import read_tables
 from parallel_transcription.words import estimate, interval, number
 from synthetic_study import configuration, make_tables, sha, write_tables
 
@@ -139,11 +137,11 @@ def test_findings_are_plain_json_without_nan_and_read_as_they_were(found, tmp_pa
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"verdict": "perhaps"}, "a finding.verdict: 'perhaps' is no Verdict"),
-        ({"number": "1"}, "a finding.number: '1' is no int"),
+        ({"verdict": "perhaps"}, "[0].verdict: 'perhaps' is no Verdict"),
+        ({"number": "1"}, "[0].number: '1' is no int"),
         ({"shown": [10_000]}, "names rows that are not there"),
-        ({"colour": "red"}, "a finding has a colour"),
-        ({"effect": {"name": "x"}}, "a finding.effect"),
+        ({"colour": "red"}, "[0] has a colour"),
+        ({"effect": {"name": "x"}}, "[0].effect has no confidence"),
     ],
 )
 def test_a_file_of_something_else_is_refused_with_the_place(found, change, told, tmp_path):
@@ -186,9 +184,9 @@ def test_the_truth_of_the_synthetic_study_is_found(found):
     assert memory.low < 57 < memory.high
 
 
-def test_csv_files_give_the_same_findings(study, found, tmp_path):
+def test_written_and_read_tables_give_the_same_findings(study, found, tmp_path):
     write_tables(study, tmp_path)
-    assert judge(load(tmp_path)) == found
+    assert judge(read_tables(tmp_path)) == found
 
 
 def test_a_question_is_known_by_its_class_alone(monkeypatch):
@@ -485,62 +483,13 @@ def test_an_arm_that_always_runs_into_the_limit_is_decided():
     assert finding.verdict == "refuted"
 
 
-# --- rounds -------------------------------------------------------------------------------------
-
-
-def rows(values, disturbed=None, status=None):
-    n = len(values)
-    frame = pd.DataFrame(
-        {
-            "repeat": range(1, n + 1),
-            "makespan_s": values,
-            "status": status or ["ok"] * n,
-            "disturbed": disturbed or [False] * n,
-        }
-    )
-    point = configuration("one_model", files=1)
-    given = {k: v for k, v in point.items() if k in result_tables.NEEDED}
-    frame = frame.assign(**given, run="x-r01", machine="m", round=1, timeout_s=60.0)
-    return from_frames(frame, pd.DataFrame()).runs
-
-
-def test_a_round_is_the_median_of_its_repeats():
-    (row,) = per_round(rows([1.0, 9.0, 2.0])).to_dict("records")
-    assert (row["makespan_s"], row["censored"], row["repeats"]) == (2.0, False, 3)
-
-
-def test_disturbed_repeats_count_only_where_nothing_else_is_there():
-    (row,) = per_round(rows([1.0, 9.0, 2.0], [False, True, False])).to_dict("records")
-    assert (row["makespan_s"], row["disturbed"], row["left_out"]) == (1.5, False, 1)
-    (row,) = per_round(rows([1.0, 9.0], [True, True])).to_dict("records")
-    assert (row["makespan_s"], row["disturbed"], row["left_out"]) == (5.0, True, 0)
-
-
-def test_late_repeats_are_the_largest_and_failed_ones_have_no_time():
-    late = ["ok", "timeout", "ok"]
-    (row,) = per_round(rows([1.0, np.nan, 2.0], status=late)).to_dict("records")
-    assert (row["makespan_s"], row["censored"]) == (2.0, False)
-    late = ["ok", "timeout", "timeout"]
-    (row,) = per_round(rows([1.0, np.nan, np.nan], status=late)).to_dict("records")
-    assert (row["makespan_s"], row["censored"]) == (60.0, True)
-    (row,) = per_round(rows([1.0, np.nan], status=["ok", "failed"])).to_dict("records")
-    assert (row["makespan_s"], row["repeats"]) == (1.0, 1)
-    assert per_round(rows([np.nan], status=["killed"])).empty
-
-
 # --- odd tables ---------------------------------------------------------------------------------
-
-
-def test_tables_with_only_the_needed_columns_are_judged():
-    runs = small(points=queue_points())["runs"][result_tables.NEEDED]
-    found = judged({"runs": runs, "timings": pd.DataFrame()})
-    assert {f.id for f in found} == set(IDS)
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout", "killed"])
 def test_a_study_in_which_nothing_worked_is_judged(status):
     runs = small()["runs"].assign(status=status, makespan_s=np.nan, rtfx=np.nan, error="no luck")
-    found = judged({"runs": runs, "timings": pd.DataFrame()})
+    found = judged({"runs": runs})
     assert {f.verdict for f in found} <= {"not measured", "inconclusive", "refuted"}
     assert not any(f.verdict == "confirmed" for f in found)
 
@@ -554,30 +503,7 @@ def test_only_cold_starts_or_a_single_run_are_judged():
 
 def test_an_empty_table_has_no_findings():
     runs = small()["runs"].iloc[:0]
-    assert judged({"runs": runs, "timings": pd.DataFrame()}) == []
-
-
-def test_flags_and_numbers_may_be_text():
-    tables = small(points=queue_points())
-    runs = tables["runs"].copy()
-    runs["disturbed"] = "true"
-    runs["cpu_threads"] = runs["cpu_threads"].astype(str)
-    read = from_frames(runs, tables["timings"]).runs
-    assert read["disturbed"].all() and read["cpu_threads"].dtype.kind == "i"
-
-
-def test_bad_tables_are_refused_in_plain_words(tmp_path):
-    with pytest.raises(TableError, match=r"lacks the columns: .*makespan_s"):
-        from_frames(pd.DataFrame({"run": []}), pd.DataFrame())
-    runs = small(points=queue_points())["runs"].astype({"cpu_threads": object})
-    runs.loc[0, "cpu_threads"] = "many"
-    with pytest.raises(TableError, match="no number in a grid column"):
-        from_frames(runs, pd.DataFrame())
-    with pytest.raises(TableError, match="does not exist"):
-        load(tmp_path)
-    (tmp_path / "machines.json").write_text("{", encoding="utf-8")
-    with pytest.raises(TableError, match="not readable JSON"):
-        result_tables.read_json(tmp_path / "machines.json")
+    assert judged({"runs": runs}) == []
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -687,9 +613,7 @@ def test_the_scripts_write_the_results_and_twice_the_same(tmp_path):
     assert (tmp_path / "findings.json").read_bytes() == first
 
 
-@pytest.mark.parametrize(
-    "name", ["judge_findings.py", "recommend_settings.py", "choose_candidates.py"]
-)
+@pytest.mark.parametrize("name", ["judge_findings.py", "recommend_settings.py"])
 def test_a_missing_table_is_an_error_in_one_line(name, tmp_path):
     done = script(name, "--results", tmp_path / "nowhere")
     assert done.returncode == 1

@@ -7,14 +7,13 @@ import pytest
 
 import synthetic_study as synthetic
 from judging import judged as all_findings
-from judging import tables_of
 from parallel_transcription.findings.paste import recommend
 from parallel_transcription.report import layout as report
 from parallel_transcription.report.figures.draw import FIGURES
 from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.results.finding import Finding, to_json
-from parallel_transcription.results.summaries import read_results
-from synthetic_study import configuration, gpu_configurations, make_tables
+from parallel_transcription.results.read import read_results
+from synthetic_study import as_results, configuration, gpu_configurations, make_tables
 
 QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "repeats": 2}
 
@@ -163,7 +162,7 @@ class TestRecommendation:
         if not known:
             runs["gpu_mem_mb"] = None
         study = {**tables["study"], "limits": limits or {}}
-        return recommend(tables_of(tables | {"study": study}))["synthetic-a"]
+        return recommend(as_results(tables | {"study": study}))["synthetic-a"]
 
     def test_of_those_as_fast_the_one_with_the_least_gpu_memory_is_taken(self):
         block = self.recommended()

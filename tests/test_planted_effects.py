@@ -12,7 +12,7 @@ bound is not above it (with 10,000 studies: 5.7 % at most is accepted).
 import numpy as np
 import pytest
 
-from judging import question, tables_of
+from judging import question
 from parallel_transcription import statistics
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.statistics import (
@@ -23,7 +23,7 @@ from parallel_transcription.statistics import (
     INCONCLUSIVE,
     WITHIN,
 )
-from synthetic_study import configuration, make_tables
+from synthetic_study import as_results, configuration, make_tables
 
 MARGIN, ALPHA = 0.05, 0.05
 RATIOS, SPREADS, ROUNDS = (1.00, 1.02, 1.05, 1.10), (0.01, 0.03, 0.05), (3, 6, 10, 20)
@@ -213,7 +213,7 @@ def _verdicts(seed, **truth):
         repeats=2,
         **truth,
     )
-    machine = Machine(tables_of(tables), "synthetic-a")
+    machine = Machine(as_results(tables), "synthetic-a")
     return {id: question(id).judge(machine) for id in ("one_or_many", "processes")}
 
 

@@ -23,7 +23,7 @@ import pytest
 from weasyprint import HTML
 
 import synthetic_study as synthetic
-from judging import judged, tables_of
+from judging import judged
 from parallel_transcription import formatting
 from parallel_transcription.findings.paste import recommend
 from parallel_transcription.published import scoreboard
@@ -34,8 +34,9 @@ from parallel_transcription.report.pages import answers, cells, evidence
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
 from parallel_transcription.results.finding import Column, Effect, Kind, MoreRounds, to_json
+from parallel_transcription.results.merge import runs_table
+from parallel_transcription.results.read import read_results
 from parallel_transcription.results.recommended import write_recommended
-from parallel_transcription.results.summaries import read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"
@@ -51,7 +52,7 @@ def finish(folder: Path, made: dict):
     found = []
     if len(made["runs"]):
         found = judged(made)
-        write_recommended(recommend(tables_of(made)), folder / "recommended.yaml")
+        write_recommended(recommend(synthetic.as_results(made)), folder / "recommended.yaml")
     (folder / "findings.json").write_text(json.dumps(to_json(found)))
     return read_results(folder)
 
@@ -495,7 +496,9 @@ def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
 
 
 def test_nothing_measured_gives_reports_that_say_so(tmp_path):
-    empty = read_results(tmp_path)
+    nothing = synthetic.make_tables(1, configurations=[], init_starts=0, timeouts=False,
+                                    failures=False)  # fmt: skip
+    empty = synthetic.as_results(nothing | {"machines": {}})
     assert "There are no findings yet" in markup(findings_of(empty))
     assert report.to_pdf(report.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
 
@@ -555,46 +558,13 @@ def test_labels_and_devices_stay_text(tmp_path):
     assert found.runs["disturbed"].dtype == bool
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([3.0, 1.0, 2.0], 2.0),
-        ([1.0, 2.0], 1.5),
-        ([1.0, math.inf], math.inf),
-        ([1.0, 2.0, math.inf], 2.0),
-        ([math.nan, 4.0], 4.0),
-        ([], math.nan),
-    ],
-)
-def test_a_median_knows_of_runs_beyond_the_limit(values, expected):
-    assert tables.median(values) == pytest.approx(expected, nan_ok=True)
-
-
 def rows(**columns) -> pd.DataFrame:
     count = len(columns["makespan_s"])
     empty = {"text": "", "flag": False}
     filled = {c.name: [empty.get(c.kind, 0.0)] * count for c in RUNS}
-    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1.0] * count}
-    filled |= {"audio_total_s": [120.0] * count, "replica": [1.0] * count}
-    return pd.DataFrame(filled | columns)
-
-
-def test_disturbed_repeats_are_left_out_where_there_are_others():
-    summary = tables.configurations(
-        rows(
-            makespan_s=[2.0, 8.0, 4.0, 6.0],
-            disturbed=[False, True, True, True],
-            round=[1.0, 1.0, 2.0, 2.0],
-        )
-    )
-    # round 1 has an undisturbed repeat; round 2 has none, so that all of it counts
-    assert summary["makespan_s"].to_list() == [4.0] and summary["best_s"].to_list() == [2.0]
-    assert summary["disturbed"].to_list() == [3] and summary["repeats"].to_list() == [4]
-
-
-def test_confirmation_rounds_are_no_part_of_the_tables():
-    summary = tables.configurations(rows(makespan_s=[2.0, 50.0], round=[1.0, 901.0]))
-    assert summary["makespan_s"].to_list() == [2.0]
+    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1] * count}
+    filled |= {"audio_total_s": [120.0] * count, "replica": [1] * count}
+    return runs_table(pd.DataFrame(filled | columns))
 
 
 def test_statuses_in_words():

@@ -7,7 +7,7 @@ Per machine, and per model, compute type, device and workload (only equal work i
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
-   that any file took from hand-out to text, disturbed repeats left out. A figure that is not known
+   that any file took from hand-out to text in a repeat that counts. A figure that is not known
    breaks its limit.
 3. The fastest (geometric mean of the makespan) admissible one is compared with every other
    (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied
@@ -37,8 +37,10 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.errors import TableError
-from parallel_transcription.findings.machine import CONFIRMATION, Machine, Tables
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.counting import confirming
 from parallel_transcription.results.finding import Row
+from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
 
@@ -119,17 +121,10 @@ def _merits(calm: pd.DataFrame, confidence: float) -> Row:
 
 def _slowest_files(machine: Machine) -> dict[str, float]:
     """The longest time of a file per arm, from its hand-out to its text (s)."""
-    runs = machine.runs[(machine.runs["status"] == "ok") & (machine.runs["makespan_s"] > 0)]
-    timings = machine.timings[["run", "repeat", "seconds"]].copy()
-    timings["repeat"] = pd.to_numeric(timings["repeat"], errors="coerce")
-    table = timings.merge(runs[["run", "repeat", "arm", "disturbed"]], on=["run", "repeat"])
-    result = {}
-    for arm, group in table.groupby("arm", sort=True):
-        calm = group[~group["disturbed"]]
-        values = (calm if len(calm) else group)["seconds"].dropna()
-        if len(values):
-            result[arm] = float(values.max())
-    return result
+    runs = machine.runs[machine.runs["counts"] & (machine.runs["status"] == "ok")]
+    timings = machine.timings.merge(runs[["run", "repeat", "arm"]], on=["run", "repeat"])
+    longest = timings.groupby("arm", sort=True)["seconds"].max().dropna()
+    return {str(arm): float(seconds) for arm, seconds in longest.items()}
 
 
 def broken_limits(row: Row, limits: Mapping[str, Any]) -> list[str]:
@@ -271,8 +266,8 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
     if calm.empty:
         return Confirmation("not yet", against=against)
     rtfx, low, high = plain(statistics.geometric_interval(calm["rtfx"], machine.confidence))
-    rows = machine.all_runs
-    own = rows[(rows["arm"] == winner["arm"]) & (rows["round"] > CONFIRMATION)]
+    rows = confirming(machine.all_runs)
+    own = rows[rows["arm"] == winner["arm"]]
     sound = bool((own["status"] == "ok").all())
     status, rounds, ratios = "not yet", len(calm), (None, None, None)
     if second is None:
@@ -309,13 +304,13 @@ def spread_of(machine: Machine, choice: Choice) -> float:
     return machine.compare(*arms).result.sd
 
 
-def candidates_to_confirm(tables: Tables, label: str | None = None) -> dict[str, Any]:
+def candidates_to_confirm(results: Results, label: str | None = None) -> dict[str, Any]:
     """Winner and runner-up of every choice of a machine, for the confirmation rounds.
 
     Depends on rounds up to 900 only, so fresh rounds never change it. Raises TableError if
-    `label` is not in the tables, or is not given and there are several.
+    `label` is not in the results, or is not given and there are several.
     """
-    labels = tables.labels()
+    labels = results.labels
     if label is None:
         if len(labels) != 1:
             raise TableError(
@@ -324,7 +319,7 @@ def candidates_to_confirm(tables: Tables, label: str | None = None) -> dict[str,
         label = labels[0]
     if label not in labels:
         raise TableError(f"no machine {label!r} in the tables; there are: {', '.join(labels)}")
-    machine = Machine(tables, label)
+    machine = Machine(results, label)
     entries, wanted = [], []
     for choice in choices(machine):
         if choice.winner is None:

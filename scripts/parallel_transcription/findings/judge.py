@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from parallel_transcription.findings.machine import Machine, Tables
+from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.questions import QUESTIONS
 from parallel_transcription.findings.remarks import notes_on_unlike_runs
 from parallel_transcription.results.finding import Finding, Verdict
+from parallel_transcription.results.read import Results
 
 
-def judge(tables: Tables) -> list[Finding]:
+def judge(results: Results) -> list[Finding]:
     """All findings of all machines, machines in the order of their labels."""
-    return [f for label in tables.labels() for f in judge_machine(Machine(tables, label))]
+    return [f for label in results.labels for f in judge_machine(Machine(results, label))]
 
 
 def judge_machine(machine: Machine) -> list[Finding]:

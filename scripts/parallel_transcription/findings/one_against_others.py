@@ -48,7 +48,7 @@ def matched_pairs(
     arms = machine.ordinary()
     arms = arms[(arms["callers"] > 1) & (arms["total_workers"] > 1)].copy()
     arms["devices"] = [devices(d) for d in arms["device_index"]]
-    arms = arms[arms["devices"].astype(str).str.contains(",") == on_several_gpus]
+    arms = arms[(arms["gpus"] > 1) == on_several_gpus]
     ones = arms[arms["strategy"] == "one_model"]
     others = arms[(arms["strategy"] == strategy) & (arms["instances"] > 1)]
     cases, notes = [], []

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from parallel_transcription.findings.choose import Choice, choices, confirmation
-from parallel_transcription.findings.machine import Machine, Tables
+from parallel_transcription.findings.machine import Machine
 from parallel_transcription.results.finding import Row
+from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import (
     Alternative,
     Arguments,
@@ -157,11 +158,11 @@ def recommendation(machine: Machine, choice: Choice) -> Recommendation:
     )
 
 
-def recommend(tables: Tables) -> dict[str, Recommendation]:
+def recommend(results: Results) -> dict[str, Recommendation]:
     """By machine label: the machine's own choice, the other groups under `others`."""
     result = {}
-    for label in tables.labels():
-        machine = Machine(tables, label)
+    for label in results.labels:
+        machine = Machine(results, label)
         made = [recommendation(machine, choice) for choice in choices(machine)]
         if not made:
             made = [Recommendation(NOTHING, "no timed run")]

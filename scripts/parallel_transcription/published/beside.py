@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from parallel_transcription.results.summaries import Results, counted, files_tables
+from parallel_transcription.results.counting import explored
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import Row, files_tables
 
 #: Strategy, instances, workers, threads.
 CpuForm = tuple[str, int, int, int]
@@ -24,9 +25,9 @@ class OnGpus:
     seconds: list[float]
 
 
-def on_cpus(results: Results) -> dict[CpuForm, dict[str, Any]]:
+def on_cpus(results: Results) -> dict[CpuForm, Row]:
     """Rows of the tables of two files on the CPU, by their form."""
-    here: dict[CpuForm, dict[str, Any]] = {}
+    here: dict[CpuForm, Row] = {}
     for one in files_tables(results):
         if one.files != 2 or one.device != "cpu":
             continue
@@ -36,7 +37,7 @@ def on_cpus(results: Results) -> dict[CpuForm, dict[str, Any]]:
     return here
 
 
-def cpu_form(row: dict[str, Any]) -> CpuForm:
+def cpu_form(row: Row) -> CpuForm:
     """The form of a row, published or ours."""
     return (
         str(row["strategy"]),
@@ -48,10 +49,10 @@ def cpu_form(row: dict[str, Any]) -> CpuForm:
 
 def on_gpus(results: Results, strategy: str, instances: int, gpus: int, files: int) -> list[OnGpus]:
     """Our configurations in the form of a published row of GPUs."""
-    rows = counted(results.timings)
-    in_batches = results.runs.loc[results.runs["batch_size"] > 0, "configuration"]
+    rows = explored(results.timings)
+    ordinary = results.runs.loc[results.runs["ordinary"], "configuration"]
     rows = rows[
-        ~rows["configuration"].isin(in_batches)
+        rows["configuration"].isin(ordinary)
         & (rows["device"] == "cuda")
         & (rows["device_index"].str.count(",") + 1 == gpus)
         & (rows["strategy"] == strategy)
@@ -59,7 +60,6 @@ def on_gpus(results: Results, strategy: str, instances: int, gpus: int, files: i
         & (rows["num_workers"] == 1)
         & (rows["files_in_parallel"] == files)
         & (rows["callers"] == files)
-        & (rows["replica"] == 1)
         & (rows["status"] == "ok")
     ]
     found = []

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription import words
-from parallel_transcription.errors import TableError
 from parallel_transcription.published.claims import Bounds, Claim, Published, Rows, Rule
 from parallel_transcription.results.finding import Finding, Row, Verdict
-from parallel_transcription.results.typed import checked, read_json
+from parallel_transcription.results.typed import read_checked
 
 NOT_HERE = "Not measured here."
 UNJUDGED = (None, "", "not judged")
@@ -69,16 +68,9 @@ def read_scoreboard(path: Path) -> list[Line]:
     """The scoreboard that a file holds, checked; none where there is no file.
 
     Raises:
-        TableError: The file is there and holds no scoreboard of this version.
+        TableError: The file is there and holds something else.
     """
-    values = read_json(path) or []
-    try:
-        return [checked(Line, value, "a claim") for value in values]
-    except (ValueError, TypeError) as error:
-        raise TableError(
-            f"{path} holds no scoreboard that can be shown ({error}); make it again: "
-            "scripts/judge_findings.py"
-        ) from None
+    return read_checked(path, list[Line]) or []
 
 
 def _line(claim: Claim, machine: str, own: dict[str, Finding], published: Published) -> Line:

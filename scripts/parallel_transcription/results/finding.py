@@ -13,8 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription.errors import TableError
-from parallel_transcription.results.typed import checked, read_json
+from parallel_transcription.results.typed import read_checked, unusable
 
 #: A row of evidence: its values by column.
 Row = dict[str, Any]
@@ -138,17 +137,10 @@ def read_findings(path: Path) -> list[Finding]:
     """The findings that a file holds, checked; none where there is no file.
 
     Raises:
-        TableError: The file is there and holds no findings of this version.
+        TableError: The file is there and holds something else.
     """
-    values = read_json(path) or []
-    try:
-        found = [checked(Finding, value, "a finding") for value in values]
-        for finding in found:
-            if not all(0 <= k < len(finding.evidence) for k in finding.shown):
-                raise ValueError(f"{finding.id}.shown names rows that are not there")
-    except (ValueError, TypeError) as error:
-        raise TableError(
-            f"{path} holds no findings that can be shown ({error}); make it again: "
-            "scripts/judge_findings.py"
-        ) from None
+    found = read_checked(path, list[Finding]) or []
+    for finding in found:
+        if not all(0 <= k < len(finding.evidence) for k in finding.shown):
+            raise unusable(path, f"{finding.id}.shown names rows that are not there")
     return found

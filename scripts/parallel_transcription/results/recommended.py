@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from parallel_transcription.errors import TableError
-from parallel_transcription.results.typed import checked, plain
+from parallel_transcription.results.typed import plain, read_checked
 
 HEAD = """\
 # Recommended settings, made from the measured tables; `status` says whether fresh
@@ -191,19 +190,6 @@ def read_recommended(path: Path) -> dict[str, Recommendation]:
     """The recommendations by machine, checked; none where there is no file.
 
     Raises:
-        TableError: The file is there and holds no recommendations of this version.
+        TableError: The file is there and holds something else.
     """
-    if not path.is_file():
-        return {}
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return {
-            str(label): checked(Recommendation, value, str(label))
-            for label, value in dict(values).items()
-        }
-    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TableError(
-            f"{path} holds no recommendations that can be shown ({reason}); make it again: "
-            "scripts/recommend_settings.py"
-        ) from None
+    return read_checked(path, dict[str, Recommendation], yaml.safe_load) or {}

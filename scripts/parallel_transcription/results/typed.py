@@ -7,13 +7,14 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from parallel_transcription.errors import TableError
 
@@ -38,19 +39,31 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def read_json(path: Path) -> Any:
-    """The value that a JSON file holds; None where there is no file.
+def unusable(path: Path, error: Exception | str) -> TableError:
+    """The error of a file that holds something else than this workflow writes there."""
+    reason = " ".join(str(error).split())[:200]
+    return TableError(
+        f"{path} is not what this workflow writes ({reason}); remove it and make it again"
+    )
+
+
+def read_checked(path: Path, kind: type[T], load: Callable[[str], Any] = json.loads) -> T | None:
+    """What a file holds, checked; None where there is no file.
+
+    Args:
+        path: The file.
+        kind: What it holds, as for `checked`.
+        load: Makes the values of its text.
 
     Raises:
-        TableError: The file is no JSON.
+        TableError: The file is there and holds something else.
     """
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8") or "null")
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TableError(f"{path} is not JSON ({reason}); remove it and make it again") from None
+        return checked(kind, load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise unusable(path, error) from None
 
 
 def checked(kind: type[T], value: object, where: str = "") -> T:
@@ -60,12 +73,13 @@ def checked(kind: type[T], value: object, where: str = "") -> T:
         kind: The dataclass; its fields may be dataclasses, enums, lists, dicts, unions and
             simple types. Fields with a default may be missing; none may be unknown.
         value: What was read.
-        where: What the message of an error calls it.
+        where: What the message of an error calls it; the name of the dataclass unless given.
 
     Raises:
         ValueError: The value is no such thing; the message names the place.
     """
-    return typing.cast(T, _checked(kind, value, where or kind.__name__))
+    name = kind.__name__ if dataclasses.is_dataclass(kind) else ""
+    return typing.cast(T, _checked(kind, value, where or name))
 
 
 def _checked(kind: Any, value: object, where: str) -> Any:
@@ -90,12 +104,13 @@ def _checked(kind: Any, value: object, where: str) -> Any:
 
 
 def _one_of(kinds: tuple[Any, ...], value: object, where: str) -> Any:
-    for kind in kinds[:-1]:
+    errors = []
+    for kind in kinds:
         try:
             return _checked(kind, value, where)
-        except ValueError:
-            continue
-    return _checked(kinds[-1], value, where)
+        except ValueError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _made(kind: Any, value: dict[str, object], where: str) -> Any:

@@ -71,8 +71,7 @@ class GpuSaturation(PairedQuestion):
     def cases(self, machine: Machine) -> Cases:
         """Each series with one worker first; all of its members are evidence."""
         arms = machine.ordinary()
-        arms = arms[(arms["device"] == "cuda") & ~arms["device_index"].str.contains(",")]
-        arms = arms[arms["callers"] > 1]
+        arms = arms[(arms["gpus"] == 1) & (arms["callers"] > 1)]
         cases = Cases(arms=arms)
         for strategy, members in _series(machine, arms):
             enough = _enough(machine, members)

@@ -86,7 +86,7 @@ class InitRace(Question):
     def judge(self, machine: Machine) -> Finding | None:
         """Counts failures by delay."""
         starts = machine.starts
-        starts = starts[(starts["instances"] > 1) & (starts["replica"] == 1)]
+        starts = starts[(starts["instances"] > 1) & starts["unaltered"]]
         keys = ["model_kind", "model", "init_stagger_s"]
         rows = [
             _row(machine, kind, model, float(stagger), group)

@@ -67,8 +67,7 @@ class SeveralGpus(PairedQuestion):
         """One_model on one GPU against the same on a list, with at least a file for each."""
         arms = machine.ordinary()
         arms = arms[(arms["device"] == "cuda") & (arms["strategy"] == "one_model")]
-        on_several = arms["device_index"].str.contains(",")
-        lists, alone = arms[on_several], arms[~on_several]
+        lists, alone = arms[arms["gpus"] > 1], arms[arms["gpus"] == 1]
         cases = Cases(arms=lists)
         for _, arm in lists.sort_values("arm").iterrows():
             devices = count(arm["device_index"])

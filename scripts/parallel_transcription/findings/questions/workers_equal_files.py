@@ -78,7 +78,7 @@ class WorkersEqualFiles(PairedQuestion):
             (arms["strategy"] == "one_model")
             & (arms["files_in_parallel"] > 1)
             & (arms["callers"] == arms["files_in_parallel"])
-            & ~arms["device_index"].str.contains(",")
+            & (arms["gpus"] <= 1)
         ]
         cases = Cases(arms=arms)
         keys = [*CONDITIONS, "device_index", "cpu_threads", "files_in_parallel"]

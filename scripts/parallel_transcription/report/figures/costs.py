@@ -11,7 +11,7 @@ import plotnine as p9
 from parallel_transcription.formatting import clean, plural, strategy_name
 from parallel_transcription.report.figures import pick, style
 from parallel_transcription.report.figures.registry import figure
-from parallel_transcription.results.summaries import counted
+from parallel_transcription.results.counting import explored
 
 SERIES = {
     "one_model": "workers of one model",
@@ -28,12 +28,12 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     workers, of models in one process, and of processes. Points: medians, with the range of all
     runs; lines: the fitted law (first model, and for each further worker or model).
     """
-    rows = counted(sources.results.runs)
+    rows = explored(sources.results.runs)
     # on a GPU, the memory there; lists of GPUs have a model on each
     on_gpu = rows["device"] == "cuda"
     rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
-    rows = rows[~rows["device_index"].str.contains(",") & (rows["batch_size"] == 0)]
-    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
+    rows = rows[rows["ordinary"] & (rows["gpus"] <= 1)]
+    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0)]
     rows = rows[rows["strategy"].isin(SERIES)]
     # one thing varies at a time: workers of one model, or models with one worker each
     one = rows["strategy"] == "one_model"
@@ -150,7 +150,7 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
         }
     )  # fmt: skip
     of = dict(zip(rows["configuration"], rows["kind"], strict=True))
-    runs = counted(sources.results.runs)
+    runs = explored(sources.results.runs)
     runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
     runs = runs[runs["load_s"].notna() & runs["configuration"].isin(of)]
     loads = pd.DataFrame(

@@ -11,7 +11,7 @@ from parallel_transcription.report.figures import style
 from parallel_transcription.report.figures.names import file_stem
 from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.report.figures.registry import KNOWN, Figure, write_captions
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 from parallel_transcription.siblings import import_siblings
 
 import_siblings(__package__)

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from parallel_transcription.errors import TableError
-from parallel_transcription.results.typed import checked, read_json
+from parallel_transcription.results.typed import read_checked
 
 #: The file beside the figures that holds their captions.
 CAPTIONS = "captions.json"
@@ -31,10 +30,6 @@ def read_captions(folder: Path) -> dict[str, Caption]:
     """The captions of a folder of figures, by figure; none where nothing was drawn.
 
     Raises:
-        TableError: The file is there and holds no captions.
+        TableError: The file is there and holds something else.
     """
-    path = folder / CAPTIONS
-    try:
-        return checked(dict[str, Caption], read_json(path) or {}, "captions")
-    except ValueError as error:
-        raise TableError(f"{path}: {error}; make it again: scripts/draw_figures.py") from None
+    return read_checked(folder / CAPTIONS, dict[str, Caption]) or {}

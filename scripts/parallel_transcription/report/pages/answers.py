@@ -15,7 +15,7 @@ from parallel_transcription.formatting import (
 from parallel_transcription.report.pages.cells import badge, notice
 from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 
 def effect_in_parts(effect: Effect | None) -> dict[str, str]:

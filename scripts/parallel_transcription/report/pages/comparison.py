@@ -9,7 +9,7 @@ from parallel_transcription.report.pages.answers import effect_in_words
 from parallel_transcription.report.pages.cells import badge, cell, table
 from parallel_transcription.report.pages.description import machine_view
 from parallel_transcription.report.pages.recommended import recommended_view
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 
 def overview_view(results: Results) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from parallel_transcription.published.beside import OnGpus, cpu_form, on_cpus, o
 from parallel_transcription.published.claims import read_published
 from parallel_transcription.published.scoreboard import Line
 from parallel_transcription.report.pages.cells import badge, cell, span_text, table
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 
 def chapter(results: Results, lines: list[Line]) -> dict[str, Any]:

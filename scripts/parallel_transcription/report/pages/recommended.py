@@ -16,8 +16,8 @@ from parallel_transcription.formatting import (
     private,
     seconds,
 )
+from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import Alternative, Recommendation
-from parallel_transcription.results.summaries import Results
 
 TITLES = {"memory_saving": "with less memory", "core_saving": "with fewer cores"}
 MOST_OTHERS = 12
