@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import synthetic_study as synthetic
 from parallel_transcription.findings import from_frames, judge
-from parallel_transcription.formatting import STRATEGY_NAMES
 from parallel_transcription.report.figures import FIGURES, style
 from parallel_transcription.report.figures.draw import MAKERS, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
@@ -23,6 +22,7 @@ from parallel_transcription.report.figures.names import file_stem
 from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.results.summaries import read_published, read_results
 from parallel_transcription.study.dimensions import STRATEGIES
+from parallel_transcription.words import STRATEGY_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -23,7 +23,6 @@ import pytest
 from weasyprint import HTML
 
 import synthetic_study as synthetic
-from parallel_transcription import formatting
 from parallel_transcription.findings import from_frames, judge
 from parallel_transcription.findings.recommendation import recommend, write_yaml
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
@@ -34,6 +33,7 @@ from parallel_transcription.report.pages import answers, cells, evidence, recomm
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
 from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.words import NOTHING
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"
@@ -124,7 +124,7 @@ def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
         count = sum(f["verdict"] == verdict for f in shown)
         assert len(re.findall(rf"(?<!not yet ){verdict}", first)) >= count, verdict
     for finding in shown:
-        parts = formatting.effect_parts(finding["effect"])
+        parts = cells.effect_parts(finding["effect"])
         assert tight(parts["value"]) in tight(first)
         assert tight(parts["interval"]) in tight(first)
         if finding["verdict"] == "not measured":
@@ -615,57 +615,20 @@ def test_evidence_of_every_finding_has_its_columns(results):
 
 def test_unknown_findings_are_shown_all_the_same():
     view = answers.evidence_table("something_new", [{"a_s": 1.5, "verdict": "confirmed", "n": 3}])
-    assert [c["text"] for c in view["columns"]] == ["a (s)", "verdict", "n"]
-    assert view["rows"][0][1]["badge"]["word"] == "confirmed"
+    assert [c.text for c in view.columns] == ["a (s)", "verdict", "n"]
+    assert view.rows[0][1].badge.word == "confirmed"
 
 
-# ---------------------------------------------------------------- words and numbers
+# ---------------------------------------------------------------- small pieces
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(1.9149, "1.91"), (9.996, "10.0"), (0.05234, "0.0523"), (1316, "1\u202f316"), (0, "0"),
-     (None, "\u2013"), (math.nan, "\u2013"), (-1.5, "\u22121.50"), (math.inf, "∞")],
-)  # fmt: skip
-def test_numbers(value, expected):
-    assert formatting.number(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("effect", "expected"),
-    [
-        ((1.003, 0.991, 1.017), "1.003\u202f× (0.991 to 1.017)"),
-        ((57.01, 56.968, 57.053), "57.01\u202f× (56.97 to 57.05)"),
-        ((19.2, 18.7, None), "19.2\u202f× (at least 18.7)"),
-        ((0.0, 0.0, 11.57), "0\u202f× (0 to 12)"),
-        ((5, None, None), "5\u202f×"),
-    ],
-)
-def test_effects(effect, expected):
-    value, low, high = effect
-    text = formatting.effect_text({"value": value, "low": low, "high": high, "unit": "×"})
-    assert text == expected
-
-
-def test_clean_text_is_one_line_of_letters():
-    assert formatting.clean("a\n\tb\x00\x1b\u202ec\u200b  d") == "a bc d"
-    assert formatting.clean("x" * 50, 10) == "x" * 9 + "…"
-    assert formatting.clean(None) == ""
-    assert formatting.clean("שלום ä 你") == "שלום ä 你"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("OSError: /home/ann/models/x: no", "OSError: ~/models/x: no"),
-        ("/Users/Ann Lee/x", "~ Lee/x"),
-        ("C:\\Users\\ann\\x", "~\\x"),
-        ("'/root/x'", "'~/x'"),
-        ("/rooted /homes/x", "/rooted /homes/x"),
-    ],
-)
-def test_home_folders_are_not_named(text, expected):
-    assert formatting.clean(text) == expected
+def test_an_effect_is_its_parts():
+    effect = {"value": 1.003, "low": 0.991, "high": 1.017, "unit": "×"}
+    assert cells.effect_parts(effect) == {"value": "1.003\u202f×", "interval": "0.991 to 1.017"}
+    assert cells.effect_text(effect) == "1.003\u202f× (0.991 to 1.017)"
+    assert cells.effect_text({"value": 5, "unit": "×"}) == "5\u202f×"
+    for missing in (None, {}, {"value": None, "unit": "×"}):
+        assert cells.effect_text(missing) == NOTHING
 
 
 def test_short_answers_are_cut_where_a_clause_ends():

@@ -22,7 +22,6 @@ from weasyprint.document import Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-from parallel_transcription.formatting import clean
 from parallel_transcription.places import CAPTIONS, FONTS
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.figures.names import file_stem
@@ -36,6 +35,7 @@ from parallel_transcription.report.pages import (
 )
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.summaries import Results
+from parallel_transcription.untrusted import clean
 
 TEMPLATES = Path(__file__).with_name("templates")
 

@@ -20,7 +20,6 @@ from typing import Any
 
 import pandas as pd
 
-from parallel_transcription.formatting import anonymous, private
 from parallel_transcription.measure.placement import devices_of, total_workers
 from parallel_transcription.record import record_schema
 from parallel_transcription.results.columns import OPTIONS, RUN_COLUMNS, TIMING_COLUMNS
@@ -30,6 +29,7 @@ from parallel_transcription.study.configuration import (
     identify,
     run_id,
 )
+from parallel_transcription.untrusted import hide_homes, hide_places
 
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 LARGEST_RECORD = 100_000_000  # bytes; a record of 1,000 files takes less than 10 MB
@@ -245,7 +245,7 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
     configuration = record["configuration"]
     common = {k: v for k, v in configuration.items() if k in RUN_COLUMNS}
     common |= {
-        "model": private(configuration["model"]),
+        "model": hide_homes(configuration["model"]),
         "run": record["run"],
         "machine": record["machine"],
         "round": record["round"],
@@ -296,7 +296,7 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
 def _status(part: Mapping[str, Any], host: str) -> dict[str, Any]:
     return {
         "status": part["status"],
-        "error": part["error"] and anonymous(part["error"], host),
+        "error": part["error"] and hide_places(part["error"], host),
         "started_at": _iso(part["started_at"]),
     }
 
@@ -468,7 +468,7 @@ def write_tables(tables: Tables, results: Path) -> None:
             lambda path, f=frame: _typed(f).to_parquet(path, index=False),
         )
     write_json(results / "machines.json", tables.machines)
-    named = [(private(file), anonymous(reason)) for file, reason in tables.left_out]
+    named = [(hide_homes(file), hide_places(reason)) for file, reason in tables.left_out]
     left_out = pd.DataFrame(named, columns=["file", "reason"])
     _whole(results / "left_out.csv", lambda path: _safe(left_out).to_csv(path, index=False))
 

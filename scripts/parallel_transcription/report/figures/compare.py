@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import TIMES, clean, plural, strategy_name
 from parallel_transcription.report.figures import pick, style
 from parallel_transcription.report.figures.forest import (
     arrows,
@@ -19,6 +18,8 @@ from parallel_transcription.report.figures.forest import (
     ratio_range,
     ratio_scale,
 )
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import TIMES, plural, strategy_name
 
 
 def one_or_many(sources: pick.Sources) -> p9.ggplot | None:

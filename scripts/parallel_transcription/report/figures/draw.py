@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import clean
 from parallel_transcription.report.figures import (
     FIGURES,
     compare,
@@ -22,6 +21,7 @@ from parallel_transcription.report.figures import (
 from parallel_transcription.report.figures.names import file_stem
 from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.results.summaries import Results
+from parallel_transcription.untrusted import clean
 
 MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
     "parallel_or_queue": speed.parallel_or_queue,

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import setting, with_interval
 from parallel_transcription.report.figures import pick, style
+from parallel_transcription.words import as_written, with_interval
 
 #: Share of the axis, in units of its length, that the column of numbers takes.
 TEXT_SHARE = 0.34
@@ -138,7 +138,7 @@ def ratio_scale(axis: str, low: float, high: float, last: float | None = None, m
     breaks = ratio_breaks(low, min(high, last or high), most)
     scale = p9.scale_x_continuous if axis == "x" else p9.scale_y_continuous
     return scale(
-        trans="log", breaks=breaks, labels=[setting(b) for b in breaks], limits=(low, high),
+        trans="log", breaks=breaks, labels=[as_written(b) for b in breaks], limits=(low, high),
         expand=(0, 0),
     )  # fmt: skip
 

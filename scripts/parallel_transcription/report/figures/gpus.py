@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import clean, plural, strategy_name
 from parallel_transcription.report.figures import pick, style
 from parallel_transcription.report.figures.forest import dots_of, forest, from_pairs
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import plural, strategy_name
 
 THROUGHPUT = "times real time"
 

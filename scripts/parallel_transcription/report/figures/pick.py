@@ -11,15 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.formatting import (
-    TIMES,
-    clean,
-    is_missing,
-    plural,
-    setting,
-    shorten_middle,
-    strategy_name,
-)
 from parallel_transcription.results.summaries import (
     Results,
     configurations,
@@ -28,6 +19,8 @@ from parallel_transcription.results.summaries import (
     undisturbed,
 )
 from parallel_transcription.statistics import band
+from parallel_transcription.untrusted import clean, shorten_middle
+from parallel_transcription.words import TIMES, as_written, is_missing, plural, strategy_name
 
 #: At most so many panels side by side; more would be too small to read.
 MOST_PANELS = 6
@@ -147,13 +140,13 @@ def main_model(rows: pd.DataFrame) -> pd.DataFrame:
 
 def levels(values: Iterable[Any]) -> list[str]:
     """Different numbers in order, as text: the levels of a discrete axis."""
-    return [setting(v) for v in sorted({float(v) for v in values if not is_missing(v)})]
+    return [as_written(v) for v in sorted({float(v) for v in values if not is_missing(v)})]
 
 
 def as_levels(values: pd.Series, order: list[str] | None = None) -> pd.Categorical:
     """Numbers as an ordered category of their texts."""
     return pd.Categorical(
-        [setting(v) for v in values], categories=order or levels(values), ordered=True
+        [as_written(v) for v in values], categories=order or levels(values), ordered=True
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import TIMES, number, setting, strategy_name
 from parallel_transcription.report.figures import pick, style
+from parallel_transcription.words import TIMES, as_written, number, strategy_name
 
 
 def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
@@ -113,7 +113,7 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
         p9.ggplot(rows, p9.aes("x", "cores"))
         + p9.geom_line(limit, p9.aes("able", "cores"), color=style.GREY, linetype="dashed",
                        size=0.5)
-        + p9.annotate("text", x=top * 2**0.3, y=cpus * 1.04, label=f"{setting(cpus)} CPUs",
+        + p9.annotate("text", x=top * 2**0.3, y=cpus * 1.04, label=f"{as_written(cpus)} CPUs",
                       ha="right", va="bottom", size=style.TEXT - 1.5, color=style.GREY,
                       family=style.FAMILY)
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high", color="name"), size=0.6)
@@ -157,7 +157,7 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     rows = rows.join(facts, on="configuration")
     for table in (rows, dots):
         table["threads"] = pick.ordered(
-            [names.get(setting(t), setting(t)) for t in table["cpu_threads"]], order_names
+            [names.get(as_written(t), as_written(t)) for t in table["cpu_threads"]], order_names
         )
         table["kind"] = pick.as_levels(table["workers"], series)
         table["panel"] = pick.ordered([pick.files_label(f) for f in table["files"]], panels)
@@ -313,4 +313,4 @@ def throughput(sources: pick.Sources) -> p9.ggplot | None:
 
 def _why(span: float, bound: float) -> str:
     """Why there is no throughput: beyond the limit, or failed."""
-    return f"> {setting(bound)} s" if math.isinf(span) else "failed"
+    return f"> {as_written(bound)} s" if math.isinf(span) else "failed"

@@ -19,8 +19,9 @@ import plotnine as p9
 from matplotlib import font_manager
 from mizani.breaks import breaks_extended
 
-from parallel_transcription.formatting import STRATEGY_NAMES, clean, integer, is_missing, setting
 from parallel_transcription.places import FONTS
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import STRATEGY_NAMES, as_written, integer, is_missing
 
 FAMILY = "sans-serif"  # Inter, then DejaVu Sans for letters that Inter lacks
 
@@ -232,7 +233,7 @@ def doubling_breaks(limits: tuple[float, float]) -> list[float]:
 def plain_labels(breaks) -> list[str]:
     """Labels of breaks as plain numbers, thousands set apart."""
     return [
-        "" if is_missing(b) else integer(b) if abs(b) >= 10_000 else setting(round(b, 4))
+        "" if is_missing(b) else integer(b) if abs(b) >= 10_000 else as_written(round(b, 4))
         for b in breaks
     ]
 

@@ -7,9 +7,10 @@ import math
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import plural, shorten_middle, strategy_name
 from parallel_transcription.report.figures import pick, style
 from parallel_transcription.results.summaries import counted
+from parallel_transcription.untrusted import shorten_middle
+from parallel_transcription.words import plural, strategy_name
 
 MOST_FILES = 16
 

@@ -6,16 +6,9 @@ from typing import Any
 
 import yaml
 
-from parallel_transcription.formatting import (
-    clean,
-    fixed,
-    number,
-    percent,
-    plural,
-    private,
-    seconds,
-)
 from parallel_transcription.results.summaries import Results
+from parallel_transcription.untrusted import clean, hide_homes
+from parallel_transcription.words import fixed, number, percent, plural, seconds
 
 
 def recommended_view(results: Results, label: str) -> dict:
@@ -35,7 +28,7 @@ def recommended_view(results: Results, label: str) -> dict:
         "environment": " ".join(f"{clean(k, 40)}={clean(v, 40)}" for k, v in environment.items()),
         "status": _confirmation(mine),
         "reason": clean(mine.get("reason"), 200),
-        "service": private(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
+        "service": hide_homes(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
         if isinstance(service, dict)
         else "",
         "alternatives": [
@@ -149,9 +142,9 @@ def _alternative(name: str, value: dict) -> dict:
     share, saved = value.get("throughput_share"), value.get("saved")
     text = []
     if isinstance(saved, (int, float)):
-        text.append(f"{percent(saved, 0)} less")
+        text.append(f"{percent(saved, decimals=0)} less")
     if isinstance(share, (int, float)):
-        text.append(f"{percent(share, 0)} of the throughput")
+        text.append(f"{percent(share, decimals=0)} of the throughput")
     return {
         "title": titles.get(name, clean(name, 40)),
         "text": ", ".join(text),
