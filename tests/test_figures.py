@@ -19,7 +19,7 @@ from parallel_transcription.report.figures import FIGURES, style
 from parallel_transcription.report.figures.draw import MAKERS, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
 from parallel_transcription.report.figures.names import file_stem
-from parallel_transcription.report.figures.pick import Sources
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.summaries import read_published, read_results
 from parallel_transcription.study.dimensions import STRATEGIES
 from parallel_transcription.words import STRATEGY_NAMES

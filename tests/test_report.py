@@ -26,6 +26,7 @@ import synthetic_study as synthetic
 from parallel_transcription.findings import from_frames, judge
 from parallel_transcription.findings.recommendation import recommend, write_yaml
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
+from parallel_transcription.report import contents
 from parallel_transcription.report import layout as report
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.figures.draw import draw
@@ -80,7 +81,7 @@ def markup(made: dict) -> str:
 
 
 def findings_of(results, figures: Path = Path("nowhere")) -> dict:
-    return report.findings_report(results, figures, *read_published(ROOT / "resources"))
+    return contents.findings_report(results, figures, *read_published(ROOT / "resources"))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def findings_pdf(results, folder):
 
 @pytest.fixture(scope="module")
 def machine_pdf(results, folder):
-    return report.to_pdf(report.machine_report(results, "synthetic-a", folder / "figures"))
+    return report.to_pdf(contents.machine_report(results, "synthetic-a", folder / "figures"))
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ def test_both_reports_say_what_is_missing(results):
     status = results.runs["status"].value_counts()
     of_all, of_one = (
         findings_of(incomplete),
-        report.machine_report(incomplete, "synthetic-a", Path()),
+        contents.machine_report(incomplete, "synthetic-a", Path()),
     )
     for made, files in ((of_all, "2 files"), (of_one, "1 file")):
         page = flat(markup(made))
@@ -203,7 +204,7 @@ def test_the_embedded_model_is_called_what_it_is(results):
 
 
 def test_the_same_results_give_the_same_bytes(results, machine_pdf, findings_html, folder):
-    again = report.machine_report(results, "synthetic-a", folder / "figures")
+    again = contents.machine_report(results, "synthetic-a", folder / "figures")
     assert report.to_pdf(again) == machine_pdf
     assert report.to_html(findings_of(results, folder / "figures")) == findings_html
 
@@ -311,7 +312,7 @@ def refused(monkeypatch):
 
 def test_untrusted_text_stays_text_in_html(nasty):
     found, label, _ = nasty
-    for made in (findings_of(found), report.machine_report(found, label, Path("nowhere"))):
+    for made in (findings_of(found), contents.machine_report(found, label, Path("nowhere"))):
         said = markup(made)
         tags = Tags(said).seen
         assert {t for t, _ in tags} <= {
@@ -330,7 +331,7 @@ def test_untrusted_text_stays_text_in_html(nasty):
 
 def test_untrusted_text_makes_the_pdf_fetch_nothing(nasty, refused):
     found, label, _ = nasty
-    made = report.to_pdf(report.machine_report(found, label, Path("nowhere")))
+    made = report.to_pdf(contents.machine_report(found, label, Path("nowhere")))
     assert made.startswith(b"%PDF-") and refused == []
     assert b"/JavaScript" not in made and b"/URI" not in made and b"/Launch" not in made
 
@@ -435,9 +436,9 @@ def test_the_pdf_of_hostile_results_reaches_neither_network_nor_files(
     for number, text in enumerate(luring_figures(address, secret)):
         figures.append(tmp_path / f"{number}.svg")
         figures[-1].write_text(text)
-    for made in (report.machine_report(lured, label, tmp_path), findings_of(lured)):
-        made["figures"] = dict(zip([(label, n) for n in FIGURES], cycle(figures), strict=False))
-        pdf = report.to_pdf(made)
+    for made in (contents.machine_report(lured, label, tmp_path), findings_of(lured)):
+        shown = dict(zip([(label, n) for n in FIGURES], cycle(figures), strict=False))
+        pdf = report.to_pdf(replace(made, figures=shown))
         assert pdf.startswith(b"%PDF-") and b"PLANTED" not in pdf and b"/EmbeddedFile" not in pdf
         if shutil.which("pdftotext"):
             assert "PLANTED" not in "".join(text_of(pdf))
@@ -458,8 +459,8 @@ def test_a_figure_with_a_bomb_of_entities_ends_nothing(nasty, tmp_path):
         f'<!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY out SYSTEM "/etc/passwd">{entities}]>'
         '<svg xmlns="http://www.w3.org/2000/svg"><text>&j;&out;</text></svg>'
     )
-    made = report.machine_report(found, label, tmp_path)
-    made["figures"] = {(label, "timeline"): figure}
+    made = contents.machine_report(found, label, tmp_path)
+    made = replace(made, figures={(label, "timeline"): figure})
     pdf = report.to_pdf(made)
     assert pdf.startswith(b"%PDF-") and len(pdf) < 5_000_000
 
@@ -478,7 +479,7 @@ def test_the_html_needs_no_other_file(findings_html):
 
 
 def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
-    machine = markup(report.machine_report(results, "synthetic-a", Path("nowhere")))
+    machine = markup(contents.machine_report(results, "synthetic-a", Path("nowhere")))
     for said in (findings_html, machine):
         visible = re.sub(r"base64,[A-Za-z0-9+/=]+", "", said)
         for secret in (str(Path.home()) + "/", str(ROOT), socket.gethostname()):
@@ -491,7 +492,7 @@ def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
 def test_nothing_measured_gives_reports_that_say_so(tmp_path):
     empty = read_results(tmp_path)
     assert markup(findings_of(empty)).count("not measured") >= 8
-    assert report.to_pdf(report.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
+    assert report.to_pdf(contents.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
 
 
 def test_a_machine_on_which_all_failed_has_a_report(tmp_path):
@@ -503,7 +504,7 @@ def test_a_machine_on_which_all_failed_has_a_report(tmp_path):
     made["runs"]["makespan_s"] = np.nan
     made["timings"] = made["timings"].iloc[:0]
     found = finish(tmp_path, made)
-    said = markup(report.machine_report(found, "synthetic-a", tmp_path))
+    said = markup(contents.machine_report(found, "synthetic-a", tmp_path))
     assert said.count("killed: out of memory") == 2
     assert "not measured" in markup(findings_of(found))
 
@@ -661,7 +662,7 @@ def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
     made["machines"][label]["mixed_hardware"] = True
     mixed = finish(tmp_path / "mixed", made)
     for text, write in (
-        ("more than one kind of hardware", lambda r: report.machine_report(r, label, tmp_path)),
+        ("more than one kind of hardware", lambda r: contents.machine_report(r, label, tmp_path)),
         ("more than one kind of machine", findings_of),
     ):
         assert text in flat(markup(write(mixed)))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.forest import (
     arrows,
     cut,
@@ -18,33 +18,34 @@ from parallel_transcription.report.figures.forest import (
     ratio_range,
     ratio_scale,
 )
+from parallel_transcription.report.figures.sources import Sources, main_model
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import TIMES, plural, strategy_name
 
 
-def one_or_many(sources: pick.Sources) -> p9.ggplot | None:
+def one_or_many(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model over that of many models, for each matched pair."""
     return _arms(sources, "one_or_many", "multi_model")
 
 
-def processes(sources: pick.Sources) -> p9.ggplot | None:
+def processes(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model over that of many processes, for each matched pair."""
     return _arms(sources, "processes", "multi_process")
 
 
-def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
+def _arms(sources: Sources, finding: str, other: str) -> p9.ggplot | None:
     rows = sources.evidence(finding, ["ratio", "low", "high", "total_workers", "cpu_threads"])
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
+    rows = axes.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
-        text = pick.setting_label(row, "total_workers")
+        text = axes.setting_label(row, "total_workers")
         if row.get("instances") != row["total_workers"]:
             noun = ("model", "models") if other == "multi_model" else ("process", "processes")
             text += f" ({plural(int(row['instances']), *noun)})"
         texts.append(text)
-    rows = pick.with_labels(rows, texts)
+    rows = axes.with_labels(rows, texts)
     name = strategy_name(other)
     return forest(
         from_pairs(rows),
@@ -56,22 +57,22 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
     )
 
 
-def batching(sources: pick.Sources) -> p9.ggplot | None:
+def batching(sources: Sources) -> p9.ggplot | None:
     """Makespan in batches over that one after another, for each matched pair."""
     needed = ["ratio", "low", "high", "workers", "instances", "cpu_threads", "batch_size"]
     rows = sources.evidence("batching", needed)
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
+    rows = axes.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
-        each = pick.setting_label(row)
+        each = axes.setting_label(row)
         if row["instances"] > 1:
             processes = row["strategy"] == "multi_process"
             noun = ("process", "processes") if processes else ("model", "models")
             each = f"{plural(int(row['instances']), *noun)}, {each}"
         texts.append(f"batches of {int(row['batch_size'])}, {each}")
-    rows = pick.with_labels(rows, texts)
+    rows = axes.with_labels(rows, texts)
     return forest(
         from_pairs(rows),
         dots_of(sources, rows),
@@ -82,15 +83,15 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
+def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     """Makespan and CPU time with fewer and more workers, over those with as many as files."""
     needed = ["ratio", "low", "high", "workers", "files", "cpu_threads"]
     rows = sources.evidence("workers_equal_files", needed)
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
-    rows = pick.with_labels(rows, [pick.setting_label(r) for r in rows.to_dict("records")]).head(
-        pick.MOST_ROWS
+    rows = axes.in_order(rows)
+    rows = axes.with_labels(rows, [axes.setting_label(r) for r in rows.to_dict("records")]).head(
+        axes.MOST_ROWS
     )
     panels = ["makespan", "CPU time"]
     parts, dots = [], []
@@ -109,8 +110,8 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     ]
     order = list(rows["label"])[::-1]
     for table in (shown, dots):
-        table["label"] = pick.ordered(table["label"], order)
-        table["panel"] = pick.ordered(table["panel"], panels)
+        table["label"] = axes.ordered(table["label"], order)
+        table["panel"] = axes.ordered(table["panel"], panels)
     low, high = ratio_range(shown, dots, sources.margin)
     shown, marks = cut(shown, low, high)
     dots = dots[(dots["ratio"] >= low) & (dots["ratio"] <= high)]
@@ -135,7 +136,7 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
+def noise_floor(sources: Sources) -> p9.ggplot | None:
     """Makespan of a configuration over that of its identical twin, round by round."""
     rows = sources.evidence("noise_floor", ["ratio"])
     if rows.empty:
@@ -149,8 +150,8 @@ def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
     for row in rows.to_dict("records"):
         text = clean(row.get("label"), 60)
         many = files.get(row.get("configuration_a"))
-        texts.append(f"{text}, {pick.files_label(many)}" if many else text)
-    rows = pick.with_labels(rows, texts).head(8)
+        texts.append(f"{text}, {axes.files_label(many)}" if many else text)
+    rows = axes.with_labels(rows, texts).head(8)
     found = []
     for row in rows.to_dict("records"):
         a = sources.rounds[sources.rounds["configuration"] == row.get("configuration_a")]
@@ -164,7 +165,7 @@ def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
         return None
     shown = pd.DataFrame(found)
     order = list(rows["label"])
-    shown["label"] = pick.ordered(shown["label"], order)
+    shown["label"] = axes.ordered(shown["label"], order)
     band = sources.margin
     ends = [*shown["ratio"], *band]
     pad = (max(ends) / min(ends)) ** 0.08
@@ -186,7 +187,7 @@ def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def published(sources: pick.Sources) -> p9.ggplot | None:
+def published(sources: Sources) -> p9.ggplot | None:
     """Speed-up over one worker with one thread: this machine beside the published ones."""
     shown = pd.concat([p for p in (_here(sources), _theirs(sources.published)) if len(p)] or
                       [pd.DataFrame(columns=["machine"])])  # fmt: skip
@@ -205,11 +206,11 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     shown["speedup"] = [base[m] / s for m, s in zip(shown["machine"], span, strict=True)]
     shown["able"] = shown["busy"] * shown["threads"]
     machines = [names.get(m, clean(m, 28)) for m in dict.fromkeys(shown["machine"])]
-    shown["machine"] = pick.ordered(
+    shown["machine"] = axes.ordered(
         [names.get(m, clean(m, 28)) for m in shown["machine"]], machines
     )
     kinds = ["1", "2", "more than 2"]
-    shown["kind"] = pick.ordered(
+    shown["kind"] = axes.ordered(
         [kinds[0] if w == 1 else kinds[1] if w == 2 else kinds[2] for w in shown["workers"]], kinds
     )
     late = shown[shown["late"]]
@@ -232,9 +233,9 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-def _here(sources: pick.Sources) -> pd.DataFrame:
+def _here(sources: Sources) -> pd.DataFrame:
     """Medians of one model on this machine, with the most common number of files."""
-    rows = pick.main_model(sources.summary.assign(round=1))
+    rows = main_model(sources.summary.assign(round=1))
     rows = rows[(rows["strategy"] == "one_model") & (rows["variant"] == "")]
     rows = rows[(rows["cpu_threads"] > 0) & rows["makespan_s"].notna()]
     rows = rows[rows["files_in_parallel"] > 1]

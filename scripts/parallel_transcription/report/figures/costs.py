@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.summaries import counted
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import plural, strategy_name
@@ -20,7 +21,7 @@ SERIES = {
 }
 
 
-def memory(sources: pick.Sources) -> p9.ggplot | None:
+def memory(sources: Sources) -> p9.ggplot | None:
     """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
     rows = counted(sources.results.runs)
     # on a GPU, the memory there; lists of GPUs have a model on each
@@ -44,8 +45,8 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     spread = rows.groupby(["panel", "what", "count"], sort=True)["model_mb"]
     spread = spread.agg(["median", "min", "max"]).reset_index()
     names = [n for n in SERIES.values() if n in set(spread["what"])]
-    spread["what"] = pick.ordered(spread["what"], names)
-    spread["panel"] = pick.ordered(spread["panel"], panels)
+    spread["what"] = axes.ordered(spread["what"], names)
+    spread["panel"] = axes.ordered(spread["panel"], panels)
     law = _law(sources, spread, names, panels)
     # the same number of workers and models stand beside each other
     top = max(2.0, float(spread["count"].max()))
@@ -81,7 +82,7 @@ def _panel(row: dict) -> str:
     return f"{text}, GPU" if row.get("device") == "cuda" else text
 
 
-def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: list[str]):
+def _law(sources: Sources, spread: pd.DataFrame, names: list[str], panels: list[str]):
     """The fitted laws, from the evidence, as lines."""
     rows = sources.evidence("memory_workers", ["base_mb"])
     if rows.empty:
@@ -106,12 +107,12 @@ def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: 
                 found.append({"panel": panel, "what": what, "count": count,
                               "mb": row["base_mb"] + slope * (count - 1)})  # fmt: skip
     law = pd.DataFrame(found, columns=["panel", "what", "count", "mb"])
-    law["what"] = pick.ordered(law["what"], names)
-    law["panel"] = pick.ordered(law["panel"], panels)
+    law["what"] = axes.ordered(law["what"], names)
+    law["panel"] = axes.ordered(law["panel"], panels)
     return law
 
 
-def init_race(sources: pick.Sources) -> p9.ggplot | None:
+def init_race(sources: Sources) -> p9.ggplot | None:
     """Starts that failed, with the upper bound of the true share, and load times, by delay."""
     rows = sources.evidence("init_race", ["init_stagger_s", "starts", "failures", "rate"])
     if rows.empty:
@@ -127,7 +128,7 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
     rows["kind"] = series
     kinds = list(dict.fromkeys(series))[: len(style.SERIES_SHAPES)]
     rows = rows[rows["kind"].isin(kinds)]
-    order = pick.levels(rows["init_stagger_s"])
+    order = axes.levels(rows["init_stagger_s"])
     panels = ["starts that failed (%)", "time until all models are loaded (s)"]
     shares = pd.DataFrame(
         {
@@ -146,11 +147,11 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
          "value": runs["load_s"], "panel": panels[1]}
     )  # fmt: skip
     for table in (shares, loads):
-        table["panel"] = pick.ordered(table["panel"], panels)
-        table["delay"] = pick.as_levels(table["delay"], order)
-        table["kind"] = pick.ordered(table["kind"], kinds)
-    roof = pd.DataFrame({"delay": pick.ordered(order[:1], order), "value": [1.0],
-                         "panel": pick.ordered(panels[:1], panels)})  # fmt: skip
+        table["panel"] = axes.ordered(table["panel"], panels)
+        table["delay"] = axes.as_levels(table["delay"], order)
+        table["kind"] = axes.ordered(table["kind"], kinds)
+    roof = pd.DataFrame({"delay": axes.ordered(order[:1], order), "value": [1.0],
+                         "panel": axes.ordered(panels[:1], panels)})  # fmt: skip
     dodge = p9.position_dodge(width=0.5)
     plot = (
         p9.ggplot(shares, p9.aes("delay", "value", color="kind", shape="kind"))
@@ -175,7 +176,7 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-def recommendation(sources: pick.Sources) -> p9.ggplot | None:
+def recommendation(sources: Sources) -> p9.ggplot | None:
     """Throughput against memory; no configuration beats those of the Pareto front."""
     needed = ["rtfx", "low", "high", "memory_mb", "cores_used"]
     rows = sources.evidence("recommendation", needed)

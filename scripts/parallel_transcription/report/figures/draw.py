@@ -19,7 +19,7 @@ from parallel_transcription.report.figures import (
     timeline,
 )
 from parallel_transcription.report.figures.names import file_stem
-from parallel_transcription.report.figures.pick import Sources
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.summaries import Results
 from parallel_transcription.untrusted import clean
 

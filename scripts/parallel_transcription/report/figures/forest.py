@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.words import as_written, with_interval
 
 #: Share of the axis, in units of its length, that the column of numbers takes.
@@ -29,7 +30,7 @@ def forest(
     ``dots``: label, ratio of each round. The thick line is the interval that decides equivalence.
     """
     total = len(rows)
-    rows = rows.head(pick.MOST_ROWS).copy()
+    rows = rows.head(axes.MOST_ROWS).copy()
     order = list(rows["label"])[::-1]
     rows["no_low"] = ~np.isfinite(rows["low"].to_numpy(float))
     rows["no_high"] = ~np.isfinite(rows["high"].to_numpy(float))
@@ -38,9 +39,9 @@ def forest(
     rows["text"] = [_numbers(r) for r in rows.to_dict("records")]
     rows["edge"] = edge
     rows, marks = cut(rows, left, right)
-    rows["label"] = pick.ordered(rows["label"], order)
+    rows["label"] = axes.ordered(rows["label"], order)
     dots = dots[dots["label"].isin(order) & dots["ratio"].between(left, right)].copy()
-    dots["label"] = pick.ordered(dots["label"], order)
+    dots["label"] = axes.ordered(dots["label"], order)
     rows["fill"] = np.where(rows["open"], "white", colour)
     plot = (
         p9.ggplot(rows, p9.aes("ratio", "label"))
@@ -159,7 +160,7 @@ def ratio_breaks(low: float, high: float, most: int = 9) -> list[float]:
     return [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 
 
-def dots_of(sources: pick.Sources, rows: pd.DataFrame, value: str = "span") -> pd.DataFrame:
+def dots_of(sources: Sources, rows: pd.DataFrame, value: str = "span") -> pd.DataFrame:
     """The ratio of each round of each row."""
     found = [
         {"label": r["label"], "ratio": ratio}

@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import style
+from parallel_transcription.report.figures.sources import Sources, main_model
 from parallel_transcription.results.summaries import counted
 from parallel_transcription.untrusted import shorten_middle
 from parallel_transcription.words import plural, strategy_name
@@ -15,12 +16,12 @@ from parallel_transcription.words import plural, strategy_name
 MOST_FILES = 16
 
 
-def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
+def chosen(sources: Sources) -> list[tuple[str, str]]:
     """(title, configuration) of the cases to show side by side, as far as measured."""
     summary = sources.summary
     summary = summary[(summary["files_in_parallel"] > 1) & summary["makespan_s"].notna()]
     summary = summary[(summary["replica"] == 1) & (summary["slowdown"] == 0)]
-    summary = pick.main_model(summary.assign(round=1))
+    summary = main_model(summary.assign(round=1))
     if summary.empty:
         return []
     rows = summary[summary["ok"] > 0]
@@ -51,7 +52,7 @@ def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
     return found
 
 
-def timeline(sources: pick.Sources) -> p9.ggplot | None:
+def timeline(sources: Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []
     titles = []

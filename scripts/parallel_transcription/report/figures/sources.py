@@ -1,9 +1,9 @@
-"""What a figure shows, picked from the tables: evidence of a finding, values per round, labels."""
+"""What figures show, picked from the results: evidence of a finding, medians, values per round."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,13 +19,7 @@ from parallel_transcription.results.summaries import (
     undisturbed,
 )
 from parallel_transcription.statistics import band
-from parallel_transcription.untrusted import clean, shorten_middle
-from parallel_transcription.words import TIMES, as_written, is_missing, plural, strategy_name
-
-#: At most so many panels side by side; more would be too small to read.
-MOST_PANELS = 6
-#: At most so many rows below each other.
-MOST_ROWS = 40
+from parallel_transcription.words import strategy_name
 
 
 @dataclass(frozen=True)
@@ -83,16 +77,16 @@ class Sources:
                 return float(machine["logical_cpus"])
         return 1.0
 
-    def evidence(self, finding: str, needed: Iterable[str] = ()) -> pd.DataFrame:
-        """The evidence of a finding as a table; numbers in the ``needed`` columns, or empty."""
+    def evidence(self, finding: str, numbers: Iterable[str] = ()) -> pd.DataFrame:
+        """The evidence of a finding as a table; ``numbers`` are columns of floats, NaN if missing.
+
+        Where there is no evidence, the table has these columns and no row.
+        """
         found = self.results.finding(finding) or {}
-        rows = [r for r in found.get("evidence") or [] if isinstance(r, dict)]
-        table = pd.DataFrame(rows)
-        for name in needed:
-            if name not in table:
-                return table.iloc[:0]
-            table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
-        return table
+        numbers = list(numbers)
+        rows = found.get("evidence") or []
+        table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=numbers)
+        return table.assign(**{n: pd.to_numeric(table[n]).astype(float) for n in numbers})
 
     def round_ratios(self, first: Any, second: Any, value: str = "span") -> list[float]:
         """Ratios per round of two configurations; infinite and unknown ones are left out."""
@@ -104,12 +98,13 @@ class Sources:
         return [r for r in ratios if math.isfinite(r) and r > 0]
 
 
-def main_group(rows: pd.DataFrame, names: Iterable[str] = ("model", "compute_type", "device")):
+def main_group(
+    rows: pd.DataFrame, names: Sequence[str] = ("model", "compute_type", "device")
+) -> pd.DataFrame:
     """The rows of the model, compute type and device that most rows are of."""
-    names = [n for n in names if n in rows]
-    if rows.empty or not names:
+    if rows.empty:
         return rows
-    sizes = rows.groupby(names, sort=True, dropna=False).size()
+    sizes = rows.groupby(list(names), sort=True, dropna=False).size()
     key = sizes.sort_values(ascending=False, kind="stable").index[0]
     key = key if isinstance(key, tuple) else (key,)
     for name, value in zip(names, key, strict=True):
@@ -133,78 +128,3 @@ def main_model(rows: pd.DataFrame) -> pd.DataFrame:
     kept = counts.sort_values(ascending=False, kind="stable").reset_index()
     kept = kept.drop_duplicates("files_in_parallel")[["files_in_parallel", "workload"]]
     return rows.merge(kept, on=["files_in_parallel", "workload"])
-
-
-# ---------------------------------------------------------------- discrete axes
-
-
-def levels(values: Iterable[Any]) -> list[str]:
-    """Different numbers in order, as text: the levels of a discrete axis."""
-    return [as_written(v) for v in sorted({float(v) for v in values if not is_missing(v)})]
-
-
-def as_levels(values: pd.Series, order: list[str] | None = None) -> pd.Categorical:
-    """Numbers as an ordered category of their texts."""
-    return pd.Categorical(
-        [as_written(v) for v in values], categories=order or levels(values), ordered=True
-    )
-
-
-def ordered(values: Iterable[str], order: list[str]) -> pd.Categorical:
-    return pd.Categorical(list(values), categories=list(dict.fromkeys(order)), ordered=True)
-
-
-def files_label(files: Any) -> str:
-    return plural(int(files), "file")
-
-
-def few(values: pd.Series, most: int) -> list[Any]:
-    """The most frequent values, at most ``most``, in order."""
-    counts = values.value_counts()
-    return sorted(counts.sort_values(ascending=False, kind="stable").index[:most])
-
-
-# ---------------------------------------------------------------- labels of settings
-
-
-def setting_label(row: dict, workers: str = "workers") -> str:
-    """``2 workers x 1 thread, 2 files``; threads 0 are those that the engine chooses."""
-    threads = row.get("cpu_threads")
-    text = plural(int(row[workers]), "worker")
-    if not is_missing(threads):
-        amount = "automatic threads" if threads == 0 else plural(int(threads), "thread")
-        text += f" {TIMES} {amount}"
-    if not is_missing(row.get("files")):
-        text += f", {files_label(row['files'])}"
-    return text
-
-
-def in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows by model, files, workers, models and threads, as numbers."""
-    keys = [
-        "model",
-        "compute_type",
-        "files",
-        "total_workers",
-        "workers",
-        "instances",
-        "cpu_threads",
-    ]
-    keys = [k for k in keys if k in rows]
-    return rows.sort_values(keys, kind="stable") if keys else rows
-
-
-def with_labels(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
-    """``rows`` with a column ``label``: the texts, made unique by what else differs."""
-    texts = list(texts)
-    for name in ("model", "compute_type", "device", "device_index"):
-        if name in rows and rows[name].nunique() > 1:
-            texts = [
-                f"{t}, {shorten_middle(v, 24)}" for t, v in zip(texts, rows[name], strict=True)
-            ]
-    seen: dict[str, int] = {}
-    unique = []
-    for text in texts:
-        seen[text] = seen.get(text, 0) + 1
-        unique.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
-    return rows.assign(label=[clean(t, 90) for t in unique])
