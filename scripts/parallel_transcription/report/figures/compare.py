@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
+from parallel_transcription import words
 from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.forest import (
     arrows,
@@ -41,9 +42,8 @@ def _arms(sources: Sources, finding: str, other: str) -> p9.ggplot | None:
     texts = []
     for row in rows.to_dict("records"):
         text = axes.setting_label(row, "total_workers")
-        if row.get("instances") != row["total_workers"]:
-            noun = ("model", "models") if other == "multi_model" else ("process", "processes")
-            text += f" ({plural(int(row['instances']), *noun)})"
+        if row["instances"] != row["total_workers"]:
+            text += f" ({words.instances(other, row['instances'])})"
         texts.append(text)
     rows = axes.with_labels(rows, texts)
     name = strategy_name(other)
@@ -68,10 +68,8 @@ def batching(sources: Sources) -> p9.ggplot | None:
     for row in rows.to_dict("records"):
         each = axes.setting_label(row)
         if row["instances"] > 1:
-            processes = row["strategy"] == "multi_process"
-            noun = ("process", "processes") if processes else ("model", "models")
-            each = f"{plural(int(row['instances']), *noun)}, {each}"
-        texts.append(f"batches of {int(row['batch_size'])}, {each}")
+            each = f"{words.instances(row['strategy'], row['instances'])}, {each}"
+        texts.append(f"{words.batches(row['batch_size'])}, {each}")
     rows = axes.with_labels(rows, texts)
     return forest(
         from_pairs(rows),
@@ -96,7 +94,7 @@ def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     panels = ["makespan", "CPU time"]
     parts, dots = [], []
     for prefix, panel, value in (("", panels[0], "span"), ("cpu_", panels[1], "cpu_s")):
-        part = from_pairs(rows, prefix) if f"{prefix}ratio" in rows else rows.iloc[:0]
+        part = from_pairs(rows, prefix)
         if len(part):
             parts.append(part.assign(panel=panel))
             dots.append(dots_of(sources, rows, value).assign(panel=panel))
@@ -104,10 +102,8 @@ def workers_equal_files(sources: Sources) -> p9.ggplot | None:
         return None
     shown, dots = pd.concat(parts), pd.concat(dots)
     relation = dict(zip(rows["label"], rows["relation"], strict=True))
+    shown["kind"] = [f"{relation[text]} than files" for text in shown["label"]]
     kinds = ["fewer workers than files", "more workers than files"]
-    shown["kind"] = [
-        kinds[0] if str(relation[t]).startswith("fewer") else kinds[1] for t in shown["label"]
-    ]
     order = list(rows["label"])[::-1]
     for table in (shown, dots):
         table["label"] = axes.ordered(table["label"], order)
@@ -141,29 +137,16 @@ def noise_floor(sources: Sources) -> p9.ggplot | None:
     rows = sources.evidence("noise_floor", ["ratio"])
     if rows.empty:
         return None
-    files = {
-        c: f
-        for c, f in zip(sources.runs["configuration"], sources.runs["files_in_parallel"],
-                        strict=True)
-    }  # fmt: skip
-    texts = []
-    for row in rows.to_dict("records"):
-        text = clean(row.get("label"), 60)
-        many = files.get(row.get("configuration_a"))
-        texts.append(f"{text}, {axes.files_label(many)}" if many else text)
+    runs = sources.results.runs
+    files = dict(zip(runs["configuration"], runs["files_in_parallel"], strict=True))
+    texts = [
+        f"{clean(row['label'], 60)}, {axes.files_label(files[row['configuration_a']])}"
+        for row in rows.to_dict("records")
+    ]
     rows = axes.with_labels(rows, texts).head(8)
-    found = []
-    for row in rows.to_dict("records"):
-        a = sources.rounds[sources.rounds["configuration"] == row.get("configuration_a")]
-        b = sources.rounds[sources.rounds["configuration"] == row.get("configuration_b")]
-        both = a.merge(b, on=["workload", "round"], suffixes=("_a", "_b"))
-        for one in both.to_dict("records"):
-            ratio = one["span_a"] / one["span_b"]
-            if math.isfinite(ratio) and ratio > 0:
-                found.append({"label": row["label"], "round": one["round"], "ratio": ratio})
-    if not found:
+    shown = dots_of(sources, rows)
+    if shown.empty:
         return None
-    shown = pd.DataFrame(found)
     order = list(rows["label"])
     shown["label"] = axes.ordered(shown["label"], order)
     band = sources.margin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -49,6 +50,9 @@ EMPTY = "not measured in this study"
 NO_FINDINGS = "there are no findings yet (judge_findings.py makes them)"
 FAILED = "could not be drawn (the log says why)"
 
+#: Variable of the environment: if set, a figure that fails ends the drawing. The tests set it.
+STRICT = "STRICT_FIGURES"
+
 logger = logging.getLogger(__name__)
 
 
@@ -82,6 +86,8 @@ def draw(
             plot = MAKERS[figure](sources) or style.not_measured(f"{title}: {empty}")
             style.save(plot, path, description)
         except Exception:
+            if os.environ.get(STRICT):
+                raise
             # a figure is not worth a study: the others and the report go on, and the log says why
             logger.exception("%s of %s could not be drawn", figure, clean(machine, 60))
             style.save(style.not_measured(f"{title}: {FAILED}"), path, description)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +74,7 @@ def forest(
     return plot
 
 
-def _numbers(row: dict) -> str:
+def _numbers(row: Mapping[str, Any]) -> str:
     """The ratio and its interval as text."""
     low = None if row["no_low"] else row["low"]
     high = None if row["no_high"] else row["high"]
@@ -119,7 +121,7 @@ def cut(rows: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, pd.D
     return rows, pd.concat(marks)
 
 
-def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK) -> list:
+def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK) -> list[Any]:
     """Arrow heads at the edges of a plot of ratios."""
     found = []
     for side, shape in (("low", "<"), ("high", ">")):
@@ -134,7 +136,9 @@ def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK
     return found
 
 
-def ratio_scale(axis: str, low: float, high: float, last: float | None = None, most: int = 9):
+def ratio_scale(
+    axis: str, low: float, high: float, last: float | None = None, most: int = 9
+) -> Any:
     """A logarithmic axis of ratios with readable breaks, none of them beyond ``last``."""
     breaks = ratio_breaks(low, min(high, last or high), most)
     scale = p9.scale_x_continuous if axis == "x" else p9.scale_y_continuous
@@ -161,14 +165,12 @@ def ratio_breaks(low: float, high: float, most: int = 9) -> list[float]:
 
 
 def dots_of(sources: Sources, rows: pd.DataFrame, value: str = "span") -> pd.DataFrame:
-    """The ratio of each round of each row."""
+    """The ratio of each round of each row: ``label``, ``round``, ``ratio``."""
     found = [
-        {"label": r["label"], "ratio": ratio}
+        sources.ratios(r["configuration_a"], r["configuration_b"], value).assign(label=r["label"])
         for r in rows.to_dict("records")
-        for ratio in sources.round_ratios(r.get("configuration_a"), r.get("configuration_b"), value)
     ]
-    table = pd.DataFrame(found, columns=["label", "ratio"])
-    return table.astype({"label": object, "ratio": float})
+    return pd.concat(found)
 
 
 def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
@@ -180,9 +182,7 @@ def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
             "ratio": pd.to_numeric(rows[f"{prefix}ratio"], errors="coerce"),
             "low": pd.to_numeric(rows[f"{prefix}low"], errors="coerce"),
             "high": pd.to_numeric(rows[f"{prefix}high"], errors="coerce"),
-            "open": rows[f"{prefix}size"].astype(str) == "open"
-            if f"{prefix}size" in rows
-            else False,
+            "open": rows["size"] == "open",
         }
     )
     for name, column in zip(("inner_low", "inner_high"), inner, strict=True):

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,14 +87,14 @@ class Sources:
         table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=numbers)
         return table.assign(**{n: pd.to_numeric(table[n]).astype(float) for n in numbers})
 
-    def round_ratios(self, first: Any, second: Any, value: str = "span") -> list[float]:
-        """Ratios per round of two configurations; infinite and unknown ones are left out."""
-        keys = ["workload", "round"]
+    def ratios(self, first: str, second: str, value: str = "span") -> pd.DataFrame:
+        """Ratios of two configurations: ``round``, ``ratio``; unknown and infinite ones are left out."""
         a = self.rounds[self.rounds["configuration"] == first]
         b = self.rounds[self.rounds["configuration"] == second]
-        both = a.merge(b, on=keys, suffixes=("_a", "_b"))
-        ratios = both[f"{value}_a"].astype(float) / both[f"{value}_b"].astype(float)
-        return [r for r in ratios if math.isfinite(r) and r > 0]
+        both = a.merge(b, on=["workload", "round"], suffixes=("_a", "_b"))
+        ratio = both[f"{value}_a"].astype(float) / both[f"{value}_b"].astype(float)
+        both = both.assign(ratio=ratio)
+        return both.loc[np.isfinite(ratio) & (ratio > 0), ["round", "ratio"]]
 
 
 def main_group(

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import plotnine as p9
 
+from parallel_transcription import words
 from parallel_transcription.report.figures import style
 from parallel_transcription.report.figures.sources import Sources, main_model
 from parallel_transcription.results.summaries import counted
@@ -39,9 +40,9 @@ def chosen(sources: Sources) -> list[tuple[str, str]]:
         (f"one worker, {plural(int(files), 'caller')}", one & many & (rows["total_workers"] == 1)),
         (f"one model, {plural(int(files), 'worker')}", one & many
          & (rows["total_workers"] == files)),
-        (f"{plural(int(files), 'model')}", many & (rows["strategy"] == "multi_model")
+        (words.instances("multi_model", files), many & (rows["strategy"] == "multi_model")
          & (rows["instances"] == files) & (rows["total_workers"] == files)),
-        (f"{plural(int(files), 'process', 'processes')}", many
+        (words.instances("multi_process", files), many
          & (rows["strategy"] == "multi_process") & (rows["total_workers"] == files)),
     ]  # fmt: skip
     found = []

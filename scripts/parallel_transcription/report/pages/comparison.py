@@ -50,7 +50,6 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View
     names = {"epyc-9334": "AMD Epyc 9334", "apple-m2": "Apple M2"}
     found = []
     for (machine, strategy), group in cpu.groupby(["machine", "strategy"], sort=False):
-        unit = str(group["cpu_in_use_unit"].iloc[0])
         rows = []
         for r in group.to_dict("records"):
             key = (str(strategy), int(r["instances"]), int(r["num_workers"]),
@@ -58,12 +57,11 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View
             mine = here.get(key)
             status = str(r["status"])
             other = {"over_60s": "> 60", "not_measured": NOTHING}.get(status)
-            unit_text = " %" if unit == "percent" else ""
             rows.append(
                 [
                     amount(r["cpu_threads"], integer),
                     amount(r["num_workers"], integer),
-                    amount(r["cpu_in_use"], lambda v, unit=unit_text: as_written(v) + unit),
+                    _in_use(r),
                     cell(other, True) if other else amount(r["file_1_s"], _published),
                     cell(other, True) if other else amount(r["file_2_s"], _published),
                     *_here_cells(mine),
@@ -87,6 +85,11 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View
             }
         )  # fmt: skip
     return found
+
+
+def _in_use(row: View) -> Cell:
+    per_cent = " %" if row["cpu_in_use_unit"] == "percent" else ""
+    return amount(row["cpu_in_use"], lambda value: as_written(value) + per_cent)
 
 
 def _published(value: float) -> str:

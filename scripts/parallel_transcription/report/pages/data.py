@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from parallel_transcription.report.pages.cells import (
@@ -47,7 +48,7 @@ class Columns:
     cells: Callable[[Row], list[Cell]]
 
 
-def assemble(parts: list[Columns], rows: list[Row]) -> Table:
+def assemble(parts: Sequence[Columns], rows: Sequence[Row]) -> Table:
     """The table of these columns, from left to right."""
     return table(
         [header for part in parts for header in part.headers],
@@ -108,7 +109,7 @@ def _times_of_files(files: int) -> list[Columns]:
     """Best and median of up to four files; of more the median, of very many only its range."""
     if files <= 4:
         return [
-            Columns(f"file {k + 1} (s)", ["best", "median"], lambda row, k=k: _one_file(row, k))
+            Columns(f"file {k + 1} (s)", ["best", "median"], partial(_one_file, place=k))
             for k in range(files)
         ]
     if files <= 10:
