@@ -2,8 +2,8 @@
 # {words} in other texts, such as file names, for wildcards.
 
 TABLES = [
-    "results/runs.csv",
-    "results/timings.csv",
+    "results/runs.parquet",
+    "results/timings.parquet",
     "results/machines.json",
     "results/study.json",
 ]

@@ -9,7 +9,8 @@ from pathlib import Path
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.figures.draw import draw
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ not belong to its grid are left out; those of other machines are all taken.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from parallel_transcription.errors import TableError, run
 from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.record import write_json
-from parallel_transcription.results.merge import build_tables, record_files, set_aside, write_tables
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
 from parallel_transcription.untrusted import hide_homes
@@ -35,7 +38,7 @@ def main() -> int:
     if given.study:
         settings = settings_from_json(given.study)
         grid = expand_grid(settings, settings["file"])
-        tables = build_tables(
+        merged = merge_records(
             paths,
             settings,
             lambda record: (
@@ -45,17 +48,17 @@ def main() -> int:
         )
         for machine in given.machines:
             runs = given.results / machine / "runs"
-            tables.left_out = set_aside(tables.left_out, runs, grid)
+            merged = replace(merged, left_out=set_aside(merged.left_out, runs, grid))
     else:
         settings = _settings_found(given.results)
-        tables = build_tables(paths, settings)
-    for file, reason in tables.left_out:
+        merged = merge_records(paths, settings)
+    for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
-    if tables.runs.empty:
+    if merged.runs.empty:
         raise TableError(f"no run records under {given.results}/*/runs/; run the study first")
     out = given.out or given.results
     out.mkdir(parents=True, exist_ok=True)
-    write_tables(tables, out)
+    write_tables(merged, out)
     write_json(out / "study.json", _private(settings))
     return 0
 

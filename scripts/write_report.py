@@ -11,7 +11,8 @@ from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.report import contents
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 

@@ -218,7 +218,8 @@ def test_errors_of_records_reach_no_table_with_folder_or_host(tmp_path):
 def test_clean_text_is_one_line_of_letters():
     assert clean("a\n\tb\x00\x1b\u202ec\u200b  d") == "a bc d"
     assert clean("x" * 50, 10) == "x" * 9 + "…"
-    assert clean(None) == ""
+    assert clean(None) == clean(float("nan")) == ""
+    assert clean(" 3\u202f550 MB\xa0\u2003 \n") == "3\u202f550 MB"
     assert clean("שלום ä 你") == "שלום ä 你"
 
 

@@ -11,6 +11,9 @@ import re
 import unicodedata
 from typing import Any
 
+#: Between thousands (a narrow space that does not break).
+THIN_SPACE = "\u202f"
+
 #: Home folders, as they may stand in an error or a model's name: whose they are is private.
 _HOMES = re.compile(
     r"(?:\.\.(?=/)(?:/\.\.)*)?(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\\s'\":,;]+|/root(?=/|\b)"
@@ -47,7 +50,7 @@ def clean(value: Any, limit: int = 200) -> str:
     """``value`` as one line of at most ``limit`` letters; empty where there is none.
 
     Control and formatting characters go: bidirectional overrides could reorder what stands beside
-    them. Letters of any script stay. Home folders become ``~``.
+    them. Letters of any script stay, and the space between thousands. Home folders become ``~``.
     """
     if value is None or value != value:  # NaN
         return ""
@@ -55,10 +58,10 @@ def clean(value: Any, limit: int = 200) -> str:
     for letter in hide_homes(str(value)[: limit * 4 + 100]):
         category = unicodedata.category(letter)
         if letter in "\t\n\r\v\f" or category in ("Zl", "Zp", "Zs"):
-            letters.append(" ")
+            letters.append(letter if letter == THIN_SPACE else " ")
         elif category not in ("Cc", "Cf", "Cs", "Co", "Cn"):
             letters.append(letter)
-    text = " ".join("".join(letters).split())
+    text = re.sub(" +", " ", "".join(letters)).strip()
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 

@@ -12,12 +12,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from parallel_transcription.untrusted import clean
+from parallel_transcription.untrusted import THIN_SPACE, clean
 
 # Letters that look like others, named so that nobody mistakes one for a typing error.
 TIMES = "\u00d7"
 MINUS = "\u2212"
-THIN_SPACE = "\u202f"
 #: What is missing: in a sentence, and in a table.
 UNKNOWN = "unknown"
 NOTHING = "\u2013"

@@ -20,7 +20,7 @@ from parallel_transcription.report.pages import (
     recommended,
 )
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
 
 

@@ -218,7 +218,7 @@ def published(sources: Sources) -> p9.ggplot | None:
 
 def _here(sources: Sources) -> pd.DataFrame:
     """Medians of one model on this machine, with the most common number of files."""
-    rows = main_model(sources.summary.assign(round=1))
+    rows = main_model(sources.summary)
     rows = rows[(rows["strategy"] == "one_model") & (rows["variant"] == "")]
     rows = rows[(rows["cpu_threads"] > 0) & rows["makespan_s"].notna()]
     rows = rows[rows["files_in_parallel"] > 1]

@@ -12,7 +12,7 @@ import plotnine as p9
 from parallel_transcription import words
 from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.sources import Sources
-from parallel_transcription.results.summaries import counted
+from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import integer, plural, strategy_name
 
@@ -71,12 +71,12 @@ def memory(sources: Sources) -> p9.ggplot | None:
 
 def _loaded(sources: Sources) -> pd.DataFrame:
     """Repeats in which one thing varies: workers of one model, or models of one worker each."""
-    rows = counted(sources.results.runs)
+    rows = explored(sources.results.runs)
     # on a GPU, the memory there; lists of GPUs have a model on each
     on_gpu = rows["device"] == "cuda"
     rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
-    rows = rows[~rows["device_index"].str.contains(",") & (rows["batch_size"] == 0)]
-    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
+    rows = rows[rows["ordinary"] & (rows["gpus"] <= 1)]
+    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0)]
     one = rows["strategy"] == "one_model"
     rows = rows[one | (rows["num_workers"] == 1)]
     return rows.assign(
@@ -190,7 +190,7 @@ def _failures(rows: pd.DataFrame) -> pd.DataFrame:
 def _load_times(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Seconds until all models were loaded, of each start that worked."""
     kind = dict(zip(rows["configuration"], rows["kind"], strict=True))
-    runs = counted(sources.results.runs)
+    runs = explored(sources.results.runs)
     runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
     runs = runs[runs["load_s"].notna() & runs["configuration"].isin(kind)]
     return pd.DataFrame(

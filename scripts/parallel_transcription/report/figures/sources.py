@@ -10,15 +10,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.results.summaries import (
-    Results,
-    configurations,
-    counted,
-    scenes,
-    undisturbed,
-)
+from parallel_transcription.results.counting import explored, per_round
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import configurations, scenes
 from parallel_transcription.statistics import band
-from parallel_transcription.words import strategy_name
 
 
 @dataclass(frozen=True)
@@ -29,52 +24,39 @@ class Sources:
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
-    def runs(self) -> pd.DataFrame:
-        """Repeats that transcribed something or ran into the limit, and that count."""
-        runs = counted(self.results.runs)
-        runs = runs[(runs["files_in_parallel"] > 0) & runs["status"].isin(["ok", "timeout"])]
-        runs = undisturbed(runs)
-        late = runs["status"] == "timeout"
-        return runs.assign(
-            name=[strategy_name(s) for s in runs["strategy"]],
-            span=np.where(late, math.inf, runs["makespan_s"]),
-        )
-
-    @cached_property
     def rounds(self) -> pd.DataFrame:
-        """One row per configuration, workload and round: medians; infinite beyond the limit."""
-        keys = ["configuration", "workload", "round"]
-        values = ["span", "cpu_s", "cores_used", "timeout_s", "audio_total_s"]
-        known = self.runs[self.runs["span"].notna()]
-        if known.empty:
-            return pd.DataFrame(columns=[*keys, *values, "rtfx"])
-        found = known.groupby(keys, sort=True)[values].median().reset_index()
-        found["rtfx"] = found["audio_total_s"] / found["span"]
-        return found
+        """One row per configuration, workload and round, as ``per_round`` has them.
+
+        ``span`` is the makespan, infinite beyond the limit; there, ``rtfx`` is unknown.
+        """
+        runs = explored(self.results.runs)
+        found = per_round(runs[runs["files_in_parallel"] > 0]).reset_index()
+        late = found["censored"].astype(bool)
+        found = found.assign(
+            span=found["makespan_s"].where(~late, math.inf), rtfx=found["rtfx"].where(~late)
+        )
+        arms = runs.drop_duplicates("arm")[["arm", "configuration", "workload"]]
+        return found.merge(arms, on="arm")
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per configuration without batches, with medians over all its repeats."""
-        runs = self.results.runs
-        return configurations(runs[runs["batch_size"] == 0])
+        """One row per ordinary configuration, with medians over all its repeats."""
+        return configurations(self.results.runs[self.results.runs["ordinary"]])
 
     @cached_property
     def margin(self) -> tuple[float, float]:
         """The band of ratios in which two settings count as equally fast."""
-        value = self.results.study.get("equivalence_margin")
-        return band(float(value) if isinstance(value, (int, float)) and value > 0 else 0.05)
+        return band(float(self.results.study["equivalence_margin"]))
 
     @cached_property
     def cpus(self) -> float:
         """CPUs that the measured processes could use."""
         for name in ("affinity_cpus", "logical_cpus"):
-            known = self.results.runs[name].dropna()
-            if len(known):
-                return float(known.median())
-        for machine in self.results.machines.values():
-            if isinstance(machine, dict) and machine.get("logical_cpus"):
-                return float(machine["logical_cpus"])
-        return 1.0
+            of_runs = self.results.runs[name].dropna()
+            if len(of_runs):
+                return float(of_runs.median())
+        known = [facts.get("logical_cpus") for facts in self.results.machines.values()]
+        return float(next(filter(None, known), 1.0))
 
     def evidence(self, finding: str, numbers: Iterable[str] = ()) -> pd.DataFrame:
         """The evidence of a finding as a table; ``numbers`` are columns of floats, NaN if missing.
@@ -88,7 +70,7 @@ class Sources:
         return table.assign(**{n: pd.to_numeric(table[n]).astype(float) for n in numbers})
 
     def ratios(self, first: str, second: str, value: str = "span") -> pd.DataFrame:
-        """Ratios of two configurations: ``round``, ``ratio``; unknown and infinite ones are left out."""
+        """Ratios of two configurations by ``round``; unknown and infinite ones are left out."""
         a = self.rounds[self.rounds["configuration"] == first]
         b = self.rounds[self.rounds["configuration"] == second]
         both = a.merge(b, on=["workload", "round"], suffixes=("_a", "_b"))

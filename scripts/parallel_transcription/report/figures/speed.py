@@ -71,23 +71,14 @@ def parallel_or_queue(sources: Sources) -> p9.ggplot | None:
 
 def _speedups(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Speed-up of each round, against the same files one after another on one worker."""
-    runs = sources.runs
-    alone = runs[(runs["strategy"] == "one_model") & (runs["callers"] == 1)]
-    alone = alone[alone["batch_size"] == 0]
-    alone = alone[
-        (alone["total_workers"] == 1) & (alone["replica"] == 1) & (alone["slowdown"] == 0)
+    shown = ["workers", "files", "cpu_threads"]
+    found = [
+        sources.ratios(row["configuration_alone"], row["configuration"]).assign(
+            **{name: row[name] for name in shown}
+        )
+        for row in rows.to_dict("records")
     ]
-    keys = ["workload", "cpu_threads", "thread_env", "model", "compute_type", "device", "round"]
-    base = alone.groupby(keys, sort=True)["span"].median().reset_index()
-    mine = runs[runs["configuration"].isin(rows["configuration"])]
-    spans = mine.groupby([*keys, "configuration"], sort=True)["span"].median().reset_index()
-    both = spans.merge(base, on=keys, suffixes=("", "_alone"))
-    both["ratio"] = both["span_alone"] / both["span"]
-    both = both[np.isfinite(both["ratio"].astype(float)) & (both["ratio"] > 0)]
-    facts = rows[["configuration", "workers", "files"]].drop_duplicates("configuration")
-    return both.merge(facts, on="configuration")[
-        ["workers", "files", "cpu_threads", "ratio"]
-    ].copy()
+    return pd.concat(found)[[*shown, "ratio"]]
 
 
 def threads_limit(sources: Sources) -> p9.ggplot | None:
@@ -263,7 +254,7 @@ def throughput(sources: Sources) -> p9.ggplot | None:
     """Throughput of every threads and workers, a panel per strategy and number of files."""
     rows = sources.summary
     rows = rows[(rows["files_in_parallel"] > 0) & (rows["variant"] == "")]
-    rows = main_model(rows.assign(round=1))
+    rows = main_model(rows)
     if rows.empty:
         return None
     rows = rows.assign(

@@ -10,7 +10,7 @@ import plotnine as p9
 from parallel_transcription import words
 from parallel_transcription.report.figures import style
 from parallel_transcription.report.figures.sources import Sources, main_model
-from parallel_transcription.results.summaries import counted
+from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import shorten_middle
 from parallel_transcription.words import plural, strategy_name
 
@@ -21,8 +21,7 @@ def chosen(sources: Sources) -> list[tuple[str, str]]:
     """(title, configuration) of the cases to show side by side, as far as measured."""
     summary = sources.summary
     summary = summary[(summary["files_in_parallel"] > 1) & summary["makespan_s"].notna()]
-    summary = summary[(summary["replica"] == 1) & (summary["slowdown"] == 0)]
-    summary = main_model(summary.assign(round=1))
+    summary = main_model(summary)
     if summary.empty:
         return []
     rows = summary[summary["ok"] > 0]
@@ -57,7 +56,7 @@ def timeline(sources: Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []
     titles = []
-    runs, timings = counted(sources.results.runs), sources.results.timings
+    runs, timings = explored(sources.results.runs), sources.results.timings
     for title, configuration in chosen(sources):
         repeats = runs[(runs["configuration"] == configuration) & (runs["status"] == "ok")]
         repeats = repeats.sort_values(["makespan_s", "run", "repeat"])

@@ -10,6 +10,7 @@ from parallel_transcription.report.pages.cells import (
     VERDICTS,
     Cell,
     Table,
+    View,
     badge,
     cell,
     effect_parts,
@@ -19,7 +20,7 @@ from parallel_transcription.report.pages.cells import (
     table,
 )
 from parallel_transcription.report.pages.evidence import columns_of, most_rows, rows_of
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Facts, Results
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
     NOTHING,
@@ -66,14 +67,14 @@ SHORT = {
 MOST_EVIDENCE_ROWS = 48
 
 
-def _where_to_look(finding: dict) -> str:
+def _where_to_look(finding: Facts) -> str:
     """What the first page says of a finding that has no short answer because it has no data."""
     if finding.get("verdict") != "not measured" or not finding.get("number"):
         return ""
     return f"Section {finding['number']} says how to measure it."
 
 
-def finding_view(finding: dict, results: Results) -> dict:
+def finding_view(finding: Facts, results: Results) -> View:
     """A finding as a section shows it."""
     more = finding.get("more_rounds")
     more = more if isinstance(more, dict) else None

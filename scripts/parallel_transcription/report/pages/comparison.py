@@ -29,7 +29,8 @@ from parallel_transcription.report.pages.cells import (
 from parallel_transcription.report.pages.description import machine_view
 from parallel_transcription.report.pages.recommended import recommended_view
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Facts, Results
+from parallel_transcription.results.summaries import Row
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import NOTHING, as_written, fixed, integer, seconds, strategy_name
 
@@ -38,7 +39,7 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View
     """The published CPU tables; beside each row the same settings on this machine."""
     if cpu.empty:
         return []
-    here: dict[tuple[str, int, int, int], dict[str, Any]] = {}
+    here: dict[tuple[str, int, int, int], Row] = {}
     for one in tables.files_tables(results):
         if one.files != 2 or one.device != "cpu":
             continue
@@ -87,7 +88,7 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View
     return found
 
 
-def _in_use(row: View) -> Cell:
+def _in_use(row: Row) -> Cell:
     per_cent = " %" if row["cpu_in_use_unit"] == "percent" else ""
     return amount(row["cpu_in_use"], lambda value: as_written(value) + per_cent)
 
@@ -96,7 +97,7 @@ def _published(value: float) -> str:
     return fixed(value, 1)
 
 
-def _here_cells(mine: dict[str, Any] | None) -> list[Cell]:
+def _here_cells(mine: Row | None) -> list[Cell]:
     if mine is None:
         return [cell(NOTHING, True, classes="faint") for _ in range(4)]
     medians = [t["median"] for t in mine["files"]]
@@ -126,7 +127,7 @@ def published_gpu_view(gpu: pd.DataFrame, results: Results) -> Table | None:
     return table(columns, rows, note)
 
 
-def _gpu_row(where: str, row: dict[str, Any], times: list[float]) -> list[Cell]:
+def _gpu_row(where: str, row: Row, times: list[float]) -> list[Cell]:
     return [
         cell(clean(where, 40)),
         cell(clean(row["model"], 20)),
@@ -200,7 +201,7 @@ def overview_view(results: Results) -> Table:
     return table(["question", *(clean(x, 40) for x in labels)], rows, style=PROSE)
 
 
-def _answer(finding: View | None) -> Cell:
+def _answer(finding: Facts | None) -> Cell:
     """Verdict and effect of a finding; a dash where the machine has none."""
     if finding is None:
         return cell(NOTHING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,8 @@ from parallel_transcription.report.pages.cells import (
     threads_text,
 )
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import FilesTable, Results
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import FilesTable, Row
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
     NOTHING,
@@ -34,9 +35,6 @@ from parallel_transcription.words import (
     strategy_name,
     strategy_place,
 )
-
-#: A row of a summary.
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from parallel_transcription.report.pages.cells import (
     notice,
 )
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.counting import confirming, explored
+from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
     NOTHING,
@@ -183,7 +184,7 @@ def _gpu(gpu: Any) -> str:
 def study_view(results: Results) -> View:
     """The study and what of it was measured, as rows of name and value."""
     study, runs = results.study, results.runs
-    counted = tables.counted(runs)
+    counted = explored(runs)
     name, file = clean(study.get("name"), 80), clean(study.get("file"), 120)
     rounds = int(counted["round"].nunique())
     configurations = plural(int(counted["configuration"].nunique()), "configuration")
@@ -243,7 +244,7 @@ def _rounds(results: Results, rounds: int) -> str:
     repeats = results.study.get("repeats")
     if isinstance(repeats, int):
         text += f" of {plural(repeats, 'repeat')} each, in fresh processes"
-    fresh = results.runs.loc[results.runs["round"] > tables.CONFIRMATION_ROUNDS_ABOVE, "round"]
+    fresh = confirming(results.runs)["round"]
     if len(fresh):
         text += f"; {plural(int(fresh.nunique()), 'fresh round')} of the recommendation"
     return text
@@ -271,8 +272,9 @@ def _warnings(results: Results) -> list[str]:
     if failed or killed:
         of = plural(len(status), "repeat")
         texts.append(f"Of {of}, {failed} failed and {killed} were killed: the tables say why.")
-    if results.left_out:
-        files = plural(len(results.left_out), "file")
+    left_out = sum(facts["left_out"] for facts in results.machines.values())
+    if left_out:
+        files = plural(left_out, "file")
         texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")
     return texts
 

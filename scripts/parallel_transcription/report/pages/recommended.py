@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from parallel_transcription.report.pages.cells import View
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean, hide_homes
 from parallel_transcription.words import fixed, is_missing, number, percent, plural, seconds
 
