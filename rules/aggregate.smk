@@ -6,6 +6,7 @@ TABLES = [
     "results/timings.parquet",
     "results/machines.json",
     "results/study.json",
+    "results/left_out.parquet",
 ]
 
 
@@ -76,6 +77,7 @@ rule merge_timings:
         "results/machines.json",
         "results/study.json",
         "results/left_out.csv",
+        "results/left_out.parquet",
     log:
         "logs/merge_timings.log",
     conda:

@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic_study as synthetic
-from parallel_transcription.findings import from_frames, judge
+from parallel_transcription.findings import judge
 from parallel_transcription.report.figures import FIGURES, style
 from parallel_transcription.report.figures.draw import MAKERS, STRICT, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
 from parallel_transcription.report.figures.names import file_stem
 from parallel_transcription.report.figures.sources import Sources
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 from parallel_transcription.study.dimensions import STRATEGIES
 from parallel_transcription.words import STRATEGY_NAMES
 
@@ -34,7 +35,7 @@ def results_of(folder: Path, tables: dict):
     synthetic.write_tables(tables, folder)
     found = []
     if len(tables["runs"]):
-        found = judge(from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study"))))
+        found = judge(synthetic.as_results(tables))
     (folder / "findings.json").write_text(json.dumps(found))
     return read_results(folder)
 

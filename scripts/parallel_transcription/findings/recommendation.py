@@ -7,7 +7,7 @@ Per machine, and per model, compute type, device and workload (only equal work i
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
-   that any file took from hand-out to text, disturbed repeats left out. A figure that is not known
+   that any file took from hand-out to text in a repeat that counts. A figure that is not known
    breaks its limit.
 3. The fastest (geometric mean of the makespan) admissible one is compared with every other
    (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied

@@ -230,5 +230,6 @@ DERIVED: tuple[Column, ...] = (
 RUNS = (*RECORDED, *DERIVED)
 RUN_COLUMNS = names(RUNS)
 TIMING_COLUMNS = names(TIMINGS)
+LEFT_OUT_COLUMNS = ("file", "reason")  # of files that are no valid records
 #: Of a round or a configuration these are medians over the repeats that count.
 METERS = names(RUNS, "meter")

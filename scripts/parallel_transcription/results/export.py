@@ -10,18 +10,19 @@ from typing import Any
 import pandas as pd
 
 from parallel_transcription.record import write_json
+from parallel_transcription.results.columns import LEFT_OUT_COLUMNS
 from parallel_transcription.results.merge import Merged
 from parallel_transcription.untrusted import hide_homes, hide_places
 
 
 def write_tables(merged: Merged, folder: Path) -> None:
-    """Write both tables as Parquet and as CSV, ``machines.json`` and ``left_out.csv``."""
-    tables = {"timings": merged.timings, "runs": merged.runs}
+    """Write ``machines.json``, and as Parquet and CSV ``timings``, ``runs`` and ``left_out``."""
+    named = [(hide_homes(file), hide_places(reason)) for file, reason in merged.left_out]
+    left_out = pd.DataFrame(named, columns=list(LEFT_OUT_COLUMNS), dtype="str")
+    tables = {"timings": merged.timings, "runs": merged.runs, "left_out": left_out}
+    write_json(folder / "machines.json", merged.machines)
     for name, table in tables.items():
         _whole(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
-    write_json(folder / "machines.json", merged.machines)
-    named = [(hide_homes(file), hide_places(reason)) for file, reason in merged.left_out]
-    tables["left_out"] = pd.DataFrame(named, columns=["file", "reason"])
     for name, table in tables.items():
         _whole(folder / f"{name}.csv", partial(_safe(table).to_csv, index=False))
 

@@ -109,19 +109,15 @@ def merge_records(
         runs += of_runs
         timings += of_timings
         machines.setdefault(record["machine"], Hardware()).add(record)
-    unread = Counter(Path(file).parent.parent.name for file, _ in left_out)
     return Merged(
         runs=runs_table(runs),
         timings=timings_table(timings),
-        machines={
-            label: machine.told() | {"left_out": unread[label]}
-            for label, machine in sorted(machines.items())
-        },
+        machines={label: machine.told() for label, machine in sorted(machines.items())},
         left_out=sorted(left_out),
     )
 
 
-def runs_table(rows: Iterable[Row]) -> pd.DataFrame:
+def runs_table(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
     """The table of runs of some rows: columns in their types, what follows from them, in order."""
     recorded = columns.names(columns.RECORDED)
     frame = pd.DataFrame(rows, columns=list(recorded))
@@ -130,7 +126,7 @@ def runs_table(rows: Iterable[Row]) -> pd.DataFrame:
     return runs.sort_values(order, kind="stable", ignore_index=True)
 
 
-def timings_table(rows: Iterable[Row]) -> pd.DataFrame:
+def timings_table(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
     """The table of timings of some rows: columns in their types, in order."""
     frame = pd.DataFrame(rows, columns=list(columns.TIMING_COLUMNS))
     order = ["machine", "configuration", "round", "repeat", "counter"]

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from parallel_transcription.errors import TableError
-from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.columns import LEFT_OUT_COLUMNS, RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.study.settings import DEFAULTS
 
 Facts = Mapping[str, Any]  # a JSON object as it was read
@@ -27,7 +27,8 @@ class Results:
     """All that a results folder holds.
 
     ``runs`` and ``timings`` are tables of the columns of ``columns.py``; ``machines`` has the facts
-    of each label, ``study`` every setting, ``recommended`` a block for each label.
+    of each label, ``study`` every setting, ``recommended`` a block for each label; ``left_out``
+    names files that are no valid records.
     """
 
     runs: pd.DataFrame
@@ -37,6 +38,7 @@ class Results:
     findings: Sequence[Facts] = ()
     scoreboard: Sequence[Facts] = ()
     recommended: Mapping[str, Facts] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -53,6 +55,7 @@ class Results:
             findings=[f for f in self.findings if f.get("machine") == machine],
             scoreboard=[s for s in self.scoreboard if s.get("machine") in (machine, None, "")],
             recommended=_only(self.recommended, machine),
+            left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
     def finding(self, name: str) -> Facts | None:
@@ -71,12 +74,15 @@ def read_tables(folder: Path | str) -> Results:
         TableError: For a file that is missing or is not what merging writes.
     """
     folder = Path(folder)
+    if not (folder / "runs.parquet").exists():
+        raise TableError(f"no results in {folder}; make them with scripts/merge_timings.py")
     study = _read(folder / "study.json", json.loads, _is_object)
     return Results(
         runs=_read_table(folder / "runs.parquet", RUN_COLUMNS),
         timings=_read_table(folder / "timings.parquet", TIMING_COLUMNS),
         machines=_read(folder / "machines.json", json.loads, _is_object_of_objects),
         study={**DEFAULTS, **study},
+        left_out=_read_table(folder / "left_out.parquet", LEFT_OUT_COLUMNS)["file"].to_list(),
     )
 
 

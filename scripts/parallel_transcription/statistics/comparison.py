@@ -195,60 +195,73 @@ def compare(
     if not len(a) == len(b) == len(ca) == len(cb):
         raise ValueError("a, b and their censoring must be equally long")
     nothing = ca & cb
-    keep = ~nothing
-    both = int(nothing.sum())
-    a, b, ca, cb = a[keep], b[keep], ca[keep], cb[keep]
-    nan = float("nan")
-    n, n_a, n_b = int(keep.sum()), int(ca.sum()), int(cb.sum())
-    if n == 0:
-        return _nothing(margin, confidence, both)
-    d = np.log(a) - np.log(b)
-    sd = float(d.std(ddof=1)) if n > 1 else nan
-    ratio, low, high = geometric_interval(np.exp(d), confidence)
-    _, low_e, high_e = geometric_interval(np.exp(d), 2 * confidence - 1)
-    median = median_interval(np.exp(d), confidence)
-    tests = NO_TESTS
-    if n >= 2:
+    a, b, ca, cb = a[~nothing], b[~nothing], ca[~nothing], cb[~nothing]
+    rounds, censored_both = int((~nothing).sum()), int(nothing.sum())
+    tests, estimates, sd = NO_TESTS, NO_ESTIMATES, float("nan")
+    if rounds:
+        d = np.log(a) - np.log(b)
+        estimates = _cut(_estimates(np.exp(d), confidence), ca.any(), cb.any())
+    if rounds >= 2:
+        sd = float(d.std(ddof=1))
         tests = Tests(*[float(p) for p in paired_tests(a, b, margin)])
-    bound = ""
-    if n_a or n_b:
+    if ca.any() or cb.any():
         tests = _censored_tests(d, ca, cb, margin, tests)
-        if n_a and n_b:
-            low = high = low_e = high_e = nan
-            median = (nan, nan, nan)
-        elif n_a:
-            bound, high, high_e, median = "at least", nan, nan, (median[0], median[1], nan)
-        else:
-            bound, low, low_e, median = "at most", nan, nan, (median[0], nan, median[2])
     result = Comparison(
-        rounds=n,
-        ratio=ratio,
-        low=low,
-        high=high,
-        low_equivalence=low_e,
-        high_equivalence=high_e,
-        median_ratio=median[0],
-        median_low=median[1],
-        median_high=median[2],
+        rounds=rounds,
+        **estimates._asdict(),
         sd=sd,
         tests=tests,
         margin=margin,
         confidence=confidence,
-        censored_a=n_a,
-        censored_b=n_b,
-        censored_both=both,
-        bound=bound,
-    )
-    return correct([result])[0]
-
-
-def _nothing(margin: float, confidence: float, censored_both: int) -> Comparison:
-    """The comparison of arms without a round that says anything."""
-    nan = float("nan")
-    return Comparison(
-        0, nan, nan, nan, nan, nan, nan, nan, nan, nan, NO_TESTS, margin, confidence,
+        censored_a=int(ca.sum()),
+        censored_b=int(cb.sum()),
         censored_both=censored_both,
-    )  # fmt: skip
+        bound=_bound(ca.any(), cb.any()),
+    )
+    return correct([result])[0] if rounds else result
+
+
+class _Estimates(NamedTuple):
+    """A ratio, its intervals, and its median; nan where there is none. See `Comparison`."""
+
+    ratio: float
+    low: float
+    high: float
+    low_equivalence: float
+    high_equivalence: float
+    median_ratio: float
+    median_low: float
+    median_high: float
+
+
+NO_ESTIMATES = _Estimates(*[float("nan")] * 8)
+
+
+def _estimates(ratios: np.ndarray, confidence: float) -> _Estimates:
+    _, low, high = geometric_interval(ratios, 2 * confidence - 1)
+    return _Estimates(
+        *geometric_interval(ratios, confidence),
+        low,
+        high,
+        *median_interval(ratios, confidence),
+    )
+
+
+def _cut(estimates: _Estimates, censored_a: bool, censored_b: bool) -> _Estimates:
+    """The estimates with intervals open on the side that limits stand in for."""
+    nan = float("nan")
+    if censored_a:
+        estimates = estimates._replace(high=nan, high_equivalence=nan, median_high=nan)
+    if censored_b:
+        estimates = estimates._replace(low=nan, low_equivalence=nan, median_low=nan)
+    return estimates._replace(median_ratio=nan) if censored_a and censored_b else estimates
+
+
+def _bound(censored_a: bool, censored_b: bool) -> str:
+    """How the ratio is bounded; on both sides it is not."""
+    if censored_a == censored_b:
+        return ""
+    return "at least" if censored_a else "at most"
 
 
 def _censored_tests(

@@ -272,9 +272,8 @@ def _warnings(results: Results) -> list[str]:
     if failed or killed:
         of = plural(len(status), "repeat")
         texts.append(f"Of {of}, {failed} failed and {killed} were killed: the tables say why.")
-    left_out = sum(facts["left_out"] for facts in results.machines.values())
-    if left_out:
-        files = plural(left_out, "file")
+    if results.left_out:
+        files = plural(len(results.left_out), "file")
         texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")
     return texts
 
