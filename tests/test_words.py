@@ -133,6 +133,8 @@ INTERVALS = [
     ((1.35, 0.962, 1.9), "1.35 (0.96 to 1.90)"),
     ((1.4, 0.962, 2.13), "1.4 (0.96 to 2.1)"),  # 1 lies in it, and the reader sees it
     ((0.05, 0.011, 0.29), "0.050 (0.011 to 0.29)"),
+    ((0.076, 0.0001, 76.2), "0.076 (0.00010 to 76)"),
+    ((0.98, 0.842, 1.149), "0.98 (0.84 to 1.15)"),
     ((1_316_000, 1_310_000, 1_322_000), "1_316_000 (1_310_000 to 1_322_000)"),
     ((-0.02, -0.51, 0.493), "0.0 (-0.5 to 0.5)"),
     ((0.0, 0.0, 11.57), "0 (0 to 12)"),
@@ -174,6 +176,7 @@ def test_the_ends_of_an_interval_round_by_little_of_its_width(top, share, place)
 def test_an_open_interval_says_where_it_is_open():
     assert words.interval(1.85, 1.97) == "95 % interval 1.85 to 1.97"
     assert words.interval(1.85, math.inf, 0.9, "MB") == "90 % interval from 1.85 MB, no upper end"
+    assert words.interval(5.0, math.nan) == "95 % interval from 5.00, no upper end"
     assert words.interval(None, 1.97) == "95 % interval up to 1.97"
     assert words.interval(math.nan, None) == "no interval"
     assert words.value_and_interval(19.2, 18.7, None, "s") == (

@@ -168,27 +168,20 @@ def _interval(
     confidence: float,
     unit: str = "",
 ) -> str:
-    start = f"{level(confidence)} interval"
+    said = _range(low, high, show, f"from {{}}{unit}, no upper end", f"up to {{}}{unit}")
     if low is not None and high is not None:
-        return f"{start} {show(low)} to {show(high)}{unit}"
-    if low is not None:
-        return f"{start} from {show(low)}{unit}, no upper end"
-    if high is not None:
-        return f"{start} up to {show(high)}{unit}"
-    return "no interval"
+        said += unit
+    return f"{level(confidence)} interval {said}" if said else "no interval"
 
 
 def with_interval(value: float, low: float | None, high: float | None) -> str:
     """An estimate in a column of such: "1.93 (1.89 to 1.96)"; where an end is open, the bound."""
     low, high = _end(low), _end(high)
     show = _for_estimate(value, low, high)
+    said = _range(low, high, show, "≥ {}", "≤ {}")
     if low is not None and high is not None:
-        return f"{show(value)} ({show(low)} to {show(high)})"
-    if low is not None:
-        return f"≥ {show(low)}"
-    if high is not None:
-        return f"≤ {show(high)}"
-    return show(value)
+        return f"{show(value)} ({said})"
+    return said or show(value)
 
 
 def value_and_interval(
@@ -198,11 +191,18 @@ def value_and_interval(
     low, high = _end(low), _end(high)
     show = _for_estimate(value, low, high)
     text = f"{show(value)}{THIN_SPACE}{unit}" if unit else show(value)
+    return text, _range(low, high, show, "at least {}", "at most {}")
+
+
+def _range(
+    low: float | None, high: float | None, show: Callable[[float], str], least: str, most: str
+) -> str:
+    """What is known of an interval; ``least`` and ``most`` say it where the other end is open."""
     if low is not None and high is not None:
-        return text, f"{show(low)} to {show(high)}"
+        return f"{show(low)} to {show(high)}"
     if low is not None:
-        return text, f"at least {show(low)}"
-    return text, "" if high is None else f"at most {show(high)}"
+        return least.format(show(low))
+    return "" if high is None else most.format(show(high))
 
 
 def _end(value: float | None) -> float | None:

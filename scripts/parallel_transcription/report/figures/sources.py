@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.results.counting import explored, per_round
+from parallel_transcription.results.counting import explored, per_round, usable_cpus
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.summaries import configurations, scenes
 from parallel_transcription.statistics import band
@@ -51,12 +51,8 @@ class Sources:
     @cached_property
     def cpus(self) -> float:
         """CPUs that the measured processes could use."""
-        for name in ("affinity_cpus", "logical_cpus"):
-            of_runs = self.results.runs[name].dropna()
-            if len(of_runs):
-                return float(of_runs.median())
-        known = [facts.get("logical_cpus") for facts in self.results.machines.values()]
-        return float(next(filter(None, known), 1.0))
+        facts = next(iter(self.results.machines.values()), {})
+        return usable_cpus(self.results.runs, facts) or 1.0
 
     def evidence(self, finding: str, numbers: Iterable[str] = ()) -> pd.DataFrame:
         """The evidence of a finding as a table; ``numbers`` are columns of floats, NaN if missing.
