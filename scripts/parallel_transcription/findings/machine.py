@@ -8,6 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from parallel_transcription import statistics
+from parallel_transcription.record import STATUSES
 from parallel_transcription.results.counting import confirming, explored, per_round, usable_cpus
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
@@ -57,10 +58,10 @@ class Machine:
     def arms(self) -> pd.DataFrame:
         """A row per arm: dimensions, workload, in_use, total_workers, counts of statuses."""
         kept = [*DIMENSIONS, "configuration", "workload", "total_workers", "in_use", "threads",
-                "model_kind", "unaltered", "ordinary"]  # fmt: skip
+                "gpus", "model_kind", "unaltered", "ordinary"]  # fmt: skip
         by_arm = self.runs.groupby("arm", sort=True)
         arms = by_arm[kept].first()
-        for status in ("ok", "timeout", "failed", "killed"):
+        for status in STATUSES:
             arms[f"n_{status}"] = (self.runs["status"] == status).groupby(self.runs["arm"]).sum()
         wrong = self.runs[self.runs["error"] != ""].groupby("arm")["error"].first()
         arms["error"] = wrong.reindex(arms.index).fillna("")

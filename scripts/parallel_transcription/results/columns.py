@@ -18,17 +18,18 @@ from parallel_transcription.study.dimensions import BY_NAME
 #: ``number`` is nan where it is not known, and so is ``meter``, a number of the repeat of which
 #: medians are taken.
 Kind = Literal["text", "flag", "whole", "number", "meter"]
-_TYPES = {"flag": "bool", "whole": "int64", "number": "float64", "meter": "float64"}
+_TYPES = {"whole": "int64", "number": "float64", "meter": "float64"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table."""
+    """One column of a table; a derived one follows from others."""
 
     name: str
     kind: Kind
     doc: str
     unit: str = ""
+    derived: bool = False
 
 
 def names(table: Sequence[Column], *kinds: Kind) -> tuple[str, ...]:
@@ -50,7 +51,13 @@ def typed(frame: pd.DataFrame, table: Sequence[Column]) -> pd.DataFrame:
 def _typed(cells: pd.Series, kind: Kind) -> pd.Series:
     if kind == "text":
         return cells.astype(object).where(cells.notna(), "").astype(str)
+    if kind == "flag":
+        return cells.eq(True)
     return cells.astype(_TYPES[kind])
+
+
+def _derived(name: str, kind: Kind, doc: str) -> Column:
+    return Column(name, kind, doc, derived=True)
 
 
 def _dimensions(*wanted: str) -> tuple[Column, ...]:
@@ -123,8 +130,7 @@ TIMINGS: tuple[Column, ...] = (
     Column("reference", "text", "The reference transcript."),
 )
 
-#: What a record says of a repeat.
-RECORDED: tuple[Column, ...] = (
+RUNS: tuple[Column, ...] = (
     *_GRID,
     Column("makespan_s", "number", "First submission to last finish; empty unless `ok`.", "s"),
     Column("rtfx", "meter", "Seconds of audio per second of makespan."),
@@ -207,27 +213,30 @@ RECORDED: tuple[Column, ...] = (
     ),
     Column("cores_per_gpu", "meter", "`cores_used` / `gpus`: the CPU that feeds a GPU.", "cores"),
     *_dimensions("batch_size"),
-)
-
-#: What follows from other columns of a run, made by ``counting.marked``.
-DERIVED: tuple[Column, ...] = (
-    Column("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     Column(
+        "walk_lost",
+        "flag",
+        "Dummy weights did not give their planted text at temperature 0: the times are those of "
+        "other work.",
+    ),
+    _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
+    _derived(
         "threads", "whole", "Threads of each worker: `cpu_threads`, or what 0 makes of the CPUs."
     ),
-    Column("in_use", "whole", "Workers that can be busy at once: no more than callers."),
-    Column("unaltered", "flag", "No A/A replica and no planted slow-down."),
-    Column(
+    _derived("in_use", "whole", "Workers that can be busy at once: no more than callers."),
+    _derived("unaltered", "flag", "No A/A replica and no planted slow-down."),
+    _derived(
         "ordinary", "flag", "`unaltered` and without batches: what most questions are asked of."
     ),
-    Column(
+    _derived(
         "counts",
         "flag",
         "`ok` or `timeout`, and not disturbed unless all such repeats of the round are.",
     ),
 )
 
-RUNS = (*RECORDED, *DERIVED)
+#: What a record says of a repeat; the others follow from these (``counting.marked``).
+RECORDED = tuple(column for column in RUNS if not column.derived)
 RUN_COLUMNS = names(RUNS)
 TIMING_COLUMNS = names(TIMINGS)
 LEFT_OUT_COLUMNS = ("file", "reason")  # of files that are no valid records

@@ -45,7 +45,7 @@ def confirming(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def marked(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with the columns that follow from others (``columns.DERIVED``)."""
+    """Runs with the columns that follow from others."""
     automatic = (
         runs["logical_cpus"].fillna(MOST_AUTOMATIC_THREADS).clip(upper=MOST_AUTOMATIC_THREADS)
     )

@@ -5,6 +5,7 @@ The tables' columns are a contract; ``columns.py`` lists them.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Hardware:
     gpus: set[frozenset[tuple[Any, Any]]] = field(default_factory=set)
     versions: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
+    kernels: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -59,6 +61,8 @@ class Hardware:
         self.versions.add(canonical_json(host.get("versions")))
         self.gpus.add(frozenset((gpu["name"], gpu["memory_mb"]) for gpu in host.get("gpus") or []))
         self.codes.add(record["code"])
+        if kernel := record["engine"].get("int8_kernel"):
+            self.kernels.add(canonical_json(kernel))
         self.statuses[record["status"]] += 1
 
     def told(self) -> dict[str, Any]:
@@ -69,6 +73,7 @@ class Hardware:
             "mixed_hardware": len(self.hosts) > 1 or self._gpus_differ(),
             "mixed_versions": len(self.versions) > 1,
             "mixed_code": len(self.codes) > 1,
+            "int8_kernels": [json.loads(kernel) for kernel in sorted(self.kernels)],
         }
 
     def _gpus_differ(self) -> bool:
@@ -119,9 +124,8 @@ def merge_records(
 
 def runs_table(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
     """The table of runs of some rows: columns in their types, what follows from them, in order."""
-    recorded = columns.names(columns.RECORDED)
-    frame = pd.DataFrame(rows, columns=list(recorded))
-    runs = marked(columns.typed(frame, columns.RECORDED))
+    frame = pd.DataFrame(rows, columns=list(columns.names(columns.RECORDED)))
+    runs = marked(columns.typed(frame, columns.RECORDED))[list(columns.RUN_COLUMNS)]
     order = ["machine", "configuration", "round", "repeat"]
     return runs.sort_values(order, kind="stable", ignore_index=True)
 

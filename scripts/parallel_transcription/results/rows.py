@@ -91,12 +91,13 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
 
 
 def _ending(part: Mapping[str, Any], host: str) -> Row:
-    """How a start or a repeat began and ended; nothing is known to have disturbed it."""
+    """How a start or a repeat began and ended; what would make it count less is not known."""
     return {
         "status": part["status"],
         "error": part["error"] and hide_places(part["error"], host),
         "started_at": _iso(part["started_at"]),
         "disturbed": False,
+        "walk_lost": bool(part.get("walk_lost")),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from parallel_transcription import words
+from parallel_transcription.record import STATUSES
 from parallel_transcription.results.columns import METERS
 from parallel_transcription.results.counting import explored, median, times
 from parallel_transcription.results.read import Results
@@ -21,7 +22,6 @@ from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import as_written, plural, strategy_name, strategy_place
 
-STATUSES = ("ok", "timeout", "failed", "killed")
 Row = dict[Hashable, Any]  # cells by column
 
 #: What a table of one strategy varies; all other dimensions make another table or a variant.

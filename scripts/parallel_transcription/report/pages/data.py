@@ -213,6 +213,14 @@ def _data(row: Row) -> list[Cell]:
     ]
 
 
+def saturates(results: Results, compute_type: str) -> str:
+    """What stands beside a word error rate in int8 where the machine's kernel is not exact."""
+    kernels = [k for m in results.machines.values() for k in m.get("int8_kernels") or []]
+    if not compute_type.startswith("int8") or not any(k["saturates"] for k in kernels):
+        return ""
+    return "int8 products saturate on this CPU, so words may differ from those in float32"
+
+
 def transcripts_view(results: Results) -> list[View]:
     """What was heard in each file, beside its reference."""
     kinds = dict(zip(results.runs["model"], results.runs["model_kind"], strict=True))
@@ -226,6 +234,7 @@ def transcripts_view(results: Results) -> list[View]:
                 "audio": seconds(r["audio_s"]),
                 "wer": NOTHING if is_missing(r["wer"]) else percent(r["wer"], decimals=1),
                 "same": f"{integer(r['same'])} of {integer(r['transcriptions'])}",
+                "remark": saturates(results, r["compute_type"]),
                 "text": clean(r["text"], 4000),
                 "reference": clean(r["reference"], 4000),
             }

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from parallel_transcription.kernel import in_words
+from parallel_transcription.record import STATUSES
 from parallel_transcription.report.pages.cells import (
     View,
     is_empty,
@@ -15,7 +17,6 @@ from parallel_transcription.report.pages.cells import (
     model_notice,
     notice,
 )
-from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.counting import confirming, explored
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
@@ -51,6 +52,7 @@ def machine_view(results: Results, label: str) -> View:
         ("CPU governor", facts.get("governor")),
         ("Versions", _versions(facts)),
         ("Engine", _engine(facts.get("engine"))),
+        ("int8 kernel", "; ".join(map(in_words, facts.get("int8_kernels") or []))),
         ("Compute type in use", ", ".join(sorted(set(results.runs["engine_compute_type"]) - {""}))),
     ]
     rows: list[Fact] = [(name, clean(value, 300)) for name, value in named]
@@ -252,7 +254,7 @@ def _rounds(results: Results, rounds: int) -> str:
 
 def _statuses(runs: pd.DataFrame) -> str:
     counts = runs["status"].value_counts()
-    order = [s for s in tables.STATUSES if s in counts.index]
+    order = [s for s in STATUSES if s in counts.index]
     return ", ".join(f"{integer(counts[s])} {s}" for s in order) or NOTHING
 
 
@@ -272,6 +274,12 @@ def _warnings(results: Results) -> list[str]:
     if failed or killed:
         of = plural(len(status), "repeat")
         texts.append(f"Of {of}, {failed} failed and {killed} were killed: the tables say why.")
+    if lost := int(results.runs["walk_lost"].sum()):
+        of = plural(lost, "repeat")
+        texts.append(
+            f"In {of}, dummy weights did not give their planted text at temperature 0: the times "
+            "are those of other work. The records say what was decoded instead (walk_lost)."
+        )
     if results.left_out:
         files = plural(len(results.left_out), "file")
         texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")
