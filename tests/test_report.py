@@ -651,7 +651,7 @@ def test_a_kernel_that_saturates_is_told_beside_word_error_rates_in_int8(tmp_pat
         for compute_type in ("int8", "float32"):
             made["timings"]["compute_type"] = compute_type
             results = finish(tmp_path / f"{exact}-{compute_type}", made)
-            written = flat(markup(report.machine_report(results, label, tmp_path)))
+            written = flat(markup(contents.machine_report(results, label, tmp_path)))
             said[exact, compute_type] = remark in written
             assert ("AVX2 without VNNI, sums saturate in 16 bits" in written) is not exact
     assert [key for key, there in said.items() if there] == [(False, "int8")]
