@@ -11,6 +11,7 @@ from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.published.scoreboard import read_scoreboard
+from parallel_transcription.report import contents
 from parallel_transcription.results.read import read_results
 
 
@@ -45,14 +46,14 @@ def main() -> int:
                 file=sys.stderr,
             )
             return 1
-        made = report.machine_report(results, args.machine, figures)
+        made = contents.machine_report(results, args.machine, figures)
         write(args.out, report.to_pdf(made))
         return 0
     if not (args.out_pdf or args.out_html):
         print("write_report: give --out-pdf or --out-html", file=sys.stderr)
         return 1
     scoreboard = read_scoreboard(args.results / "scoreboard.json")
-    made = report.findings_report(results, figures, scoreboard)
+    made = contents.findings_report(results, figures, scoreboard)
     if args.out_html:
         write(args.out_html, report.to_html(made).encode("utf-8"))
     if args.out_pdf:

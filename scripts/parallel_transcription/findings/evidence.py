@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from parallel_transcription import formatting, statistics
+from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Pair
 from parallel_transcription.results.finding import Row
 from parallel_transcription.statistics import Comparison
@@ -73,7 +73,7 @@ def in_order(rows: Sequence[Row], keys: Sequence[str]) -> list[int]:
 
 def _place(key: str, value: Any) -> tuple[int, float, str]:
     if key == "strategy":
-        value = formatting.strategy_place(value)
+        value = words.strategy_place(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return 0, float(value), ""
     return 2 if value is None else 1, 0.0, str(value)

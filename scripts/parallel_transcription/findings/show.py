@@ -52,14 +52,14 @@ def strategy() -> Column:
     return Column("strategy", "strategy", Kind.STRATEGY)
 
 
-def interval(name: str, header: str, low: str, high: str, places: int = 3) -> Column:
+def interval(name: str, header: str, low: str, high: str) -> Column:
     """An estimate with its interval, from three columns."""
-    return Column(name, header, Kind.INTERVAL, places, low, high)
+    return Column(name, header, Kind.INTERVAL, low=low, high=high)
 
 
-def ratio(header: str = "ratio", places: int = 3) -> Column:
+def ratio(header: str = "ratio") -> Column:
     """The ratio of a comparison with its interval."""
-    return interval("ratio", header, "low", "high", places)
+    return interval("ratio", header, "low", "high")
 
 
 def mark(name: str, header: str, strong: bool = False) -> Column:

@@ -21,20 +21,10 @@ from weasyprint.document import Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-from parallel_transcription.formatting import clean
 from parallel_transcription.places import FONTS
-from parallel_transcription.published.scoreboard import Line
-from parallel_transcription.report.figures.names import Caption, file_stem, read_captions
-from parallel_transcription.report.pages import (
-    answers,
-    comparison,
-    data,
-    description,
-    published,
-    recommended,
-)
-from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.read import Results
+from parallel_transcription.report.contents import Report
+from parallel_transcription.report.figures.names import Caption
+from parallel_transcription.untrusted import clean
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -46,6 +36,7 @@ FACES = (
     ("Fira Code", "normal", 400, "FiraCode-Regular.ttf"),
 )
 SCHEME = "report:"
+NO_CAPTION = Caption("", "")
 
 logger = logging.getLogger(__name__)
 
@@ -80,63 +71,6 @@ class OnlySupplies(URLFetcher):
         return URLFetcherResponse(url, content, {"Content-Type": kind})
 
 
-# ---------------------------------------------------------------- the two reports
-
-
-def machine_report(results: Results, machine: str, figures: Path) -> dict:
-    """What the report of one machine shows."""
-    mine = results.of(machine)
-    study = description.study_view(mine)
-    return {
-        "template": "machine.html",
-        "title": f"Parallel transcription on {clean(machine, 80)}",
-        "running_left": "Parallel transcription",
-        "running": f"{clean(machine, 50)} · study {clean(study['name'], 40)}",
-        "study": study,
-        "machine": description.machine_view(mine, machine),
-        "tables": [data.files_table_view(t) for t in tables.files_tables(mine)],
-        "cold_starts": data.cold_start_view(mine),
-        "transcripts": data.transcripts_view(mine),
-        "figures": figure_paths(figures, [machine]),
-        "captions": read_captions(figures),
-    }
-
-
-def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> dict[str, Any]:
-    """What the report of the findings shows."""
-    study = description.study_view(results)
-    labels = results.labels
-    machines = [description.machine_view(results.of(label), label) for label in labels]
-    views = [answers.finding_view(f, results) for f in results.findings]
-    return {
-        "template": "findings.html",
-        "title": "Parallel transcription: findings",
-        "running_left": "Parallel transcription: findings",
-        "running": clean(f"study {study['name']} · {', '.join(m['label'] for m in machines)}", 90),
-        "study": study,
-        "machines": machines,
-        "sections": answers.sections(results),
-        "general": [v for v in views if not v["number"]],
-        "recommended": [recommended.recommended_view(results, label) for label in labels],
-        "published": published.chapter(results, scoreboard),
-        "side_by_side": comparison.machines_side_by_side(results),
-        "overview": comparison.overview_view(results),
-        "data": data.data_view(results),
-        "figures": figure_paths(figures, labels),
-        "captions": read_captions(figures),
-    }
-
-
-def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
-    """Figures that exist, by machine and id."""
-    paths = {
-        (label, name): folder / f"{file_stem(label, name)}.svg"
-        for label in labels
-        for name in read_captions(folder)
-    }
-    return {key: path for key, path in paths.items() if path.is_file()}
-
-
 # ---------------------------------------------------------------- rendering
 
 
@@ -151,11 +85,11 @@ def environment() -> jinja2.Environment:
     )
 
 
-def to_html(report: dict) -> str:
+def to_html(report: Report) -> str:
     """One file that needs no other: styles, fonts (only their used letters) and figures inside."""
     sources = {
         key: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-        for key, path in report["figures"].items()
+        for key, path in report.figures.items()
     }
     without_fonts = render(report, sources, "", "screen")
     letters = "".join(sorted(set(without_fonts)))
@@ -166,11 +100,11 @@ def to_html(report: dict) -> str:
     return render(report, sources, "\n".join(faces), "screen")
 
 
-def to_pdf(report: dict) -> bytes:
+def to_pdf(report: Report) -> bytes:
     """The pages. Equal reports give equal bytes."""
     supplies = Supplies()
     sources = {}
-    for number, (key, path) in enumerate(sorted(report["figures"].items())):
+    for number, (key, path) in enumerate(sorted(report.figures.items())):
         sources[key] = supplies.add(f"figures/{number}.svg", path.read_bytes(), "image/svg+xml")
     faces = []
     for family, style, weight, name in FACES:
@@ -184,15 +118,20 @@ def to_pdf(report: dict) -> bytes:
         page = HTML(string=html, url_fetcher=fetcher, base_url=None)
         return page.render(font_config=FontConfiguration())
 
-    if report["template"] != "findings.html":
-        return document().write_pdf()
+    if report.template != "findings.html":
+        return _bytes(document())
     # the first page is one page: without its figure where that does not fit
     fits = len(document(only_first=True).pages) <= 1
-    return document(figure_on_first=fits).write_pdf()
+    return _bytes(document(figure_on_first=fits))
+
+
+def _bytes(document: Document) -> bytes:
+    pdf: bytes = document.write_pdf()
+    return pdf
 
 
 def render(
-    report: dict,
+    report: Report,
     sources: dict[tuple[str, str], str],
     faces: str,
     media: str,
@@ -202,7 +141,7 @@ def render(
     """The HTML of a report.
 
     Args:
-        report: What ``machine_report`` or ``findings_report`` gave.
+        report: What to lay out.
         sources: Addresses of the figures, by machine and id.
         faces: CSS that names the fonts.
         media: ``screen`` or ``print``.
@@ -210,26 +149,25 @@ def render(
         only_first: Nothing but the first page.
     """
 
-    nameless = Caption("", "")
-
     def figure(machine: str, name: str) -> dict[str, str] | None:
         source = sources.get((machine, name))
         if source is None:
             return None
-        caption = report["captions"].get(name, nameless)
+        caption = report.captions.get(name, NO_CAPTION)
         return {"source": source, "title": caption.title, "caption": caption.caption}
 
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    template = environment().get_template(report["template"])
+    template = environment().get_template(report.template)
     # the style sheet is ours; Markup tells the template so
-    return template.render(
-        **report,
+    text: str = template.render(
+        **report.content,
         style=Markup(faces + "\n" + style),
         figure=figure,
         media=media,
         figure_on_first=figure_on_first,
         only_first=only_first,
     )
+    return text
 
 
 def _face(family: str, style: str, weight: int, url: str) -> str:

@@ -59,7 +59,7 @@ class Kind(StrEnum):
     AS_WRITTEN = "as_written"  # a number as someone wrote it in a study
     THREADS = "threads"  # 0 is "auto"
     P_VALUE = "p_value"
-    INTERVAL = "interval"  # with its ends in the columns `low` and `high`, so many `decimals`
+    INTERVAL = "interval"  # with its ends in the columns `low` and `high`
     TEXT = "text"  # in `words` where it is a code; that of the column `more` after it
     STRATEGY = "strategy"
     MARK = "mark"  # "yes" where it is true

@@ -55,7 +55,7 @@ class Batching(PairedQuestion):
         show.text("label", "configuration"),
         show.integer("files", "files"),
         show.seconds("makespan_a_s", "makespan (s)"),
-        show.interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
+        show.interval("speed_up", "times as fast", "speed_low", "speed_high"),
         show.digits("memory_mb", "memory (MB)"),
         show.digits("memory_plain_mb", "one by one (MB)"),
         show.percent("wer", "WER"),

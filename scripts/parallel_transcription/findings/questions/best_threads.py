@@ -61,7 +61,7 @@ class BestThreads(PairedQuestion):
         show.integer("files", "files"),
         show.integer("workers", "workers"),
         show.threads(),
-        show.interval("rtfx", "seconds of audio per second", "low", "high", 2),
+        show.interval("rtfx", "seconds of audio per second", "low", "high"),
         show.interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
         show.integer("rounds", "rounds"),
         show.text("standing", "standing"),

@@ -54,9 +54,9 @@ class Memory(Question):
     figure = "memory"
     columns = (
         show.code("kind", "models in", {"threads": "one process", "processes": "a process each"}),
-        show.interval("base_mb", "first model (MB)", "base_low", "base_high", 1),
-        show.interval("worker_mb", "further worker (MB)", "worker_low", "worker_high", 2),
-        show.interval("instance_mb", "further model (MB)", "instance_low", "instance_high", 1),
+        show.interval("base_mb", "first model (MB)", "base_low", "base_high"),
+        show.interval("worker_mb", "further worker (MB)", "worker_low", "worker_high"),
+        show.interval("instance_mb", "further model (MB)", "instance_low", "instance_high"),
         show.decimals("r2", "R²", 4),
         show.integer("runs", "runs"),
         show.text("outcome", "outcome"),

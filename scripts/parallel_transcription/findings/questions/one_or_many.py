@@ -115,7 +115,7 @@ class OneAgainstOthers(PairedQuestion):
         who, slower = (matched.ONE, self.other) if worst["ratio"] < 1 else (self.other, matched.ONE)
         factor = max(worst["ratio"], 1 / worst["ratio"])
         return (
-            f"The largest difference: {who} faster, {slower} {words.change(factor)} "
+            f"The largest difference: {who} faster, {slower} {words.longer_or_shorter(factor)} "
             f"({words.plural(int(worst['total_workers']), 'worker')} in all, "
             f"{words.plural(int(worst['cpu_threads']), 'thread')})."
         )

@@ -72,7 +72,7 @@ class OnePerGpu(PairedQuestion):
             for case in found:
                 if case.pair.result.rounds >= 2:
                     case.row |= {
-                        "others": words.NAMES[strategy],
+                        "others": words.STRATEGY_NAMES[strategy],
                         "gpus": matched.count(case.row["device_index"]),
                         "balance": median_of(case.pair.a, "gpu_balance"),
                         "balance_others": median_of(case.pair.b, "gpu_balance"),

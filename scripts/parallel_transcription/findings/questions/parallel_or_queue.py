@@ -75,8 +75,8 @@ class ParallelOrQueue(PairedQuestion):
         show.integer("workers", "workers"),
         show.threads(),
         show.seconds("makespan_s", "makespan (s)"),
-        show.interval("speed_up", "over one after another", "low", "high", 2),
-        show.interval("over_one_worker", "over one worker", "over_low", "over_high", 2),
+        show.interval("speed_up", "over one after another", "low", "high"),
+        show.interval("over_one_worker", "over one worker", "over_low", "over_high"),
         show.decimals("cores_used", "cores"),
         show.percent("overlap_in_time", "overlap in time"),
         show.integer("rounds", "rounds"),
@@ -237,6 +237,7 @@ def _facts(
         "overlap_in_time": overlaps.get(arm["configuration"]),
         "outcome": "one worker" if arm["num_workers"] == 1 else NOT_JUDGED,
         "configuration": arm["configuration"],
+        "configuration_alone": speed.configurations[0] if speed else None,
     }
 
 

@@ -50,7 +50,7 @@ class Recommended(Question):
     )
     columns = (
         show.text("label", "settings"),
-        show.interval("rtfx", "seconds of audio per second", "low", "high", 2),
+        show.interval("rtfx", "seconds of audio per second", "low", "high"),
         show.decimals("cores_used", "cores"),
         show.digits("memory_mb", "memory (MB)"),
         show.digits("gpu_memory_mb", "on GPUs (MB)"),
@@ -163,9 +163,8 @@ def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
 
 def _in_fresh_rounds(choice: Choice, fresh: Confirmation, level: float) -> Iterable[str]:
     if fresh.ratio is not None:
-        low, high = (math.nan if end is None else end for end in (fresh.low, fresh.high))
         of = "times the makespan of the runner-up"
-        takes = words.estimate(fresh.ratio, low, high, level, of)
+        takes = words.estimate(fresh.ratio, fresh.low, fresh.high, level, of)
         rounds = words.plural(fresh.rounds, "fresh round")
         yield f"In {rounds} it takes {takes}: {fresh.status}."
     elif choice.runner_up is not None:
@@ -192,8 +191,9 @@ def _remarks(machine: Machine, others: list[Choice]) -> Iterable[str]:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             yield f"Limit {name}: {words.number(float(value))}."
     for choice in others:
+        settings = words.name_of(choice.winner or {})
         yield (
             f"{words.plural(int(choice.group['files_in_parallel']), 'file')} at once with "
             f"{choice.group['model']} ({choice.group['compute_type']}): "
-            f"{words.name_of(choice.winner)}, {confirmation(machine, choice).status}."
+            f"{settings}, {confirmation(machine, choice).status}."
         )

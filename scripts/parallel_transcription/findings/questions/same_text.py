@@ -126,14 +126,15 @@ def _row(name: str, group: Any, alone: Any, texts: _Texts) -> Row | None:
 def _answer(
     machine: Machine, compared: int, different: int, wer: float | None, wer_alone: float | None
 ) -> Answer:
+    parallel = f"{words.integer(compared)} parallel transcriptions"
     if different:
         answer = (
-            f"No: {different} of {compared:,} parallel transcriptions "
+            f"No: {different} of {parallel} "
             f"({words.percent(different / compared)}) have a text that the file alone did not "
             "give."
         )
     else:
-        answer = f"Yes: all {compared:,} parallel transcriptions have the text of the file alone."
+        answer = f"Yes: all {parallel} have the text of the file alone."
     if wer is not None and wer_alone is not None:
         answer += (
             f" Word error rate: {words.number(100 * wer, 2)} % in parallel, "

@@ -52,7 +52,7 @@ class SeveralGpus(PairedQuestion):
         show.text("device_index", "GPUs"),
         show.integer("workers_per_device", "workers each"),
         show.integer("files", "files"),
-        show.ratio("times as fast as on one", 2),
+        show.ratio("times as fast as on one"),
         show.percent("utilisation_of_one", "busy, one"),
         show.percent("utilisation", "busy, all"),
         show.decimals("balance", "least / most busy"),

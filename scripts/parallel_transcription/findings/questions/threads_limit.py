@@ -71,7 +71,7 @@ class ThreadsLimit(Question):
         show.integer("workers_in_use", "in use"),
         show.threads(),
         show.decimals("expected_cores", "expected"),
-        show.interval("cores", "cores used by the engine", "low", "high", 2),
+        show.interval("cores", "cores used by the engine", "low", "high"),
         show.decimals("cores_all", "by all"),
         show.integer("rounds", "rounds"),
         show.text("outcome", "outcome"),

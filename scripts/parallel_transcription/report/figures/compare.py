@@ -1,4 +1,4 @@
-"""Figures that compare: one model with many, with processes, with itself, with published ones."""
+"""Figures that compare: one model with many, with processes, with itself."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import clean, plural, strategy_name
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription import words
+from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.forest import (
     arrows,
     cut,
@@ -19,10 +19,13 @@ from parallel_transcription.report.figures.forest import (
     ratio_scale,
 )
 from parallel_transcription.report.figures.registry import figure
+from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import strategy_name
 
 
 @figure("one_or_many")
-def one_or_many(sources: pick.Sources) -> p9.ggplot | None:
+def one_or_many(sources: Sources) -> p9.ggplot | None:
     """One model against many models.
 
     Makespan of one model over that of many models, for each pair with equal workers, threads,
@@ -34,7 +37,7 @@ def one_or_many(sources: pick.Sources) -> p9.ggplot | None:
 
 
 @figure("processes")
-def processes(sources: pick.Sources) -> p9.ggplot | None:
+def processes(sources: Sources) -> p9.ggplot | None:
     """One model against many processes.
 
     Makespan of one model over that of as many processes with one model each, for each matched
@@ -43,19 +46,18 @@ def processes(sources: pick.Sources) -> p9.ggplot | None:
     return _arms(sources, "processes", "multi_process")
 
 
-def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
+def _arms(sources: Sources, finding: str, other: str) -> p9.ggplot | None:
     rows = sources.evidence(finding, ["ratio", "low", "high", "total_workers", "cpu_threads"])
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
+    rows = axes.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
-        text = pick.setting_label(row, "total_workers")
-        if row.get("instances") != row["total_workers"]:
-            noun = ("model", "models") if other == "multi_model" else ("process", "processes")
-            text += f" ({plural(int(row['instances']), *noun)})"
+        text = axes.setting_label(row, "total_workers")
+        if row["instances"] != row["total_workers"]:
+            text += f" ({words.instances(other, row['instances'])})"
         texts.append(text)
-    rows = pick.with_labels(rows, texts)
+    rows = axes.with_labels(rows, texts)
     name = strategy_name(other)
     return forest(
         from_pairs(rows),
@@ -68,7 +70,7 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
 
 
 @figure("batching")
-def batching(sources: pick.Sources) -> p9.ggplot | None:
+def batching(sources: Sources) -> p9.ggplot | None:
     """Windows decoded in batches against one after another.
 
     Makespan with the windows of a file decoded together over that with the same configuration
@@ -80,16 +82,14 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
     rows = sources.evidence("batching", needed)
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
+    rows = axes.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
-        each = pick.setting_label(row)
+        each = axes.setting_label(row)
         if row["instances"] > 1:
-            processes = row["strategy"] == "multi_process"
-            noun = ("process", "processes") if processes else ("model", "models")
-            each = f"{plural(int(row['instances']), *noun)}, {each}"
-        texts.append(f"batches of {int(row['batch_size'])}, {each}")
-    rows = pick.with_labels(rows, texts)
+            each = f"{words.instances(row['strategy'], row['instances'])}, {each}"
+        texts.append(f"{words.batches(row['batch_size'])}, {each}")
+    rows = axes.with_labels(rows, texts)
     return forest(
         from_pairs(rows),
         dots_of(sources, rows),
@@ -101,7 +101,7 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
 
 
 @figure("workers_equal_files")
-def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
+def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     """Fewer, equal and more workers than files.
 
     Makespan and CPU time with fewer and with more workers than files, over those with as many
@@ -111,9 +111,9 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     rows = sources.evidence("workers_equal_files", needed)
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
-    rows = pick.with_labels(rows, [pick.setting_label(r) for r in rows.to_dict("records")]).head(
-        pick.MOST_ROWS
+    rows = axes.in_order(rows)
+    rows = axes.with_labels(rows, [axes.setting_label(r) for r in rows.to_dict("records")]).head(
+        axes.MOST_ROWS
     )
     panels = ["makespan", "CPU time"]
     parts, dots = [], []
@@ -125,13 +125,13 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     if not parts:
         return None
     shown, dots = pd.concat(parts), pd.concat(dots)
-    fewer = dict(zip(rows["label"], rows["workers"] < rows["files"], strict=True))
+    relation = dict(zip(rows["label"], rows["relation"], strict=True))
+    shown["kind"] = [f"{relation[text]} than files" for text in shown["label"]]
     kinds = ["fewer workers than files", "more workers than files"]
-    shown["kind"] = [kinds[0] if fewer[label] else kinds[1] for label in shown["label"]]
     order = list(rows["label"])[::-1]
     for table in (shown, dots):
-        table["label"] = pick.ordered(table["label"], order)
-        table["panel"] = pick.ordered(table["panel"], panels)
+        table["label"] = axes.ordered(table["label"], order)
+        table["panel"] = axes.ordered(table["panel"], panels)
     low, high = ratio_range(shown, dots, sources.margin)
     shown, marks = cut(shown, low, high)
     dots = dots[(dots["ratio"] >= low) & (dots["ratio"] <= high)]
@@ -157,7 +157,7 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
 
 
 @figure("noise_floor")
-def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
+def noise_floor(sources: Sources) -> p9.ggplot | None:
     """The same configuration against itself.
 
     A configuration measured twice in every round: makespan of the second over that of the
@@ -166,31 +166,18 @@ def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
     rows = sources.evidence("noise_floor", ["ratio"])
     if rows.empty:
         return None
-    files = {
-        c: f
-        for c, f in zip(sources.runs["configuration"], sources.runs["files_in_parallel"],
-                        strict=True)
-    }  # fmt: skip
-    texts = []
-    for row in rows.to_dict("records"):
-        text = clean(row.get("label"), 60)
-        many = files.get(row.get("configuration_a"))
-        texts.append(f"{text}, {pick.files_label(many)}" if many else text)
-    rows = pick.with_labels(rows, texts).head(8)
-    found = []
-    for row in rows.to_dict("records"):
-        a = sources.rounds[sources.rounds["configuration"] == row.get("configuration_a")]
-        b = sources.rounds[sources.rounds["configuration"] == row.get("configuration_b")]
-        both = a.merge(b, on=["workload", "round"], suffixes=("_a", "_b"))
-        for one in both.to_dict("records"):
-            ratio = one["span_a"] / one["span_b"]
-            if math.isfinite(ratio) and ratio > 0:
-                found.append({"label": row["label"], "round": one["round"], "ratio": ratio})
-    if not found:
+    runs = sources.results.runs
+    files = dict(zip(runs["configuration"], runs["files_in_parallel"], strict=True))
+    texts = [
+        f"{clean(row['label'], 60)}, {axes.files_label(files[row['configuration_a']])}"
+        for row in rows.to_dict("records")
+    ]
+    rows = axes.with_labels(rows, texts).head(8)
+    shown = dots_of(sources, rows)
+    if shown.empty:
         return None
-    shown = pd.DataFrame(found)
     order = list(rows["label"])
-    shown["label"] = pick.ordered(shown["label"], order)
+    shown["label"] = axes.ordered(shown["label"], order)
     band = sources.margin
     ends = [*shown["ratio"], *band]
     pad = (max(ends) / min(ends)) ** 0.08

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from parallel_transcription.formatting import clean
 from parallel_transcription.report.figures import style
 from parallel_transcription.report.figures.names import file_stem
-from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.report.figures.registry import KNOWN, Figure, write_captions
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.read import Results
 from parallel_transcription.siblings import import_siblings
+from parallel_transcription.untrusted import clean
 
 import_siblings(__package__)
 
@@ -23,6 +24,9 @@ FIGURES: dict[str, Figure] = dict(sorted(KNOWN.items()))
 EMPTY = "not measured in this study"
 NO_FINDINGS = "there are no findings yet (judge_findings.py makes them)"
 FAILED = "could not be drawn (the log says why)"
+
+#: Variable of the environment: if set, a figure that fails ends the drawing. The tests set it.
+STRICT = "STRICT_FIGURES"
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ def draw(results: Results, folder: Path, only: Iterable[str] | None = None) -> l
             plot = figure.make(sources) or style.not_measured(f"{title}: {empty}")
             style.save(plot, path, description)
         except Exception:
+            if os.environ.get(STRICT):
+                raise
             # a figure is not worth a study: the others and the report go on, and the log says why
             logger.exception("%s of %s could not be drawn", id, clean(machine, 60))
             style.save(style.not_measured(f"{title}: {FAILED}"), path, description)

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import TIMES, clean, plural
 from parallel_transcription.published.claims import read_published
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.registry import figure
+from parallel_transcription.report.figures.sources import Sources, main_model
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import TIMES, plural
 
 
 @figure("published")
-def published(sources: pick.Sources) -> p9.ggplot | None:
+def published(sources: Sources) -> p9.ggplot | None:
     """This machine beside the published ones.
 
     Speed-up over one worker with one thread, on this machine and in the published study (one
@@ -39,11 +41,11 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     shown["speedup"] = [base[m] / s for m, s in zip(shown["machine"], span, strict=True)]
     shown["able"] = shown["busy"] * shown["threads"]
     machines = [names.get(m, clean(m, 28)) for m in dict.fromkeys(shown["machine"])]
-    shown["machine"] = pick.ordered(
+    shown["machine"] = axes.ordered(
         [names.get(m, clean(m, 28)) for m in shown["machine"]], machines
     )
     kinds = ["1", "2", "more than 2"]
-    shown["kind"] = pick.ordered(
+    shown["kind"] = axes.ordered(
         [kinds[0] if w == 1 else kinds[1] if w == 2 else kinds[2] for w in shown["workers"]], kinds
     )
     late = shown[shown["late"]]
@@ -66,9 +68,9 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-def _here(sources: pick.Sources) -> pd.DataFrame:
+def _here(sources: Sources) -> pd.DataFrame:
     """Medians of one model on this machine, with the most common number of files."""
-    rows = pick.main_model(sources.summary)
+    rows = main_model(sources.summary)
     rows = rows[(rows["strategy"] == "one_model") & (rows["variant"] == "")]
     rows = rows[(rows["cpu_threads"] > 0) & rows["makespan_s"].notna()]
     rows = rows[rows["files_in_parallel"] > 1]

@@ -10,7 +10,7 @@ import plotnine as p9
 
 from parallel_transcription.record import write_json
 from parallel_transcription.report.figures.names import CAPTIONS, Caption
-from parallel_transcription.report.figures.pick import Sources
+from parallel_transcription.report.figures.sources import Sources
 
 Maker = Callable[[Sources], p9.ggplot | None]
 

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from parallel_transcription.formatting import (
-    NOTHING,
-    clean,
-    effect_parts,
-    effect_text,
-    integer,
-    percent,
-)
-from parallel_transcription.report.pages.cells import badge, notice
+from parallel_transcription.report.pages.cells import View, badge, effect_parts, effect_text, notice
 from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
 from parallel_transcription.results.read import Results
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import integer, percent
 
 
-def effect_in_parts(effect: Effect | None) -> dict[str, str]:
-    """An effect in two pieces: the value with its unit, and the interval."""
-    value, interval = NOTHING, ""
-    if effect is not None:
-        unit = clean(effect.unit, 20)
-        value, interval = effect_parts(effect.value, effect.low, effect.high, unit)
-    return {"value": value, "interval": interval}
-
-
-def effect_in_words(effect: Effect | None) -> str:
-    """An effect with its unit and interval: ``1.003 s (0.991 to 1.017)``."""
-    if effect is None:
-        return NOTHING
-    return effect_text(effect.value, effect.low, effect.high, clean(effect.unit, 20))
-
-
-def finding_view(finding: Finding, results: Results) -> dict[str, Any]:
+def finding_view(finding: Finding, results: Results) -> View:
     """A finding as a section shows it."""
     more, effect = finding.more_rounds, finding.effect
     return {
@@ -48,8 +24,8 @@ def finding_view(finding: Finding, results: Results) -> dict[str, Any]:
         "badge": badge(finding.verdict),
         "answer": clean(finding.answer, 1200),
         "in_short": _in_short(finding),
-        "effect": effect_in_words(effect),
-        "effect_parts": effect_in_parts(effect),
+        "effect": effect_text(effect),
+        "effect_parts": effect_parts(effect),
         "effect_name": clean(effect.name, 80) if effect else "",
         "confidence": _confidence(effect),
         "figure": finding.figure,
@@ -72,10 +48,10 @@ def _in_short(finding: Finding) -> str:
 def _confidence(effect: Effect | None) -> str:
     if effect is None or (effect.low is None and effect.high is None):
         return ""
-    return percent(effect.confidence, 0)
+    return percent(effect.confidence, decimals=0)
 
 
-def sections(results: Results) -> list[dict[str, Any]]:
+def sections(results: Results) -> list[View]:
     """The questions with a number, each with its findings on every machine."""
     found = []
     for number in sorted({f.number for f in results.findings if f.number}):
@@ -95,7 +71,7 @@ def sections(results: Results) -> list[dict[str, Any]]:
     return found
 
 
-def _figures_once(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _figures_once(views: list[View]) -> list[View]:
     """Mark findings whose figure another one of the section has shown already."""
     seen: set[tuple[str, str | None]] = set()
     marked = []

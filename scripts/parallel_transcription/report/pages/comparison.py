@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from parallel_transcription.formatting import NOTHING, clean
-from parallel_transcription.report.pages.answers import effect_in_words
-from parallel_transcription.report.pages.cells import badge, cell, table
+from parallel_transcription.report.pages.cells import (
+    PROSE,
+    SMALL_PROSE,
+    Cell,
+    Table,
+    badge,
+    cell,
+    effect_text,
+    table,
+)
 from parallel_transcription.report.pages.description import machine_view
 from parallel_transcription.report.pages.recommended import recommended_view
+from parallel_transcription.results.finding import Finding
 from parallel_transcription.results.read import Results
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import NOTHING
 
 
-def overview_view(results: Results) -> dict[str, Any]:
+def overview_view(results: Results) -> Table:
     """The answers on several machines: a row for each question, a column for each machine."""
     labels = results.labels
     if len(labels) < 2:
@@ -21,25 +29,21 @@ def overview_view(results: Results) -> dict[str, Any]:
     labels = labels[:4]
     by = {(f.id, f.machine): f for f in results.findings}
     questions = {f.id: f.short_question for f in results.findings if f.number}
-    rows = []
-    for name, question in questions.items():
-        line = [cell(clean(question, 120))]
-        for label in labels:
-            f = by.get((name, label))
-            line.append(
-                cell(
-                    effect_in_words(f.effect) if f else NOTHING,
-                    badge=badge(f.verdict) if f else None,
-                    stacked=True,
-                )
-            )
-        rows.append(line)
-    view = table(["question", *(clean(x, 40) for x in labels)], rows)
-    view["prose"] = True
-    return view
+    rows = [
+        [cell(clean(question, 120)), *(_answer(by.get((name, label))) for label in labels)]
+        for name, question in questions.items()
+    ]
+    return table(["question", *(clean(x, 40) for x in labels)], rows, style=PROSE)
 
 
-def machines_side_by_side(results: Results) -> dict[str, Any] | None:
+def _answer(finding: Finding | None) -> Cell:
+    """Verdict and effect of a finding; a dash where the machine has none."""
+    if finding is None:
+        return cell(NOTHING)
+    return cell(effect_text(finding.effect), badge=badge(finding.verdict), stacked=True)
+
+
+def machines_side_by_side(results: Results) -> Table | None:
     """What the machines are and what their recommended settings do, a column for each."""
     labels = results.labels
     if len(labels) < 2:
@@ -54,9 +58,7 @@ def machines_side_by_side(results: Results) -> dict[str, Any] | None:
             rows.append([cell(name), *(cell(v) for v in values)])
     rows.append([cell("Recommended"), *(cell(c["snippet"] or NOTHING, classes="code")
                                         for c in chosen)])  # fmt: skip
-    for name in ("Throughput", "CPU", "Memory", "Slowest file"):
-        values = [dict(c["facts"]).get(name, NOTHING) for c in chosen]
-        title = {"CPU": "cores used", "Memory": "memory in use"}.get(name, name.lower())
-        rows.append([cell(title.capitalize()), *(cell(v) for v in values)])
-    view = table(["", *(clean(x, 40) for x in labels)], rows)
-    return {**view, "size": "small", "prose": True}
+    for name, title in (("Throughput", "Throughput"), ("CPU", "Cores used"),
+                        ("Memory", "Memory in use"), ("Slowest file", "Slowest file")):  # fmt: skip
+        rows.append([cell(title), *(cell(dict(c["facts"]).get(name, NOTHING)) for c in chosen)])
+    return table(["", *(clean(x, 40) for x in labels)], rows, style=SMALL_PROSE)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parallel_transcription import formatting
-from parallel_transcription.formatting import NOTHING, clean, is_missing
-from parallel_transcription.report.pages.cells import cell, table, threads_text
+from parallel_transcription import words
+from parallel_transcription.report.pages.cells import Table, cell, table, threads_text
 from parallel_transcription.results.finding import Column, Finding, Kind, Row
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import NOTHING, is_missing
 
 
 def _number(value: Any) -> float | None:
@@ -19,11 +20,11 @@ def _number(value: Any) -> float | None:
 
 
 def _decimals(value: float, column: Column) -> str:
-    return formatting.fixed(value, column.decimals)
+    return words.fixed(value, column.decimals)
 
 
 def _p_value(value: float, column: Column) -> str:
-    return "< 0.001" if value < 0.001 else formatting.fixed(value, 3)
+    return "< 0.001" if value < 0.001 else words.fixed(value, 3)
 
 
 def _said(show: Callable[[float], str]) -> Callable[[float, Column], str]:
@@ -32,12 +33,12 @@ def _said(show: Callable[[float], str]) -> Callable[[float, Column], str]:
 
 #: The kinds whose cells are numbers of one column.
 NUMBERS: dict[Kind, Callable[[float, Column], str]] = {
-    Kind.INTEGER: _said(formatting.integer),
+    Kind.INTEGER: _said(words.integer),
     Kind.DECIMALS: _decimals,
-    Kind.DIGITS: _said(formatting.number),
-    Kind.SECONDS: _said(formatting.seconds),
-    Kind.PERCENT: _said(formatting.percent),
-    Kind.AS_WRITTEN: _said(formatting.setting),
+    Kind.DIGITS: _said(words.number),
+    Kind.SECONDS: _said(words.seconds),
+    Kind.PERCENT: _said(lambda share: words.percent(share, decimals=1)),
+    Kind.AS_WRITTEN: _said(words.as_written),
     Kind.THREADS: _said(threads_text),
     Kind.P_VALUE: _p_value,
 }
@@ -49,7 +50,7 @@ def _interval(row: Row, column: Column) -> str:
     if value is None:
         return NOTHING
     low, high = (_number(row.get(name)) for name in (column.low, column.high))
-    return formatting.with_interval(value, low, high, column.decimals)
+    return words.with_interval(value, low, high)
 
 
 def _text(row: Row, column: Column) -> str:
@@ -60,7 +61,7 @@ def _text(row: Row, column: Column) -> str:
 
 
 def _strategy(row: Row, column: Column) -> str:
-    return formatting.strategy_name(row.get(column.name))
+    return words.strategy_name(row.get(column.name))
 
 
 def _mark(row: Row, column: Column) -> str:
@@ -84,13 +85,13 @@ def shown(row: Row, column: Column) -> str:
     return NOTHING if value is None else NUMBERS[column.kind](value, column)
 
 
-def evidence_table(finding: Finding) -> dict[str, Any] | None:
+def evidence_table(finding: Finding) -> Table | None:
     """The rows of a finding that a page shows, as a table; None without evidence."""
     rows = finding.shown_rows
     if not rows:
         return None
     left_out = len(finding.evidence) - len(rows)
-    note = f"{formatting.plural(left_out, 'row')} more in findings.json." if left_out else ""
+    note = f"{words.plural(left_out, 'row')} more in findings.json." if left_out else ""
     # a column in which nothing is known says nothing
     columns = [
         c for c in finding.columns if any(shown(row, c) not in ("", NOTHING) for row in rows)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import pandas as pd
 
-from parallel_transcription.formatting import (
-    NOTHING,
-    clean,
-    fixed,
-    integer,
-    seconds,
-    setting,
-    strategy_name,
-)
 from parallel_transcription.published.beside import OnGpus, cpu_form, on_cpus, on_gpus
 from parallel_transcription.published.claims import read_published
 from parallel_transcription.published.scoreboard import Line
-from parallel_transcription.report.pages.cells import badge, cell, span_text, table
+from parallel_transcription.report.pages.cells import (
+    NARROW,
+    SMALL_PROSE,
+    Cell,
+    Group,
+    Table,
+    View,
+    amount,
+    badge,
+    cell,
+    span_text,
+    table,
+)
 from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import Row
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import NOTHING, as_written, fixed, integer, seconds, strategy_name
 
 
-def chapter(results: Results, lines: list[Line]) -> dict[str, Any]:
+def chapter(results: Results, lines: list[Line]) -> View:
     """What the chapter shows.
 
     Args:
@@ -45,26 +51,24 @@ def chapter(results: Results, lines: list[Line]) -> dict[str, Any]:
     }
 
 
-def cpu_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict[str, Any]]:
+def cpu_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View]:
     """The published CPU tables; beside each row the same settings on this machine."""
     here = on_cpus(results)
     names = {"epyc-9334": "AMD Epyc 9334", "apple-m2": "Apple M2"}
     found = []
     for (machine, strategy), group in cpu.groupby(["machine", "strategy"], sort=False):
-        unit = str(group["cpu_in_use_unit"].iloc[0])
         rows = []
         for r in group.to_dict("records"):
             mine = here.get(cpu_form(r))
             status = str(r["status"])
             other = {"over_60s": "> 60", "not_measured": NOTHING}.get(status)
-            in_use = setting(r["cpu_in_use"]) + (" %" if unit == "percent" else "")
             rows.append(
                 [
-                    cell(integer(r["cpu_threads"]), True),
-                    cell(integer(r["num_workers"]), True),
-                    cell(in_use, True),
-                    cell(other or fixed(r["file_1_s"], 1), True),
-                    cell(other or fixed(r["file_2_s"], 1), True),
+                    amount(r["cpu_threads"], integer),
+                    amount(r["num_workers"], integer),
+                    _in_use(r),
+                    cell(other, True) if other else amount(r["file_1_s"], _published),
+                    cell(other, True) if other else amount(r["file_2_s"], _published),
                     *_here_cells(mine),
                 ]
             )
@@ -72,35 +76,45 @@ def cpu_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict[str, 
             {
                 "title": f"{names.get(str(machine), clean(machine, 40))}, "
                 f"{strategy_name(strategy)}",
-                "table": {**table(
+                "table": table(
                     ["threads", "workers", "in use", "file 1", "file 2",
                      "cores", "file 1", "file 2", "makespan"],
                     rows,
                     groups=[
-                        {"text": "", "span": 2},
-                        {"text": "published (best, s)", "span": 3},
-                        {"text": f"{clean(label, 40)} (median, s)", "span": 4},
+                        Group("", 2),
+                        Group("published (best, s)", 3),
+                        Group(f"{clean(label, 40)} (median, s)", 4),
                     ],
-                ), "narrow": True},
+                    style=NARROW,
+                ),
             }
         )  # fmt: skip
     return found
 
 
-def _here_cells(mine: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _in_use(row: Row) -> Cell:
+    per_cent = " %" if row["cpu_in_use_unit"] == "percent" else ""
+    return amount(row["cpu_in_use"], lambda value: as_written(value) + per_cent)
+
+
+def _published(value: float) -> str:
+    return fixed(value, 1)
+
+
+def _here_cells(mine: Row | None) -> list[Cell]:
     if mine is None:
         return [cell(NOTHING, True, classes="faint") for _ in range(4)]
     medians = [t["median"] for t in mine["files"]]
     medians = [*medians, math.nan, math.nan][:2]
     return [
-        cell(fixed(mine["cores_used"], 2), True),
-        cell(seconds(medians[0]), True),
-        cell(seconds(medians[1]), True),
+        amount(mine["cores_used"], lambda v: fixed(v, 2)),
+        amount(medians[0], seconds),
+        amount(medians[1], seconds),
         cell(span_text(mine["makespan_s"], mine["bound_s"]), True),
     ]
 
 
-def gpu_view(gpu: pd.DataFrame, results: Results) -> dict[str, Any]:
+def gpu_view(gpu: pd.DataFrame, results: Results) -> Table:
     """The published times on GPUs, and under each row what was measured here in the same form."""
     columns = ["where", "model", "compute type", "strategy", "models", "GPUs", "file 1 (s)",
                "file 2 (s)", "file 3 (s)"]  # fmt: skip
@@ -116,19 +130,19 @@ def gpu_view(gpu: pd.DataFrame, results: Results) -> dict[str, Any]:
     return table(columns, rows, note)
 
 
-def _gpu_row(one: OnGpus) -> list[dict[str, Any]]:
+def _gpu_row(one: OnGpus) -> list[Cell]:
     return [
         cell(clean(one.machine, 40)),
         cell(clean(one.model, 20)),
         cell(clean(one.compute_type, 20)),
         cell(strategy_name(one.strategy)),
-        cell(integer(one.instances), True),
-        cell(integer(one.gpus), True),
-        *(cell(fixed(time, 1), True) for time in one.seconds),
+        amount(one.instances, integer),
+        amount(one.gpus, integer),
+        *(amount(time, _published) for time in one.seconds),
     ]
 
 
-def scoreboard_view(lines: list[Line]) -> dict[str, Any] | None:
+def scoreboard_view(lines: list[Line]) -> Table | None:
     """Every claim of the published text; several machines stand below each other for each."""
     if not lines:
         return None
@@ -144,18 +158,18 @@ def scoreboard_view(lines: list[Line]) -> dict[str, Any] | None:
         last = line.claim
         row = [
             cell("" if again else clean(line.claim, 300)),
-            cell("" if again else _published(line)),
+            cell("" if again else _said(line)),
             cell(clean(line.ours_in_short, 300)),
-            cell(badge(line.verdict)["word"], badge=badge(line.verdict)),
+            cell(badge(line.verdict).word, badge=badge(line.verdict)),
         ]
         if several:
             row.insert(2, cell(clean(line.machine, 40)))
         cells.append(row)
     widths = [25, 26, 13, 21, 15] if several else [26, 32, 27, 15]
-    return {**table(columns, cells), "size": "small", "prose": True, "widths": widths}
+    return table(columns, cells, style=replace(SMALL_PROSE, widths=widths))
 
 
-def _published(line: Line) -> str:
+def _said(line: Line) -> str:
     """The numbers that the text gives, and what its tables say."""
     parts = [line.published, line.published_tables]
     if line.published_tables and line.published == "no numbers":

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import yaml
 
-from parallel_transcription.formatting import (
-    clean,
-    fixed,
-    number,
-    percent,
-    plural,
-    private,
-    seconds,
-)
+from parallel_transcription.report.pages.cells import View
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import Alternative, Recommendation
+from parallel_transcription.untrusted import clean, hide_homes
+from parallel_transcription.words import fixed, number, percent, plural, seconds
+
+#: Facts of the evidence: its key, the name of the fact, and how it is said.
+FACTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("rtfx", "Throughput", lambda v: f"{number(v)} s of audio per second"),
+    ("cores_used", "CPU", lambda v: f"{fixed(v, 2)} cores"),
+    ("memory_mb", "Memory", lambda v: f"{number(v)} MB"),
+    ("gpu_memory_mb", "On GPUs", lambda v: f"{number(v)} MB"),
+    ("slowest_file_s", "Slowest file", lambda v: f"{seconds(v)} s"),
+)
 
 TITLES = {"memory_saving": "with less memory", "core_saving": "with fewer cores"}
 MOST_OTHERS = 12
 NOTHING_KNOWN = Recommendation("")
 
 
-def recommended_view(results: Results, label: str) -> dict[str, Any]:
+def recommended_view(results: Results, label: str) -> View:
     """The recommended settings of a machine, as code to paste and what stands behind it."""
     mine = results.recommended.get(label, NOTHING_KNOWN)
     environment, service = mine.environment or {}, mine.melvin_asr
@@ -36,7 +39,7 @@ def recommended_view(results: Results, label: str) -> dict[str, Any]:
         "environment": " ".join(f"{clean(k, 40)}={clean(v, 40)}" for k, v in environment.items()),
         "status": _status(mine),
         "reason": clean(mine.reason, 200),
-        "service": private(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
+        "service": hide_homes(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
         if service
         else "",
         "alternatives": [
@@ -69,23 +72,15 @@ def _files(files: int | None) -> str:
 
 def _facts(mine: Recommendation) -> list[tuple[str, str]]:
     """What the settings did, in a few words."""
-    rows, seen = [], mine.evidence
-    if mine.callers is not None:
-        callers = plural(mine.callers, "thread")
-        rows.append(("Hand out", f"{_files(mine.files_in_parallel)} at once, from {callers}"))
-    if seen is None:
-        return rows
-    if seen.rtfx is not None:
-        rows.append(("Throughput", f"{number(seen.rtfx)} s of audio per second"))
-    if seen.cores_used is not None:
-        rows.append(("CPU", f"{fixed(seen.cores_used, 2)} cores"))
-    if seen.memory_mb is not None:
-        rows.append(("Memory", f"{number(seen.memory_mb)} MB"))
-    if seen.gpu_memory_mb is not None:
-        rows.append(("On GPUs", f"{number(seen.gpu_memory_mb)} MB"))
-    if seen.slowest_file_s is not None:
-        rows.append(("Slowest file", f"{seconds(seen.slowest_file_s)} s"))
-    return rows
+    facts = [
+        (name, say(value))
+        for key, name, say in FACTS
+        if mine.evidence and (value := getattr(mine.evidence, key)) is not None
+    ]
+    if mine.callers is None:
+        return facts
+    callers = plural(mine.callers, "thread")
+    return [("Hand out", f"{_files(mine.files_in_parallel)} at once, from {callers}"), *facts]
 
 
 def _status(mine: Recommendation) -> str:
@@ -101,10 +96,10 @@ def _status(mine: Recommendation) -> str:
     }.get(mine.status, clean(mine.status, 60))
 
 
-def _alternative(name: str, one: Alternative) -> dict[str, str]:
+def _alternative(name: str, one: Alternative) -> View:
+    saved, share = (percent(part, decimals=0) for part in (one.saved, one.throughput_share))
     return {
         "title": TITLES[name],
-        "text": f"{percent(one.saved, 0)} less, {percent(one.throughput_share, 0)} of the "
-        "throughput",
+        "text": f"{saved} less, {share} of the throughput",
         "snippet": clean(one.snippet, 300),
     }
