@@ -32,18 +32,15 @@ from parallel_transcription.study.configuration import (
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.study import StudyError, check_values
 
-#: What the measured process runs; a change here, or in what it imports, reruns the measurements.
-MEASURING_CODE = [
-    SCRIPTS / "parallel_transcription" / "measure" / "process.py",
-    SCRIPTS / "parallel_transcription" / "measure" / "supervise.py",
-]
+#: What is measured: a change of the code in this folder, and of no other, measures again.
+MEASURING_CODE = SCRIPTS / "parallel_transcription" / "measure"
 PROTOCOL = ("repeats", "warmups", "timeout_s", "load_timeout_s")
 MODELS_FOLDER = Path("results/models")
 
 
 def measuring_code() -> str:
     """The fingerprint of the measuring code."""
-    return fingerprint.code_fingerprint(MEASURING_CODE)
+    return fingerprint.package_fingerprint(MEASURING_CODE)
 
 
 def main(strategy: str, description: str, arguments: Sequence[str] | None = None) -> int:
