@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.files import write_json
 from parallel_transcription.findings import TableError, Tables, from_frames, load_files
-from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.recommendation import candidates_to_confirm
 from parallel_transcription.study.study import expand_grid, settings_from_json
 
@@ -33,7 +33,7 @@ def main() -> None:
     else:
         tables = load_files(args.results, runs_only=True)
     chosen = candidates_to_confirm(tables, label)
-    write_json(chosen, args.out or args.results / "candidates.json")
+    write_json(args.out or args.results / "candidates.json", chosen, indent=2)
     for name in chosen["configurations"]:
         print(name)
 

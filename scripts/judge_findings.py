@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.files import write_json
 from parallel_transcription.findings import judge, load_files
-from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "resources" / "published"
@@ -32,8 +32,9 @@ def main() -> None:
     tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
     published = read_claims(args.published)
     found = judge(tables)
-    write_json(found, args.findings or args.results / "findings.json")
-    write_json(scoreboard(found, published), args.scoreboard or args.results / "scoreboard.json")
+    write_json(args.findings or args.results / "findings.json", found, indent=2)
+    board = scoreboard(found, published)
+    write_json(args.scoreboard or args.results / "scoreboard.json", board, indent=2)
     counts: dict[str, int] = {}
     for finding in found:
         counts[finding["verdict"]] = counts.get(finding["verdict"], 0) + 1

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from parallel_transcription.record import write_json
+from parallel_transcription.files import write_json
 from parallel_transcription.results.merge import (
     DAMAGED,
     build_tables,

@@ -7,7 +7,8 @@ import pytest
 
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.results.merge import build_tables, word_error_rate, write_tables
-from parallel_transcription.study.configuration import complete, identify, run_id
+from parallel_transcription.study.configuration import complete, identify
+from parallel_transcription.study.runs import run_id
 from parallel_transcription.study.settings import DEFAULTS
 
 
@@ -15,7 +16,7 @@ def make_record(round_number=1, machine="m", **values):
     """A record with two files, a warm-up and two repeats, of round numbers."""
     configuration = complete({"strategy": "one_model", "num_workers": 2, "cpu_threads": 1} | values)
     configuration_id = identify(configuration)
-    files = configuration["files_in_parallel"]
+    files = configuration.files_in_parallel
 
     def one_pass(repeat):
         return {
@@ -81,7 +82,7 @@ def make_record(round_number=1, machine="m", **values):
         "schema": 1,
         "run": run_id(configuration_id, round_number),
         "configuration_id": configuration_id,
-        "configuration": configuration,
+        "configuration": configuration.as_json(),
         "round": round_number,
         "study": "made",
         "machine": machine,

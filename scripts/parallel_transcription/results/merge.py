@@ -20,16 +20,13 @@ from typing import Any
 
 import pandas as pd
 
+from parallel_transcription.files import write_json, write_whole
 from parallel_transcription.formatting import anonymous, private
-from parallel_transcription.measure.placement import devices_of, total_workers
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.record import record_schema
 from parallel_transcription.results.columns import OPTIONS, RUN_COLUMNS, TIMING_COLUMNS
-from parallel_transcription.study.configuration import (
-    canonical_json,
-    complete,
-    identify,
-    run_id,
-)
+from parallel_transcription.study.configuration import canonical_json, complete, identify
+from parallel_transcription.study.runs import run_id
 
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 LARGEST_RECORD = 100_000_000  # bytes; a record of 1,000 files takes less than 10 MB
@@ -126,8 +123,9 @@ def read_records(
         try:
             record = validate(_read(path))
             # records from before a dimension was there have its default
-            record["configuration"] = complete(record["configuration"])
-            _check_names(record, path)
+            configuration = complete(record["configuration"])
+            record["configuration"] = configuration.as_json()
+            _check_names(record, configuration, path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -140,9 +138,9 @@ def read_records(
             yield path, record
 
 
-def _check_names(record: Mapping[str, Any], path: Path) -> None:
+def _check_names(record: Mapping[str, Any], configuration: Configuration, path: Path) -> None:
     """A record must lie where its content says; else it was copied or edited."""
-    expected_id = identify(record["configuration"])
+    expected_id = identify(configuration)
     run = run_id(expected_id, record["round"])
     if record["configuration_id"] != expected_id or record["run"] != run:
         raise ValueError(f"its configuration's id is {expected_id}, it says {record['run']}")
@@ -242,10 +240,10 @@ def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame
 
 
 def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict], list[dict]]:
-    configuration = record["configuration"]
-    common = {k: v for k, v in configuration.items() if k in RUN_COLUMNS}
+    configuration = Configuration(**record["configuration"])
+    common = {k: v for k, v in configuration.as_json().items() if k in RUN_COLUMNS}
     common |= {
-        "model": private(configuration["model"]),
+        "model": private(configuration.model),
         "run": record["run"],
         "machine": record["machine"],
         "round": record["round"],
@@ -254,7 +252,7 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
     audio_total_s = sum(sound["seconds"] for sound in record["audio"])
     of_run = common | {
         "study": record["study"],
-        "total_workers": total_workers(configuration),
+        "total_workers": configuration.total_workers,
         "audio_total_s": audio_total_s,
         "timeout_s": record["protocol"]["timeout_s"],
         "packed": record["packed"],
@@ -266,13 +264,13 @@ def _rows(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[dict]
         if record["affinity"]
         else record["host"].get("affinity_cpus"),
         "code": record["code"],
-        "gpus": len(devices_of(configuration)) if configuration["device"] == "cuda" else 0,
+        "gpus": configuration.gpus,
     }
     runs, timings = [], []
     host = record["node"]
     for start in record["starts"]:
         of_start = of_run | _load_columns(start)
-        if configuration["files_in_parallel"] == 0:
+        if configuration.files_in_parallel == 0:
             runs.append(of_start | {"repeat": start["start"], **_status(start, host)})
             continue
         counted = [one for one in start["passes"] if one["repeat"] >= 1]
@@ -458,30 +456,19 @@ def _iso(seconds: float) -> str:
 
 def write_tables(tables: Tables, results: Path) -> None:
     """Write the CSVs and Parquet files, ``machines.json`` and, where needed, ``left_out.csv``."""
-    from parallel_transcription.record import write_json
-
     for name in ("timings", "runs"):
         frame = getattr(tables, name)
-        _whole(results / f"{name}.csv", lambda path, f=frame: _safe(f).to_csv(path, index=False))
-        _whole(
+        write_whole(
+            results / f"{name}.csv", lambda path, f=frame: _safe(f).to_csv(path, index=False)
+        )
+        write_whole(
             results / f"{name}.parquet",
             lambda path, f=frame: _typed(f).to_parquet(path, index=False),
         )
     write_json(results / "machines.json", tables.machines)
     named = [(private(file), anonymous(reason)) for file, reason in tables.left_out]
     left_out = pd.DataFrame(named, columns=["file", "reason"])
-    _whole(results / "left_out.csv", lambda path: _safe(left_out).to_csv(path, index=False))
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(results / "left_out.csv", lambda path: _safe(left_out).to_csv(path, index=False))
 
 
 #: How a cell begins that a spreadsheet runs (OWASP, CSV injection), full-width forms included.
