@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription import fingerprint, host
+from parallel_transcription import fingerprint, host, kernel
 from parallel_transcription.files import write_json
-from parallel_transcription.jobs import cluster, packing
-from parallel_transcription.measure import cuda
+from parallel_transcription.jobs import cluster, packing, trial
+from parallel_transcription.measure import cuda, walk
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.messages import Protocol, Report, Task
 from parallel_transcription.measure.supervise import supervise
@@ -74,8 +74,13 @@ def measure(
             files=[sound["path"] for sound in run.audio],
             affinity=slot.cores,
             environment=environment,
+            walk=_planned(run),
         )
+        trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
         outcome = supervise(task, run.protocol, log, listener)
+    engine = outcome["engine"]
+    if used := kernel.here(engine.get("gemm_int8"), outcome["environment"]):
+        engine["int8_kernel"] = used
     configuration_id = identify(run.configuration)
     record = {
         "schema": SCHEMA_VERSION,
@@ -101,6 +106,15 @@ def measure(
     if record_file:
         write_json(record_file, record)
     return record
+
+
+def _planned(run: Run) -> walk.Planned | None:
+    """What dummy weights must say of each file (``walk.planned``); None for other models."""
+    tokens = trial.planted_tokens(PROJECT_ROOT / run.model["path"])
+    if tokens is None:
+        return None
+    seconds = {sound["path"]: sound["seconds"] for sound in run.audio}
+    return walk.planned(tokens, seconds, run.configuration)
 
 
 def measure_specified(

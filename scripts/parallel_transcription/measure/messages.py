@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.walk import Planned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,8 @@ class Task:
     """What is to be measured.
 
     ``configuration`` numbers its devices as the measured process does (see ``cuda.place``);
-    ``affinity`` are CPU numbers, None for all; ``environment`` are variables that CUDA needs.
+    ``affinity`` are CPU numbers, None for all; ``environment`` are variables that CUDA needs;
+    ``walk`` is what dummy weights must say (``walk.planned``), None for other models.
     """
 
     configuration: Configuration
@@ -23,6 +25,7 @@ class Task:
     files: list[str]
     affinity: list[int] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    walk: Planned | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class Order:
     affinity: list[int] | None = None
     live: bool = False
     supervisor: int = 0  # its process id
+    walk: Planned | None = None
 
     def to_json(self) -> str:
         """The order as it goes to the measured process."""

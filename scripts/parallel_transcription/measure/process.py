@@ -111,6 +111,7 @@ def _sum(values: Iterable[int | None]) -> int | None:
 
 def run(order: Order, report: Report) -> None:
     """Load, warm up, repeat; every step is reported when it is over."""
+    from parallel_transcription.measure import walk
     from parallel_transcription.measure.engine import engine
     from parallel_transcription.measure.strategies import make_strategy
 
@@ -138,6 +139,9 @@ def run(order: Order, report: Report) -> None:
     for number in range(1 - order.warmups, 1 - order.warmups + passes):
         report(PassBegins(number))
         result = run_pass(strategy, order, report if order.live else None, gpus)
+        decoded = strategy.decoded()
+        if order.walk and result["status"] == "ok":
+            result["walk_lost"] = walk.lost(decoded, order.walk)
         if gpus:
             report(WindowClosed())  # what the driver's buffers hold is fetched in own time
             result["gpus"] = gpus.window()

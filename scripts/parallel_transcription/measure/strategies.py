@@ -15,15 +15,17 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from parallel_transcription.measure import meters
+from parallel_transcription.measure import meters, walk
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.loading import Load, load_staggered
 from parallel_transcription.measure.processes import die_with_parent, how_it_ended
 from parallel_transcription.measure.transcriber import (
+    Kept,
     Transcriber,
     Transcript,
     make_transcriber,
     model_options,
+    take,
 )
 
 
@@ -51,6 +53,9 @@ class Strategy(Protocol):
     def peaks(self) -> list[int | None]:
         """Peak resident memory of every process since the last reset, in bytes."""
 
+    def decoded(self) -> list[walk.Decoded]:
+        """How each file was decoded since this was last asked; never ask while the clock runs."""
+
     def close(self) -> None:
         """End helper processes."""
 
@@ -62,6 +67,7 @@ class ThreadStrategy:
         self.configuration = configuration
         self.model_path = model_path
         self.models: list[Any] = []
+        self.kept: Kept = []
         self.closing = threading.Event()
 
     def _device_indices(self) -> list[int | list[int]]:
@@ -90,7 +96,8 @@ class ThreadStrategy:
         return loads
 
     def transcriber(self, caller: int) -> Transcriber:
-        return make_transcriber(self.models[caller % len(self.models)], self.configuration)
+        model = self.models[caller % len(self.models)]
+        return make_transcriber(model, self.configuration, self.kept)
 
     def snapshots(self) -> list[meters.Snapshot]:
         return [meters.snapshot()]
@@ -103,6 +110,9 @@ class ThreadStrategy:
 
     def peaks(self) -> list[int | None]:
         return [meters.peak_rss()]
+
+    def decoded(self) -> list[walk.Decoded]:
+        return take(self.kept)
 
     def close(self) -> None:
         self.closing.set()
@@ -185,6 +195,9 @@ class ProcessStrategy:
     def peaks(self) -> list[int | None]:
         return [meters.peak_rss(), *self._ask_all("peak")]
 
+    def decoded(self) -> list[walk.Decoded]:
+        return [one for answer in self._ask_all("decoded") for one in answer]
+
     def close(self) -> None:
         self.closing.set()
         for control in self.controls:
@@ -233,10 +246,11 @@ def _instance_process(
 
     control, *lines = connections
     transcribers: list[Transcriber] = []
+    kept: Kept = []
 
     def load() -> str:
         model = WhisperModel(model_path, **model_options(configuration, device_index))
-        transcribers.append(make_transcriber(model, configuration))
+        transcribers.append(make_transcriber(model, configuration, kept))
         return str(model.model.compute_type)
 
     questions: dict[str, Callable[[], Any]] = {
@@ -245,6 +259,7 @@ def _instance_process(
         "memory": meters.memory,
         "reset_peak": meters.reset_peak_rss,
         "peak": meters.peak_rss,
+        "decoded": lambda: take(kept),
     }
 
     def serve(connection: Connection, answer_to: Callable[[str], Any]) -> None:

@@ -232,6 +232,7 @@ def _order(task: Task, protocol: Protocol, live: bool) -> Order:
         affinity=task.affinity,
         live=live,
         supervisor=os.getpid(),
+        walk=task.walk,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from parallel_transcription.measure import walk
 from parallel_transcription.measure.configuration import Configuration
 
 #: Whisper's input (`faster_whisper.decode_audio`, and `FeatureExtractor.chunk_length`).
@@ -60,8 +61,12 @@ def model_options(
     }
 
 
-def make_transcriber(model: Any, configuration: Configuration) -> Transcriber:
-    """A caller's access to a loaded ``WhisperModel``."""
+#: A file and its segments, kept until the clock has stopped.
+Kept = list[tuple[str, list[Any]]]
+
+
+def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Transcriber:
+    """A caller's access to a loaded ``WhisperModel``; it adds each file's segments to ``kept``."""
     options = transcribe_options(configuration)
     batch_size, slowdown = configuration.batch_size, configuration.slowdown
     if batch_size:
@@ -72,23 +77,29 @@ def make_transcriber(model: Any, configuration: Configuration) -> Transcriber:
     def transcribe(path: str) -> Transcript:
         cpu_before = time.thread_time()
         segments, info = begin(path)
-        texts, last_end = [], 0.0
+        heard = []
         since = time.monotonic()
         for segment in segments:  # a generator: the work happens here
-            texts.append(segment.text)
-            last_end = segment.end
+            heard.append(segment)
             if slowdown:
                 time.sleep(slowdown * (time.monotonic() - since))
                 since = time.monotonic()
+        kept.append((path, heard))
         return Transcript(
-            text="".join(texts).strip(),
-            segments=len(texts),
-            last_end_s=last_end,
+            text="".join(segment.text for segment in heard).strip(),
+            segments=len(heard),
+            last_end_s=heard[-1].end if heard else 0.0,
             language=info.language,
             cpu_s=time.thread_time() - cpu_before,
         )
 
     return transcribe
+
+
+def take(kept: Kept) -> list[walk.Decoded]:
+    """Sum up what the transcribers kept, and forget it."""
+    taken, kept[:] = list(kept), []
+    return [walk.summary(file, segments) for file, segments in taken]
 
 
 def _one_after_another(model: Any, options: Mapping[str, Any]) -> _Begin:

@@ -53,6 +53,10 @@ THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    # no threads, but which library multiplies, and the best instructions that oneDNN may use
+    "CT2_USE_MKL",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_MAX_CPU_ISA",
 )
 
 
@@ -129,7 +133,8 @@ DIMENSIONS: tuple[Key, ...] = (
     _dimension(
         "thread_env",
         {"type": "string", "pattern": _THREAD_ENV},
-        "Thread variables of the measured process, `NAME=value NAME=value`; others are removed.",
+        "Thread variables of the measured process, `NAME=value NAME=value`; others are removed. "
+        "`CT2_USE_MKL` and `DNNL_MAX_CPU_ISA` choose the engine's int8 kernel.",
     ),
     _dimension(
         "language",
