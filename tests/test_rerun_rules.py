@@ -1,5 +1,6 @@
 """What a change reruns, and what it does not: exactly these jobs, by dry run."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -112,6 +113,13 @@ def test_a_changed_audio_file_reruns_what_used_it(checkout):
     assert not any("-f0-" in run for run in transcribed(jobs)), "cold starts use no audio"
     regular = [run for run in checkout.runs() if "-f2-" in run and "-r9" not in run]
     assert set(regular) <= set(transcribed(jobs))
+
+
+def test_another_name_of_the_study_measures_nothing(checkout):
+    """Records keep the name under which they were measured."""
+    records = list((checkout.folder / MACHINE).glob("*.json"))
+    assert {json.loads(path.read_text())["study"] for path in records} == {checkout.study()["name"]}
+    assert transcribed(checkout.planned("--config", "name=another")) == []
 
 
 def test_a_changed_reference_transcript_measures_nothing(checkout):
