@@ -206,7 +206,7 @@ class Plan:
         return found
 
     def set_aside(self, machine: str) -> list[str]:
-        """Names of a machine's records that were damaged and set aside (see timings.py): a new
+        """Names of a machine's records that were damaged and set aside (results/records.py): a new
         one has what was made from the records made again, and so the run measured again."""
         folder = self.results / machine / "runs"
         return sorted(path.name for path in folder.glob("*.json.damaged*"))
