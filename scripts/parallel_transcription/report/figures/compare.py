@@ -24,25 +24,27 @@ from parallel_transcription.untrusted import clean
 from parallel_transcription.words import strategy_name
 
 
-@figure("one_or_many")
+@figure(
+    "one_or_many",
+    "One model against many models",
+    "Makespan of one model over that of many models, for each pair with equal workers, threads, "
+    "callers and files. Points: estimate; thin lines: confidence interval; thick lines: the "
+    "interval that decides equivalence; dots: single rounds. Shaded: the margin within which both "
+    "count as equally fast. A hollow point is not decided yet.",
+)
 def one_or_many(sources: Sources) -> p9.ggplot | None:
-    """One model against many models.
-
-    Makespan of one model over that of many models, for each pair with equal workers, threads,
-    callers and files. Points: estimate; thin lines: confidence interval; thick lines: the
-    interval that decides equivalence; dots: single rounds. Shaded: the margin within which both
-    count as equally fast. A hollow point is not decided yet.
-    """
+    """Makespan of one model over that of many models, for each matched pair."""
     return _arms(sources, "one_or_many", "multi_model")
 
 
-@figure("processes")
+@figure(
+    "processes",
+    "One model against many processes",
+    "Makespan of one model over that of as many processes with one model each, for each matched "
+    "pair. Read it as the figure of one model and many models.",
+)
 def processes(sources: Sources) -> p9.ggplot | None:
-    """One model against many processes.
-
-    Makespan of one model over that of as many processes with one model each, for each matched
-    pair. Read it as the figure of one model and many models.
-    """
+    """Makespan of one model over that of many processes, for each matched pair."""
     return _arms(sources, "processes", "multi_process")
 
 
@@ -69,15 +71,16 @@ def _arms(sources: Sources, finding: str, other: str) -> p9.ggplot | None:
     )
 
 
-@figure("batching")
+@figure(
+    "batching",
+    "Windows decoded in batches against one after another",
+    "Makespan with the windows of a file decoded together over that with the same configuration "
+    "decoding them one after another. Points: estimate; thin lines: confidence interval; thick "
+    "lines: the interval that decides equivalence; dots: single rounds. Shaded: the margin. A "
+    "hollow point is not decided yet.",
+)
 def batching(sources: Sources) -> p9.ggplot | None:
-    """Windows decoded in batches against one after another.
-
-    Makespan with the windows of a file decoded together over that with the same configuration
-    decoding them one after another. Points: estimate; thin lines: confidence interval; thick
-    lines: the interval that decides equivalence; dots: single rounds. Shaded: the margin. A
-    hollow point is not decided yet.
-    """
+    """Makespan in batches over that one after another, for each matched pair."""
     needed = ["ratio", "low", "high", "workers", "instances", "cpu_threads", "batch_size"]
     rows = sources.evidence("batching", needed)
     if rows.empty:
@@ -100,13 +103,14 @@ def batching(sources: Sources) -> p9.ggplot | None:
     )
 
 
-@figure("workers_equal_files")
+@figure(
+    "workers_equal_files",
+    "Fewer, equal and more workers than files",
+    "Makespan and CPU time with fewer and with more workers than files, over those with as many "
+    "workers as files. Lines: confidence interval; dots: single rounds; shaded: the margin.",
+)
 def workers_equal_files(sources: Sources) -> p9.ggplot | None:
-    """Fewer, equal and more workers than files.
-
-    Makespan and CPU time with fewer and with more workers than files, over those with as many
-    workers as files. Lines: confidence interval; dots: single rounds; shaded: the margin.
-    """
+    """Makespan and CPU time with fewer and more workers, over those with as many as files."""
     needed = ["ratio", "low", "high", "workers", "files", "cpu_threads"]
     rows = sources.evidence("workers_equal_files", needed)
     if rows.empty:
@@ -156,13 +160,14 @@ def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-@figure("noise_floor")
+@figure(
+    "noise_floor",
+    "The same configuration against itself",
+    "A configuration measured twice in every round: makespan of the second over that of the "
+    "first. Shaded: the margin of equivalence. What is seen here is noise, nothing else.",
+)
 def noise_floor(sources: Sources) -> p9.ggplot | None:
-    """The same configuration against itself.
-
-    A configuration measured twice in every round: makespan of the second over that of the
-    first. Shaded: the margin of equivalence. What is seen here is noise, nothing else.
-    """
+    """Makespan of a configuration over that of its identical twin, round by round."""
     rows = sources.evidence("noise_floor", ["ratio"])
     if rows.empty:
         return None

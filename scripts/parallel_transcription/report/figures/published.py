@@ -16,14 +16,15 @@ from parallel_transcription.untrusted import clean
 from parallel_transcription.words import TIMES, plural
 
 
-@figure("published")
+@figure(
+    "published",
+    "This machine beside the published ones",
+    "Speed-up over one worker with one thread, on this machine and in the published study (one "
+    "model, two files at once). Each machine is compared with itself only, because models and "
+    "audio differ. A hollow point with an arrow ran into the time limit: its speed-up is lower.",
+)
 def published(sources: Sources) -> p9.ggplot | None:
-    """This machine beside the published ones.
-
-    Speed-up over one worker with one thread, on this machine and in the published study (one
-    model, two files at once). Each machine is compared with itself only, because models and
-    audio differ. A hollow point with an arrow ran into the time limit: its speed-up is lower.
-    """
+    """Speed-up over one worker with one thread: this machine beside the published ones."""
     shown = pd.concat([p for p in (_here(sources), _theirs(read_published().cpu)) if len(p)] or
                       [pd.DataFrame(columns=["machine"])])  # fmt: skip
     if "here" not in set(shown["machine"]):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import plotnine as p9
 
-from parallel_transcription.record import write_json
+from parallel_transcription.files import write_json
 from parallel_transcription.report.figures.names import CAPTIONS, Caption
 from parallel_transcription.report.figures.sources import Sources
 
@@ -28,21 +28,19 @@ class Figure:
 KNOWN: dict[str, Figure] = {}
 
 
-def figure(id: str) -> Callable[[Maker], Maker]:
+def figure(id: str, title: str, caption: str) -> Callable[[Maker], Maker]:
     """Makes a function that draws a figure known under the figure's id.
-
-    The first line of the function's docstring is the figure's title, the rest its caption: what it
-    shows, and how to read it.
 
     Args:
         id: Of the finding whose evidence it shows, or one of its own.
+        title: What it shows, in a few words.
+        caption: What it shows, and how to read it.
     """
 
     def known(make: Maker) -> Maker:
-        title, _, caption = (make.__doc__ or "").partition("\n\n")
-        if id in KNOWN or not caption:
-            raise TypeError(f"there are two figures {id!r}, or one without a caption")
-        KNOWN[id] = Figure(id, Caption(title.rstrip("."), " ".join(caption.split())), make)
+        if id in KNOWN:
+            raise TypeError(f"there are two figures {id!r}")
+        KNOWN[id] = Figure(id, Caption(title, caption), make)
         return make
 
     return known

@@ -15,15 +15,16 @@ from parallel_transcription.report.figures.sources import Sources, main_group, m
 from parallel_transcription.words import TIMES, as_written, number, strategy_name
 
 
-@figure("parallel_or_queue")
+@figure(
+    "parallel_or_queue",
+    "Speed-up over the same files one after another",
+    "Speed-up over the same files handed out one after another, by workers of one model. Large "
+    "points and lines: estimate and confidence interval; small points: single rounds. The grey "
+    "line at 1 is what a queue would give, the dashed line what it would be if every worker "
+    "counted in full.",
+)
 def parallel_or_queue(sources: Sources) -> p9.ggplot | None:
-    """Speed-up over the same files one after another.
-
-    Speed-up over the same files handed out one after another, by workers of one model. Large
-    points and lines: estimate and confidence interval; small points: single rounds. The grey
-    line at 1 is what a queue would give, the dashed line what it would be if every worker
-    counted in full.
-    """
+    """Speed-up over the same files one after another, by workers."""
     needed = ["speed_up", "low", "high", "workers", "files", "callers", "cpu_threads"]
     rows = sources.evidence("parallel_or_queue", needed)
     rows = main_group(rows[rows["speed_up"].notna()]) if len(rows) else rows
@@ -90,14 +91,15 @@ def _speedups(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found)[[*shown, "ratio"]]
 
 
-@figure("threads_limit")
+@figure(
+    "threads_limit",
+    "CPU cores used, by threads and workers",
+    "CPU cores that the engine used, by the threads that could be busy at the same time (threads "
+    "times workers that have a file). Dashed: one core for each thread, up to the CPUs of the "
+    "machine.",
+)
 def threads_limit(sources: Sources) -> p9.ggplot | None:
-    """CPU cores used, by threads and workers.
-
-    CPU cores that the engine used, by the threads that could be busy at the same time (threads
-    times workers that have a file). Dashed: one core for each thread, up to the CPUs of the
-    machine.
-    """
+    """Cores that the engine used against the threads that could be busy."""
     needed = ["cores", "low", "high", "cpu_threads", "workers_in_use"]
     rows = sources.evidence("threads_limit", needed)
     rows = rows[(rows["cores"] > 0) & (rows["cpu_threads"] > 0)] if len(rows) else rows
@@ -137,14 +139,15 @@ def threads_limit(sources: Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-@figure("best_threads")
+@figure(
+    "best_threads",
+    "Throughput by threads of each worker",
+    "Throughput by threads of each worker, a line for each number of workers. Lines at the "
+    "points: confidence interval; small points: single rounds. A hollow point with an arrow ran "
+    "into the time limit: its throughput is lower.",
+)
 def best_threads(sources: Sources) -> p9.ggplot | None:
-    """Throughput by threads of each worker.
-
-    Throughput by threads of each worker, a line for each number of workers. Lines at the
-    points: confidence interval; small points: single rounds. A hollow point with an arrow ran
-    into the time limit: its throughput is lower.
-    """
+    """Throughput by threads of each worker; a line per number of workers."""
     rows = sources.evidence("best_threads", ["rtfx", "low", "high", "workers", "cpu_threads",
                                              "files"])  # fmt: skip
     rows = main_group(rows, ("model", "compute_type"))
@@ -209,15 +212,16 @@ def _that_vary(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Any], list[Any]]:
     return rows[rows["files"].isin(files) & rows["workers"].isin(workers)].copy(), files, workers
 
 
-@figure("oversubscription")
+@figure(
+    "oversubscription",
+    "More threads than CPUs",
+    "Settings with more threads times workers than CPUs. Left: makespan over that of the matching "
+    "setting within the CPUs, with confidence intervals; right: how often per second the system "
+    "took the CPU away from the process. Both axes double at each step. A hollow point with an "
+    "arrow ran into the time limit: the true value is higher.",
+)
 def oversubscription(sources: Sources) -> p9.ggplot | None:
-    """More threads than CPUs.
-
-    Settings with more threads times workers than CPUs. Left: makespan over that of the matching
-    setting within the CPUs, with confidence intervals; right: how often per second the system
-    took the CPU away from the process. Both axes double at each step. A hollow point with an
-    arrow ran into the time limit: the true value is higher.
-    """
+    """Makespan over that within the CPUs, and forced context switches, by threads per CPU."""
     needed = ["oversubscription", "ratio", "low", "high", "switches_per_s"]
     rows = sources.evidence("oversubscription", needed)
     rows = rows[rows["ratio"].notna()] if len(rows) else rows
@@ -279,13 +283,14 @@ def _room(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).assign(x=1.5, name=shown["name"].iloc[0])
 
 
-@figure("throughput")
+@figure(
+    "throughput",
+    "Throughput by threads and workers",
+    "Seconds of audio per second of time, by threads of each worker and workers in all; median of "
+    "all repeats. Darker is faster. Grey: beyond the time limit, or failed.",
+)
 def throughput(sources: Sources) -> p9.ggplot | None:
-    """Throughput by threads and workers.
-
-    Seconds of audio per second of time, by threads of each worker and workers in all; median of
-    all repeats. Darker is faster. Grey: beyond the time limit, or failed.
-    """
+    """Throughput of every threads and workers, a panel per strategy and number of files."""
     rows = sources.summary
     rows = rows[(rows["files_in_parallel"] > 0) & (rows["variant"] == "")]
     rows = main_model(rows)

@@ -53,14 +53,15 @@ def chosen(sources: Sources) -> list[tuple[str, str]]:
     return found
 
 
-@figure("timeline")
+@figure(
+    "timeline",
+    "Who transcribed when",
+    "Who transcribed when: a bar for each file from start to end, for the repeat with the median "
+    "makespan. The tick marks the moment the file was handed out. Files that take turns on one "
+    "worker overlap too: overlap alone proves nothing.",
+)
 def timeline(sources: Sources) -> p9.ggplot | None:
-    """Who transcribed when.
-
-    Who transcribed when: a bar for each file from start to end, for the repeat with the median
-    makespan. The tick marks the moment the file was handed out. Files that take turns on one
-    worker overlap too: overlap alone proves nothing.
-    """
+    """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []
     titles = []
     runs, timings = explored(sources.results.runs), sources.results.timings
