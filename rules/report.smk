@@ -1,6 +1,14 @@
 # Figures and reports; they compute nothing.
 
+import json
+
 FINDINGS = [*TABLES, "results/findings.json", "results/scoreboard.json", "results/recommended.yaml"]
+
+
+def captions_of(figures):
+    """What scripts/draw_figures.py says of each figure, for `snakemake --report`."""
+    file = Path(figures) / "captions.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 rule draw_figures:
@@ -22,6 +30,7 @@ rule draw_figures:
     resources:
         timing_slot=SLOTS,
     params:
+        captions=lambda wildcards, output: captions_of(output[0]),
         code=code_of("draw_figures.py"),
         looks=LOOKS,
     shell:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.files import write_json
-from parallel_transcription.findings.recommendation import candidates_to_confirm
+from parallel_transcription.findings.choose import candidates_to_confirm
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.records import set_aside

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings.recommendation import recommend, write_yaml
+from parallel_transcription.findings.paste import recommend
 from parallel_transcription.results.read import read_tables
+from parallel_transcription.results.recommended import write_recommended
 
 
 def main() -> None:
@@ -16,11 +17,10 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--output", type=Path, help="default: RESULTS/recommended.yaml")
     args = parser.parse_args()
-    results = read_tables(args.results)
-    recommended = recommend(results)
-    write_yaml(recommended, args.output or args.results / "recommended.yaml")
+    recommended = recommend(read_tables(args.results))
+    write_recommended(recommended, args.output or args.results / "recommended.yaml")
     for label, settings in recommended.items():
-        print(f"{label}: {settings.get('snippet', settings.get('reason'))} ({settings['status']})")
+        print(f"{label}: {settings.snippet or settings.reason} ({settings.status})")
 
 
 if __name__ == "__main__":

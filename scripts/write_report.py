@@ -10,11 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
+from parallel_transcription.published.scoreboard import read_scoreboard
 from parallel_transcription.report import contents
 from parallel_transcription.results.read import read_results
-from parallel_transcription.results.summaries import read_published
-
-RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
 
 def arguments() -> argparse.Namespace:
@@ -29,9 +27,6 @@ def arguments() -> argparse.Namespace:
     for one in (machine, findings):
         one.add_argument("--results", type=Path, default=Path("results"), help="results folder")
         one.add_argument("--figures", type=Path, help="folder (default: RESULTS/figures)")
-        one.add_argument(
-            "--published", type=Path, default=RESOURCES, help="folder of the published numbers"
-        )
     return parser.parse_args()
 
 
@@ -42,7 +37,6 @@ def main() -> int:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     results = read_results(args.results)
     figures = args.figures or args.results / "figures"
-    cpu, gpu = read_published(args.published)
     if args.kind == "machine":
         if args.machine not in results.labels:
             known = ", ".join(results.labels) or "none"
@@ -58,7 +52,8 @@ def main() -> int:
     if not (args.out_pdf or args.out_html):
         print("write_report: give --out-pdf or --out-html", file=sys.stderr)
         return 1
-    made = contents.findings_report(results, figures, cpu, gpu)
+    scoreboard = read_scoreboard(args.results / "scoreboard.json")
+    made = contents.findings_report(results, figures, scoreboard)
     if args.out_html:
         write(args.out_html, report.to_html(made).encode("utf-8"))
     if args.out_pdf:

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -14,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic_study as synthetic
-from parallel_transcription.findings import judge
-from parallel_transcription.report.figures import FIGURES, style
-from parallel_transcription.report.figures.draw import MAKERS, STRICT, draw
+from judging import judged
+from parallel_transcription.findings.questions import QUESTIONS
+from parallel_transcription.report.figures import registry, style
+from parallel_transcription.report.figures.draw import FIGURES, STRICT, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
-from parallel_transcription.report.figures.names import file_stem
+from parallel_transcription.report.figures.names import CAPTIONS, file_stem
 from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.results.finding import to_json
 from parallel_transcription.results.read import read_results
-from parallel_transcription.results.summaries import read_published
 from parallel_transcription.study.dimensions import STRATEGIES
 from parallel_transcription.words import STRATEGY_NAMES
 
@@ -33,10 +35,8 @@ HOSTILE = '<script>alert(1)</script><img src="file:///etc/passwd">'
 def results_of(folder: Path, tables: dict):
     """The results that a study's tables give, findings included."""
     synthetic.write_tables(tables, folder)
-    found = []
-    if len(tables["runs"]):
-        found = judge(synthetic.as_results(tables))
-    (folder / "findings.json").write_text(json.dumps(found))
+    found = judged(tables) if len(tables["runs"]) else []
+    (folder / "findings.json").write_text(json.dumps(to_json(found)))
     return read_results(folder)
 
 
@@ -54,22 +54,27 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawn(study, tmp_path_factory):
-    cpu, _ = read_published(ROOT / "resources")
-    return draw(study, tmp_path_factory.mktemp("figures"), cpu)
+    return draw(study, tmp_path_factory.mktemp("figures"))
 
 
-def test_there_is_a_maker_and_a_caption_for_every_figure():
-    assert list(MAKERS) == list(FIGURES)
-    for name in FIGURES:
-        assert (ROOT / "report" / f"{name}.rst").is_file(), name
+def test_every_question_has_its_figure_and_no_figure_is_of_nothing():
+    wanted = {question.id if question.figure == "" else question.figure for question in QUESTIONS}
+    assert wanted - {None} <= set(FIGURES)
+    assert set(FIGURES) - wanted == {"timeline", "throughput", "published"}
 
 
-def test_the_caption_of_the_folder_of_figures_has_the_same_texts():
+def test_the_captions_beside_the_figures_are_those_of_snakemakes_report(drawn):
+    captions = json.loads((drawn[0].parent / CAPTIONS).read_text(encoding="utf-8"))
     template = jinja2.Environment().from_string((ROOT / "report/figures.rst").read_text())
-    for name in FIGURES:
-        said = template.render(snakemake={"wildcards": {"figure": name}})
-        alone = (ROOT / "report" / f"{name}.rst").read_text()
-        assert said.split() == alone.split(), name
+    for name, one in FIGURES.items():
+        job = {"wildcards": {"figure": name}, "params": {"captions": captions}}
+        assert template.render(snakemake=job).strip() == one.caption.caption, name
+        assert one.caption.caption.endswith(".")
+
+
+def test_two_figures_of_one_id_are_refused():
+    with pytest.raises(TypeError, match="two figures 'memory'"):
+        registry.figure("memory", "", "")(FIGURES["memory"].make)
 
 
 def test_every_figure_is_drawn(drawn, caplog):
@@ -79,9 +84,9 @@ def test_every_figure_is_drawn(drawn, caplog):
 
 
 def test_only_what_was_not_measured_is_not_drawn(study):
-    sources = Sources(study, read_published(ROOT / "resources")[0])
-    empty = [name for name, maker in MAKERS.items() if maker(sources) is None]
-    assert empty == ["several_gpus", "one_per_gpu", "gpu_saturation"]
+    sources = Sources(study)
+    empty = {name for name, figure in FIGURES.items() if figure.make(sources) is None}
+    assert empty == {"several_gpus", "one_per_gpu", "gpu_saturation"}
 
 
 def test_an_svg_stands_alone_and_holds_no_script(drawn):
@@ -101,7 +106,7 @@ def test_an_svg_is_as_wide_as_the_text_of_a_page_and_has_a_title(drawn):
     for path in drawn:
         root = ET.fromstring(path.read_text())
         assert float(root.get("width").removesuffix("pt")) == pytest.approx(style.WIDTH * 72)
-        title = FIGURES[path.stem.removeprefix("synthetic-a-")]
+        title = FIGURES[path.stem.removeprefix("synthetic-a-")].caption.title
         assert root.find(f"{SVG}title").text == f"{title}, synthetic-a"
 
 
@@ -221,7 +226,7 @@ def test_a_figure_that_fails_ends_tests_but_no_study(study, tmp_path, monkeypatc
     def fails(sources):
         raise KeyError("a column")
 
-    monkeypatch.setitem(MAKERS, "memory", fails)
+    monkeypatch.setitem(FIGURES, "memory", replace(FIGURES["memory"], make=fails))
     with pytest.raises(KeyError):
         draw(study, tmp_path, only=["memory"])
     monkeypatch.delenv(STRICT)
@@ -244,7 +249,8 @@ def test_strategies_differ_in_colour_shape_and_line():
 def test_runs_beyond_the_limit_are_shown_as_bounds(study):
     for name in ("best_threads", "oversubscription"):
         labels = [
-            layer.geom.aes_params.get("label") for layer in MAKERS[name](Sources(study)).layers
+            layer.geom.aes_params.get("label")
+            for layer in FIGURES[name].make(Sources(study)).layers
         ]
         assert any(isinstance(text, str) and text.strip() in ("↓", "↑") for text in labels), name
 

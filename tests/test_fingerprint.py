@@ -256,6 +256,41 @@ def test_all_imports_of_our_own_are_found(project):
     assert names(project, project / "run.py") == IMPORTED
 
 
+def test_a_package_whose_modules_all_count(project):
+    """A file dropped into the folder takes part, so the step that reads the folder runs again."""
+    write(project / "pkg/all/__init__.py", "from tool import import_siblings\n")
+    write(project / "pkg/all/one.py", "from pkg import statistics\n")
+    write(project / "step.py", "import pkg.all\n")
+    assert names(project, project / "step.py") == [
+        "pkg/__init__.py",
+        "pkg/all/__init__.py",
+        "step.py",
+    ]
+    write(
+        project / "pkg/all/__init__.py",
+        "from tool import import_siblings\nimport_siblings(__package__)\n",
+    )
+    assert {"pkg/all/one.py", "pkg/statistics.py"} <= set(names(project, project / "step.py"))
+    before = code_fingerprint([project / "step.py"])
+    write(project / "pkg/all/two.py", "")
+    assert code_fingerprint([project / "step.py"]) != before
+
+
+@pytest.mark.parametrize(
+    ("script", "folder"),
+    [("judge_findings.py", "findings/questions"), ("draw_figures.py", "report/figures")],
+)
+def test_the_steps_know_every_question_and_every_figure(script, folder):
+    modules = set((SCRIPTS / "parallel_transcription" / folder).glob("*.py"))
+    assert modules <= set(imported_files([SCRIPTS / script]))
+
+
+def test_choosing_what_to_confirm_knows_no_question():
+    """A question that is worded anew chooses no settings again."""
+    found = imported_files([SCRIPTS / "choose_candidates.py"])
+    assert not [file for file in found if file.parent.name == "questions"]
+
+
 def test_entry_may_be_a_module_of_the_package(project):
     assert names(project, project / "pkg/sub/deep.py") == ["pkg/sub/deep.py"]
     assert "pkg/by_name.py" in names(project, project / "pkg/direct.py")

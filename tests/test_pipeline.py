@@ -50,6 +50,20 @@ def test_every_promised_file_is_there(results):
     assert {".svg", ".png"} <= figures
 
 
+def test_snakemakes_own_report_has_every_figure_with_its_caption(checkout):
+    """Captions come from a file that the step wrote; a change in it draws no figure again."""
+    figures = checkout.folder / "results/figures"
+    captions = json.loads((figures / "captions.json").read_text(encoding="utf-8"))
+    assert {f"test-machine-{name}.svg" for name in captions} <= {f.name for f in figures.iterdir()}
+    (figures / "captions.json").write_text(
+        json.dumps({name: {"title": "t", "caption": f"How {name} is read"} for name in captions})
+    )
+    assert "draw_figures" not in checkout.planned()
+    checkout.run("--report", "report.html")
+    page = (checkout.folder / "report.html").read_text(encoding="utf-8")
+    assert [name for name in captions if f"How {name} is read" not in page] == []
+
+
 def test_all_runs_went_well(records):
     assert [r["run"] for r in records if r["status"] != "ok"] == []
 

@@ -12,7 +12,9 @@ bound is not above it (with 10,000 studies: 5.7 % at most is accepted).
 import numpy as np
 import pytest
 
-from parallel_transcription import findings, statistics
+from judging import question
+from parallel_transcription import statistics
+from parallel_transcription.findings.machine import Machine
 from parallel_transcription.statistics import (
     A_FASTER,
     B_FASTER,
@@ -211,8 +213,8 @@ def _verdicts(seed, **truth):
         repeats=2,
         **truth,
     )
-    machine = findings.Machine(as_results(tables), "synthetic-a")
-    return {s: findings.one_or_many.judge(machine, s) for s in ("multi_model", "multi_process")}
+    machine = Machine(as_results(tables), "synthetic-a")
+    return {id: question(id).judge(machine) for id in ("one_or_many", "processes")}
 
 
 @pytest.mark.parametrize(
@@ -224,10 +226,10 @@ def test_the_chain_from_the_tables_finds_what_was_planted(ratio, spread, verdict
     right = 0
     for seed in range(10):
         found = _verdicts(seed, rounds=6, spread=spread, ratio_many=ratio)
-        right += found["multi_model"]["verdict"] == verdict
-        row = found["multi_model"]["evidence"][0]
+        right += found["one_or_many"].verdict == verdict
+        row = found["one_or_many"].evidence[0]
         assert row["ratio"] == pytest.approx(1 / ratio, rel=0.03)
-        assert found["multi_process"]["verdict"] in (
+        assert found["processes"].verdict in (
             "confirmed",
             "inconclusive",
         )

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from parallel_transcription.errors import TableError
-from parallel_transcription.findings import judge
+from parallel_transcription.findings.judge import judge
 from parallel_transcription.report.pages import data
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.results.export import write_tables
@@ -41,7 +41,7 @@ def test_what_is_read_is_what_was_merged(tmp_path):
 def test_a_label_is_the_same_from_the_record_to_the_page(tmp_path, label):
     results = read_tables(written(tmp_path, make_record(machine=label)))
     assert results.labels == [label]
-    assert {finding["machine"] for finding in judge(results)} == {label}
+    assert {finding.machine for finding in judge(results)} == {label}
     assert [view["machine"] for view in data.data_view(results)] == [label]
 
 
@@ -68,8 +68,8 @@ def test_a_name_with_an_apostrophe_is_found_again(tmp_path):
     alone = make_record(model=model, callers=1, num_workers=1)
     together = make_record(model=model)
     results = read_tables(written(tmp_path, alone, together))
-    (same_text,) = [f for f in judge(results) if f["id"] == "same_text"]
-    assert same_text["verdict"] == "confirmed"
+    (same_text,) = [f for f in judge(results) if f.id == "same_text"]
+    assert same_text.verdict == "confirmed"
     assert {row["model"] for row in data.tables.transcripts(results.timings)} == {model}
 
 
@@ -80,9 +80,9 @@ DAMAGE = {
     "no JSON": ("machines.json", "{", "is not what this workflow writes"),
     "a list for an object": ("machines.json", "[]", "something else stands in it"),
     "a deep list": ("study.json", "[" * 100_000, "is not what this workflow writes"),
-    "findings of texts": ("findings.json", '["x"]', "something else stands in it"),
+    "findings of texts": ("findings.json", '["x"]', "'x' is no Finding"),
     "half a YAML": ("recommended.yaml", "a: [", "is not what this workflow writes"),
-    "a text for a block": ("recommended.yaml", "m: x", "something else stands in it"),
+    "a text for a block": ("recommended.yaml", "m: x", "'x' is no Recommendation"),
 }
 
 
@@ -109,7 +109,7 @@ def test_a_table_of_another_version_is_refused(tmp_path):
 
 def test_what_was_not_concluded_yet_is_empty(tmp_path):
     results = read_results(written(tmp_path, make_record()))
-    assert not results.findings and not results.scoreboard and not results.recommended
+    assert not results.findings and not results.recommended
 
 
 def test_one_machine_of_several(tmp_path):

@@ -1,14 +1,20 @@
 """Recommended settings: front, limits, tie-break, confirmation, the forms to paste."""
 
+import ast
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from parallel_transcription import findings
-from parallel_transcription.findings import recommendation as recommend
+from judging import question
+from parallel_transcription.findings import paste
+from parallel_transcription.findings.choose import candidates, candidates_to_confirm, pareto
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.paste import recommend
+from parallel_transcription.results.recommended import call, device_list, read_recommended
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.study.settings import DEFAULTS
 from planted_records import write_records
@@ -43,12 +49,12 @@ def tables_of(points=None, seed=1, **given):
 
 def block_of(points_=None, **given):
     _, tables = tables_of(points_ or points(), **given)
-    return recommend.recommend(tables)["synthetic-a"]
+    return recommend(tables)["synthetic-a"]
 
 
 def test_the_frugal_one_of_the_fastest_is_recommended():
     block = block_of()
-    assert block["whisper_model"] == {
+    assert asdict(block.whisper_model) == {
         "model_size_or_path": "dummy-tiny",
         "device": "cpu",
         "device_index": 0,
@@ -56,10 +62,10 @@ def test_the_frugal_one_of_the_fastest_is_recommended():
         "cpu_threads": 1,
         "num_workers": 2,
     }
-    assert (block["instances"], block["callers"], block["status"]) == (1, 2, "not yet")
-    assert block["environment"] == {"OPENBLAS_NUM_THREADS": "1"}
-    assert any(name.startswith("multi_model") for name in block["as_good"])
-    low, value, high = (block["evidence"][k] for k in ("rtfx_low", "rtfx", "rtfx_high"))
+    assert (block.instances, block.callers, block.status) == (1, 2, "not yet")
+    assert block.environment == {"OPENBLAS_NUM_THREADS": "1"}
+    assert any(name.startswith("multi_model") for name in block.as_good)
+    low, value, high = (getattr(block.evidence, k) for k in ("rtfx_low", "rtfx", "rtfx_high"))
     assert low < value < high
 
 
@@ -77,18 +83,32 @@ def test_the_snippet_is_python_that_makes_the_models():
         (configuration("one_model", device="cuda", device_index="0,1"), 1),
     ):
         made.clear()
-        exec(recommend.snippet(point), {"WhisperModel": WhisperModel})
+        exec(paste.snippet(point), {"WhisperModel": WhisperModel})
         assert len(made) == count
-        expected = recommend.arguments(point)
+        expected = asdict(paste.arguments(point))
         assert made[0] == (expected.pop("model_size_or_path"), expected)
     made.clear()
     spread = configuration("multi_model", instances=4, device="cuda", device_index="0,1")
-    exec(recommend.snippet(spread), {"WhisperModel": WhisperModel})
+    exec(paste.snippet(spread), {"WhisperModel": WhisperModel})
     assert [a["device_index"] for _, a in made] == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("devices", ["0", "0,1"])
+@pytest.mark.parametrize("strategy", ["one_model", "multi_model", "multi_process"])
+def test_on_several_lines_it_is_the_same_call(strategy, devices):
+    point = configuration(
+        strategy, instances=1 if strategy == "one_model" else 2, device="cuda", device_index=devices
+    )
+    arguments = replace(paste.arguments(point), model_size_or_path="~/models/a, (b")
+    form = (arguments, strategy, int(point["instances"]), device_list(devices))
+    one, several = call(*form, one_line=True), call(*form)
+    assert ast.dump(ast.parse(one)) == ast.dump(ast.parse(several))
+    assert len(one.splitlines()) == 1 and len(several.splitlines()) == 8
+    assert "    os.path.expanduser('~/models/a, (b')," in several.splitlines()
+
+
 def test_the_settings_of_the_service():
-    service = recommend.service(configuration("one_model", workers=2))
+    service = paste.service(configuration("one_model", workers=2))
     assert service["websocket_stream"]["cpu"] == {
         "active": True,
         "model": "dummy-tiny",
@@ -96,9 +116,9 @@ def test_the_settings_of_the_service():
         "worker_seats": 2,
     }
     assert [e["num_workers"] for e in service["rest_runner"]] == [2]
-    many = recommend.service(configuration("multi_process", instances=3))
+    many = paste.service(configuration("multi_process", instances=3))
     assert len(many["rest_runner"]) == 3
-    gpus = recommend.service(
+    gpus = paste.service(
         configuration("one_model", device="cuda", device_index="0,1", compute_type="float16")
     )
     assert gpus["websocket_stream"]["cuda"]["device_index"] == [0, 1]
@@ -107,7 +127,7 @@ def test_the_settings_of_the_service():
 def test_the_front_is_not_dominated():
     rng = np.random.default_rng(1)
     table = pd.DataFrame(rng.random((60, 3)), columns=["rtfx", "cores_used", "memory_mb"])
-    front = recommend.pareto(table)
+    front = pareto(table)
     merit = table.to_numpy() * [-1, 1, 1]
     for k in range(60):
         dominated = ((merit <= merit[k]).all(axis=1) & (merit < merit[k]).any(axis=1)).any()
@@ -117,30 +137,30 @@ def test_the_front_is_not_dominated():
 
 def test_limits_change_the_choice_and_are_told():
     one_core = block_of(limits={"max_cores": 1.2})
-    assert one_core["whisper_model"]["num_workers"] == 1
-    assert one_core["limits"]["max_cores"] == 1.2
+    assert one_core.whisper_model.num_workers == 1
+    assert one_core.limits["max_cores"] == 1.2
     quick = block_of(limits={"max_file_s": 4.0})
-    assert quick["evidence"]["slowest_file_s"] <= 4.0
-    assert block_of(limits={"max_gpu_memory_mb": 1})["status"] == "not yet", "no limit of a CPU"
+    assert quick.evidence.slowest_file_s <= 4.0
+    assert block_of(limits={"max_gpu_memory_mb": 1}).status == "not yet", "no limit of a CPU"
     nothing = block_of(limits={"max_memory_mb": 1})
-    assert nothing["status"] == "nothing to recommend"
-    assert nothing["reason"] == "no configuration keeps the limits"
+    assert nothing.status == "nothing to recommend"
+    assert nothing.reason == "no configuration keeps the limits"
 
 
 def test_an_unknown_figure_breaks_its_limit():
     made, _ = tables_of(points())
     runs = made["runs"].assign(pss_mb=None, uss_mb=None, rss_peak_mb=None)
     study = {**made["study"], "limits": {"max_memory_mb": 1000}}
-    block = recommend.recommend(as_results(made | {"runs": runs, "study": study}))
-    assert block["synthetic-a"]["status"] == "nothing to recommend"
+    block = recommend(as_results(made | {"runs": runs, "study": study}))
+    assert block["synthetic-a"].status == "nothing to recommend"
 
 
 def test_alternatives_save_memory_or_cores():
     block = block_of()
-    saving = block["alternatives"]["core_saving"]
-    assert saving["cores_used"] < 1.2 and saving["rtfx"] < block["evidence"]["rtfx"]
-    assert 0.4 < saving["saved"] < 0.6
-    assert saving["snippet"].startswith("model = WhisperModel(")
+    saving = block.alternatives["core_saving"]
+    assert saving.cores_used < 1.2 and saving.rtfx < block.evidence.rtfx
+    assert 0.4 < saving.saved < 0.6
+    assert saving.snippet.startswith("model = WhisperModel(")
 
 
 def test_a_configuration_with_a_failure_is_never_recommended():
@@ -148,13 +168,13 @@ def test_a_configuration_with_a_failure_is_never_recommended():
     runs = made["runs"].copy()
     best = runs.index[(runs["num_workers"] == 2) & (runs["strategy"] == "one_model")]
     runs.loc[best[0], ["status", "error"]] = ["failed", "boom"]
-    block = recommend.recommend(as_results(made | {"runs": runs}))
-    assert block["synthetic-a"]["evidence"]["configuration"] != runs.at[best[0], "configuration"]
+    block = recommend(as_results(made | {"runs": runs}))
+    assert block["synthetic-a"].evidence.configuration != runs.at[best[0], "configuration"]
 
 
 def test_candidates_are_the_winner_and_the_runner_up_and_fresh_rounds_do_not_change_them():
     _, tables = tables_of(points())
-    before = recommend.candidates_to_confirm(tables)
+    before = candidates_to_confirm(tables)
     assert before["machine"] == "synthetic-a"
     assert len(before["configurations"]) == 2
     (choice,) = before["choices"]
@@ -164,13 +184,13 @@ def test_candidates_are_the_winner_and_the_runner_up_and_fresh_rounds_do_not_cha
     # the numbers of the other rounds are the same, so the choice is
     kept = later.runs[later.runs["round"] <= 900]
     pd.testing.assert_series_equal(kept["makespan_s"], tables.runs["makespan_s"], check_index=False)
-    assert recommend.candidates_to_confirm(later) == before
+    assert candidates_to_confirm(later) == before
 
 
 def confirmed_by(shift, rounds=6):
     """The recommendation after fresh rounds in which the winner takes exp(shift) times as long."""
     made, tables = tables_of(points())
-    names = recommend.candidates_to_confirm(tables)
+    names = candidates_to_confirm(tables)
     choice = names["choices"][0]
     made, _ = tables_of(points(), confirmation_rounds=rounds, confirm=names["configurations"])
     runs = made["runs"].copy()
@@ -180,8 +200,8 @@ def confirmed_by(shift, rounds=6):
     winner = fresh & (runs["configuration"] == choice["winner"])
     runs.loc[winner, "makespan_s"] *= np.exp(shift)
     tables = as_results(made | {"runs": runs})
-    finding = recommend.judge(findings.Machine(tables, "synthetic-a"))
-    return recommend.recommend(tables)["synthetic-a"]["confirmation"], finding
+    finding = question("recommendation").judge(Machine(tables, "synthetic-a"))
+    return recommend(tables)["synthetic-a"].confirmation, finding
 
 
 @pytest.mark.parametrize(
@@ -196,21 +216,21 @@ def confirmed_by(shift, rounds=6):
 )
 def test_fresh_rounds_confirm_or_do_not(shift, rounds, status, verdict):
     confirmation, finding = confirmed_by(shift, rounds)
-    assert confirmation["status"] == status
-    assert finding["verdict"] == verdict
-    assert confirmation["rounds"] == rounds
+    assert confirmation.status == status
+    assert finding.verdict == verdict
+    assert confirmation.rounds == rounds
     if status == "not yet":
-        assert "confirmation_rounds=" in finding["more_rounds"]["command"]
+        assert "confirmation_rounds=" in finding.more_rounds.command
     else:
-        assert status in finding["answer"]
+        assert status in finding.answer
 
 
 def test_without_a_runner_up_there_is_nothing_to_lose_against():
     only = [configuration("one_model", workers=2)]
     name = only[0]["configuration"]
     _, tables = tables_of(only, confirmation_rounds=2, confirm=[name])
-    block = recommend.recommend(tables)["synthetic-a"]
-    assert block["status"] == "confirmed" and block["confirmation"]["against"] is None
+    block = recommend(tables)["synthetic-a"]
+    assert block.status == "confirmed" and block.confirmation.against is None
 
 
 def test_models_and_workloads_are_recommended_apart():
@@ -220,26 +240,27 @@ def test_models_and_workloads_are_recommended_apart():
         configuration("one_model", workers=1, model="tiny"),
     ]
     block = block_of(more)
-    assert block["model"] == "dummy-tiny"
-    assert [b["model"] for b in block["others"]] == ["tiny"]
+    assert block.model == "dummy-tiny"
+    assert [other.model for other in block.others] == ["tiny"]
 
 
 def test_the_finding_shows_every_configuration_and_the_front():
     _, tables = tables_of(points())
-    finding = recommend.judge(findings.Machine(tables, "synthetic-a"))
-    assert len(finding["evidence"]) == len(points()) - 1  # all but the baseline
-    assert sum(r["chosen"] for r in finding["evidence"]) == 1
-    assert any(r["pareto"] for r in finding["evidence"])
-    assert finding["verdict"] == "inconclusive"
+    finding = question("recommendation").judge(Machine(tables, "synthetic-a"))
+    assert len(finding.evidence) == len(points()) - 1  # all but the baseline
+    assert sum(r["chosen"] for r in finding.evidence) == 1
+    assert any(r["pareto"] for r in finding.evidence)
+    assert finding.verdict == "inconclusive"
 
 
 def test_the_scripts(tmp_path):
-    made, _ = tables_of(points())
+    made, tables = tables_of(points())
     write_tables(made, tmp_path)
     done = script("recommend_settings.py", "--results", tmp_path)
     assert done.returncode == 0, done.stderr
     written = yaml.safe_load((tmp_path / "recommended.yaml").read_text(encoding="utf-8"))
     assert written["synthetic-a"]["status"] == "not yet"
+    assert read_recommended(tmp_path / "recommended.yaml") == recommend(tables)
 
 
 def test_the_candidates_come_from_the_records_of_the_studys_machine(tmp_path):
@@ -264,7 +285,6 @@ def test_disturbed_repeats_set_the_longest_time_of_a_file_only_where_their_round
     runs.loc[mine & (runs["round"] == 2), "disturbed"] = True
     timings.loc[(timings["round"] == 1) & (timings["repeat"] == 1), "seconds"] = 90.0
     timings.loc[(timings["round"] == 2) & (timings["repeat"] == 1), "seconds"] = 50.0
-    machine = findings.Machine(as_results(made), "synthetic-a")
-    (row,) = [row for row in recommend.candidates(machine).to_dict("records")
-              if row["configuration"] == points()[2]["configuration"]]  # fmt: skip
+    rows = candidates(Machine(as_results(made), "synthetic-a"))
+    (row,) = [row for row in rows if row["configuration"] == points()[2]["configuration"]]
     assert row["slowest_file_s"] == 50.0

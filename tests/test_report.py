@@ -23,19 +23,20 @@ import pytest
 from weasyprint import HTML
 
 import synthetic_study as synthetic
-from parallel_transcription.findings import judge
-from parallel_transcription.findings.recommendation import recommend, write_yaml
-from parallel_transcription.findings.scoreboard import read_claims, scoreboard
+from judging import judged
+from parallel_transcription.findings.paste import recommend
+from parallel_transcription.published import scoreboard
+from parallel_transcription.published.claims import read_published
 from parallel_transcription.report import contents
 from parallel_transcription.report import layout as report
-from parallel_transcription.report.figures import FIGURES
-from parallel_transcription.report.figures.draw import draw
-from parallel_transcription.report.pages import answers, cells, evidence, recommended
+from parallel_transcription.report.figures.draw import FIGURES, draw
+from parallel_transcription.report.pages import cells, evidence
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
+from parallel_transcription.results.finding import Column, Effect, Kind, MoreRounds, to_json
 from parallel_transcription.results.merge import runs_table
 from parallel_transcription.results.read import read_results
-from parallel_transcription.results.summaries import read_published
+from parallel_transcription.results.recommended import write_recommended
 from parallel_transcription.words import NOTHING
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,12 +52,9 @@ def finish(folder: Path, made: dict):
     synthetic.write_tables(made, folder)
     found = []
     if len(made["runs"]):
-        all_tables = synthetic.as_results(made)
-        found = judge(all_tables)
-        write_yaml(recommend(all_tables), folder / "recommended.yaml")
-    (folder / "findings.json").write_text(json.dumps(found))
-    claims = scoreboard(found, read_claims(ROOT / "resources/published"))
-    (folder / "scoreboard.json").write_text(json.dumps(claims))
+        found = judged(made)
+        write_recommended(recommend(synthetic.as_results(made)), folder / "recommended.yaml")
+    (folder / "findings.json").write_text(json.dumps(to_json(found)))
     return read_results(folder)
 
 
@@ -82,8 +80,9 @@ def markup(made: dict) -> str:
     return report.render(made, {}, "", "screen")
 
 
-def findings_of(results, figures: Path = Path("nowhere")) -> dict:
-    return contents.findings_report(results, figures, *read_published(ROOT / "resources"))
+def findings_of(results, figures: Path = Path("nowhere"), lines=None) -> contents.Report:
+    board = scoreboard.scoreboard(results.findings, read_published())
+    return contents.findings_report(results, figures, board if lines is None else lines)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def results(folder):
     made = synthetic.make_tables(1, rounds=3, repeats=2)
     found = finish(folder, made)
     drawn = ["recommendation", "timeline"]
-    draw(found, folder / "figures", read_published(ROOT / "resources")[0], drawn)
+    draw(found, folder / "figures", drawn)
     return found
 
 
@@ -121,17 +120,17 @@ def findings_html(results, folder):
 @needs_poppler
 def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
     first, second = (flat(page) for page in text_of(findings_pdf, "-layout")[:2])
-    shown = [f for f in results.findings if f["number"]]
-    assert {f["number"] for f in shown} == set(range(1, 9))
+    shown = [f for f in results.findings if f.number]
+    assert {f.number for f in shown} == set(range(1, 9))
     for verdict in ("confirmed", "refuted", "inconclusive", "not measured"):
-        count = sum(f["verdict"] == verdict for f in shown)
+        count = sum(f.verdict == verdict for f in shown)
         assert len(re.findall(rf"(?<!not yet ){verdict}", first)) >= count, verdict
     for finding in shown:
-        parts = cells.effect_parts(finding["effect"])
+        parts = cells.effect_parts(finding.effect)
         assert tight(parts["value"]) in tight(first)
         assert tight(parts["interval"]) in tight(first)
-        if finding["verdict"] == "not measured":
-            assert f"Section {finding['number']} says how to measure it." in first
+        if finding.verdict == "not measured":
+            assert f"Section {finding.number} says how to measure it." in first
     # the second page starts with the first question: all of that stood on one page
     assert "Does one model transcribe several files" in second and "WhisperModel(" in first
 
@@ -139,9 +138,9 @@ def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
 @needs_poppler
 def test_the_first_page_gives_the_recommended_settings(results, findings_pdf):
     first = text_of(findings_pdf, "-layout")[0]
-    arguments = results.recommended["synthetic-a"]["whisper_model"]
-    assert f"cpu_threads={arguments['cpu_threads']}," in first
-    assert f"num_workers={arguments['num_workers']}," in first
+    arguments = results.recommended["synthetic-a"].whisper_model
+    assert f"cpu_threads={arguments.cpu_threads}," in first
+    assert f"num_workers={arguments.num_workers}," in first
 
 
 @needs_poppler
@@ -193,7 +192,7 @@ def test_every_page_says_that_the_model_is_a_dummy(findings_pdf, machine_pdf):
 
 def test_every_table_says_that_the_model_is_a_dummy(results, findings_html):
     tables_before = findings_html.split('<table class="data')
-    with_evidence = [f for f in results.findings if f["evidence"]]
+    with_evidence = [f for f in results.findings if f.evidence]
     assert findings_html.count(f'<p class="notice">{DUMMY}</p>') >= len(with_evidence)
     assert len(tables_before) > len(with_evidence)
 
@@ -233,7 +232,7 @@ def test_several_machines_stand_side_by_side(tmp_path):
     for label in ("synthetic-a", "synthetic-b"):
         assert f"Recommended settings on {label}" in first_page
     assert first_page.count('<span class="badge') == 2 * sum(
-        1 for f in both.findings if f["number"] and f["machine"] == "synthetic-a"
+        1 for f in both.findings if f.number and f.machine == "synthetic-a"
     )
     assert "The machines of this study" in said
 
@@ -272,7 +271,7 @@ def nasty(tmp_path_factory):
     )  # fmt: skip
     label = NASTY[3]
     for name in ("runs", "timings"):
-        made[name]["machine"] = label
+        made[name].machine = label
         made[name]["model"] = NASTY[0]
     timings = made["timings"]
     for name, shift in (("file", 0), ("text", 2), ("reference", 4)):
@@ -287,12 +286,17 @@ def nasty(tmp_path_factory):
     made["study"] |= {"name": NASTY[2], "file": NASTY[3]}
     folder = tmp_path_factory.mktemp("nasty")
     found = finish(folder, made)
-    for finding in found.findings:
-        finding |= {"notes": NASTY, "change": NASTY[3], "answer": f"{NASTY[0]} {NASTY[7]}"}
-        finding |= {"more_rounds": {"rounds": 3, "command": NASTY[2]}, "claim": NASTY[3]}
-    for row in found.scoreboard:
-        row |= {"claim": NASTY[0], "published": NASTY[2], "ours": NASTY[3]}
+    hostile = {"notes": NASTY, "change": NASTY[3], "answer": f"{NASTY[0]} {NASTY[7]}"}
+    hostile |= {"more_rounds": MoreRounds(3, NASTY[2]), "claim": NASTY[3], "in_short": NASTY[0]}
+    found = replace(found, findings=[replace(f, **hostile) for f in found.findings])
     return found, label, folder
+
+
+def hostile_board(found) -> list[scoreboard.Line]:
+    return [
+        replace(line, claim=NASTY[0], published=NASTY[2], ours_in_short=NASTY[3])
+        for line in scoreboard.scoreboard(found.findings, read_published())
+    ]
 
 
 @pytest.fixture
@@ -314,7 +318,8 @@ def refused(monkeypatch):
 
 def test_untrusted_text_stays_text_in_html(nasty):
     found, label, _ = nasty
-    for made in (findings_of(found), contents.machine_report(found, label, Path("nowhere"))):
+    findings = findings_of(found, lines=hostile_board(found))
+    for made in (findings, contents.machine_report(found, label, Path("nowhere"))):
         said = markup(made)
         tags = Tags(said).seen
         assert {t for t, _ in tags} <= {
@@ -495,7 +500,7 @@ def test_nothing_measured_gives_reports_that_say_so(tmp_path):
     nothing = synthetic.make_tables(1, configurations=[], init_starts=0, timeouts=False,
                                     failures=False)  # fmt: skip
     empty = synthetic.as_results(nothing | {"machines": {}})
-    assert markup(findings_of(empty)).count("not measured") >= 8
+    assert "There are no findings yet" in markup(findings_of(empty))
     assert report.to_pdf(contents.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
 
 
@@ -545,7 +550,7 @@ def test_labels_and_devices_stay_text(tmp_path):
         init_starts=0, timeouts=False, failures=False,
     )  # fmt: skip
     for name in ("runs", "timings"):
-        made[name]["machine"] = "007"
+        made[name].machine = "007"
     made["timings"]["file"] = "nan"
     synthetic.write_tables(made | {"machines": {}}, tmp_path)
     found = read_results(tmp_path)
@@ -574,56 +579,45 @@ def test_statuses_in_words():
     assert tables.status_text(table[table["status"] == "ok"]) == "ok"
 
 
-def test_evidence_of_every_finding_has_its_columns(results):
-    for finding in results.findings:
-        if not finding["evidence"]:
-            continue
-        assert finding["id"] in evidence.COLUMNS, finding["id"]
-        columns = evidence.columns_of(finding["id"], finding["evidence"])
-        known = len(evidence.COLUMNS[finding["id"]])
-        # nearly every column that a page wants is in the evidence; a new name would show here
-        assert len(columns) >= known - 2, finding["id"]
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("integer", 3.0, "3"),
+        ("decimals", 1.2345, "1.23"),
+        ("digits", 1316.4, "1\u202f316"),
+        ("seconds", 100.04, "100.0"),
+        ("percent", 0.125, "12.5 %"),
+        ("as_written", 0.5, "0.5"),
+        ("threads", 0, "auto"),
+        ("p_value", 0.0004, "< 0.001"),
+        ("interval", 1.5, "1.50 (1.40 to 1.60)"),
+        ("text", "a_faster", "one model faster; of 2"),
+        ("strategy", "multi_model", "many models"),
+        ("mark", True, "yes"),
+        ("mark", False, ""),
+        ("integer", None, "\u2013"),
+    ],
+)
+def test_each_kind_of_column_has_its_form(kind, value, expected):
+    said = {"a_faster": "one model faster"}
+    column = Column("x", "x", Kind(kind), low="low", high="high", more="more", words=said)
+    row = {"x": value, "low": 1.4, "high": 1.6, "more": "of 2"}
+    assert evidence.shown(row, column) == expected
 
 
-def test_unknown_findings_are_shown_all_the_same():
-    view = answers.evidence_table("something_new", [{"a_s": 1.5, "verdict": "confirmed", "n": 3}])
-    assert [c.text for c in view.columns] == ["a (s)", "verdict", "n"]
-    assert view.rows[0][1].badge.word == "confirmed"
+def test_every_kind_of_column_can_be_shown():
+    assert set(evidence.NUMBERS) | set(evidence.OTHERS) == set(Kind)
 
 
 # ---------------------------------------------------------------- small pieces
 
 
 def test_an_effect_is_its_parts():
-    effect = {"value": 1.003, "low": 0.991, "high": 1.017, "unit": "×"}
+    effect = Effect("speed", 1.003, 0.991, 1.017, "×", 0.95)
     assert cells.effect_parts(effect) == {"value": "1.003\u202f×", "interval": "0.991 to 1.017"}
     assert cells.effect_text(effect) == "1.003\u202f× (0.991 to 1.017)"
-    assert cells.effect_text({"value": 5, "unit": "×"}) == "5\u202f×"
-    for missing in (None, {}, {"value": None, "unit": "×"}):
-        assert cells.effect_text(missing) == NOTHING
-
-
-def test_short_answers_are_cut_where_a_clause_ends():
-    answer = (
-        "They run in parallel: 2 files are done 2.01 times as fast as one after another (95 % "
-        "interval 1.97 to 2.04), 1.95 times as fast as with one worker. With one they wait."
-    )
-    assert answers.short_answer(answer, 90).endswith("as fast as one after another …")
-    assert answers.short_answer("Yes. All 12 pairs are equal (95 % interval 1 to 2).") == (
-        "Yes. All 12 pairs are equal."
-    )
-    assert answers.short_answer("It works.") == "It works."
-
-
-def test_calls_are_split_at_their_arguments():
-    mine = {
-        "snippet": "models = [WhisperModel('a, b', device_index=[0, 1]) for _ in range(2)]",
-        "whisper_model": {"device_index": [0, 1]},
-    }
-    assert recommended.python_call(mine).splitlines() == [
-        "models = [WhisperModel(", "    'a, b',", "    device_index=[0, 1],",
-        ") for _ in range(2)]",
-    ]  # fmt: skip
+    assert cells.effect_text(Effect("speed", 5, None, None, "×", 0.95)) == "5\u202f×"
+    assert cells.effect_text(None) == NOTHING
 
 
 def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):

@@ -231,9 +231,10 @@ def imported_files(entry_files: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Own means: found in the folder of one of the scripts (which Python puts on its path), or below
     the folder that holds the script's own package. Imports are read with `ast`, nothing is run:
-    absolute and relative ones, those inside functions, `__init__.py` of every parent package, and
-    `import_module("…")` with a literal name. Imports under `if TYPE_CHECKING:` never run, so they
-    do not count.
+    absolute and relative ones, those inside functions, `__init__.py` of every parent package,
+    `import_module("…")` with a literal name, and every module beside a file that calls
+    `import_siblings(__package__)`. Imports under `if TYPE_CHECKING:` never run, so they do not
+    count.
 
     Raises FingerprintError for a file that is missing or no valid Python.
     """
@@ -299,7 +300,7 @@ def _parse(text: bytes) -> _Module:
     tree = ast.parse(text)
     meaning = hashlib.sha256("\n".join(_meaning(tree)).encode("ascii")).hexdigest()
     # calls may stand in any expression; without them only statements need a look, which is quick
-    calls = b"import_module" in text or b"__import__" in text
+    calls = any(name in text for name in (b"import_module", b"__import__", b"import_siblings("))
     return _Module(meaning, frozenset(_imported_names(tree, ast.AST if calls else _STATEMENTS)))
 
 
@@ -356,10 +357,13 @@ def _imported_names(tree: ast.AST, kinds: _Kinds) -> Iterator[str]:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 yield first.value
+        elif isinstance(node, ast.Call) and _called_name(node) == "import_siblings":
+            yield f".{_ALL}"
 
 
 _Kinds = type[ast.AST] | tuple[type[ast.AST], ...]
 _STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+_ALL = "*"  # in place of a module's name: every module of the package
 
 
 def _running_nodes(tree: ast.AST, kinds: _Kinds) -> Iterator[ast.AST]:
@@ -398,7 +402,11 @@ def _files_of(module: str, roots: Iterable[Path]) -> list[tuple[Path, Path]]:
 
     Each comes with its root; `package.name` gives the package's file if `name` is no module.
     """
-    parts = module.split(".")
+    *package, name = module.split(".")
+    if name == _ALL:
+        folders = ((root.joinpath(*package), root) for root in roots)
+        return [(file, root) for folder, root in folders for file in sorted(folder.glob("*.py"))]
+    parts = [*package, name]
     if not all(part.isidentifier() for part in parts):
         return []
     for root in roots:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PROJECT_ROOT = SCRIPTS.parent
-CAPTIONS = PROJECT_ROOT / "report"
 RESOURCES = PROJECT_ROOT / "resources"
 FONTS = RESOURCES / "fonts"
 EMBEDDED_MODELS = RESOURCES / "models"

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from parallel_transcription.places import CAPTIONS
-from parallel_transcription.report.figures import FIGURES
-from parallel_transcription.report.figures.names import file_stem
+from parallel_transcription.published.scoreboard import Line
+from parallel_transcription.report.figures.names import Caption, file_stem, read_captions
 from parallel_transcription.report.pages import (
     answers,
-    cells,
     comparison,
     data,
     description,
+    published,
     recommended,
 )
 from parallel_transcription.results import summaries as tables
@@ -32,11 +29,13 @@ class Report:
         template: The file that lays it out.
         content: What it shows, by the names that the template uses.
         figures: Files of its figures, by label of the machine and id of the figure.
+        captions: Of the figures, by id.
     """
 
     template: str
     content: dict[str, Any]
     figures: dict[tuple[str, str], Path]
+    captions: dict[str, Caption]
 
 
 def machine_report(results: Results, machine: str, figures: Path) -> Report:
@@ -52,15 +51,11 @@ def machine_report(results: Results, machine: str, figures: Path) -> Report:
         "tables": [data.files_table_view(t) for t in tables.files_tables(mine)],
         "cold_starts": data.cold_start_view(mine),
         "transcripts": data.transcripts_view(mine),
-        "captions": captions(),
-        "titles": FIGURES,
     }
-    return Report("machine.html", content, figure_paths(figures, [machine]))
+    return Report("machine.html", content, *pictures(figures, [machine]))
 
 
-def findings_report(
-    results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.DataFrame
-) -> Report:
+def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> Report:
     """What the report of the findings shows."""
     study = description.study_view(results)
     labels = results.labels
@@ -75,39 +70,22 @@ def findings_report(
         "sections": answers.sections(results),
         "general": [v for v in views if not v["number"]],
         "recommended": [recommended.recommended_view(results, label) for label in labels],
-        "published": [
-            {"machine": clean(label, 80), "key": label,
-             "tables": comparison.published_view(results.of(label), cpu, label)}
-            for label in labels
-        ],
-        "published_gpu": comparison.published_gpu_view(gpu, results),
-        "scoreboard": comparison.scoreboard_view(results),
+        "published": published.chapter(results, scoreboard),
         "side_by_side": comparison.machines_side_by_side(results),
         "overview": comparison.overview_view(results),
-        "not_measured": cells.badge("not measured"),
         "data": data.data_view(results),
-        "captions": captions(),
-        "titles": FIGURES,
-    }  # fmt: skip
-    return Report("findings.html", content, figure_paths(figures, labels))
+    }
+    return Report("findings.html", content, *pictures(figures, labels))
 
 
-def captions() -> dict[str, str]:
-    """Captions of the figures: those that ``snakemake --report`` shows too."""
-    found = dict(FIGURES)
-    for name in FIGURES:
-        path = CAPTIONS / f"{name}.rst"
-        if path.is_file():
-            found[name] = " ".join(path.read_text(encoding="utf-8").split())
-    return found
-
-
-def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
-    """Figures that exist, by machine and id."""
-    found = {}
-    for label in labels:
-        for name in FIGURES:
-            path = folder / f"{file_stem(label, name)}.svg"
-            if path.is_file():
-                found[label, name] = path
-    return found
+def pictures(
+    folder: Path, labels: list[str]
+) -> tuple[dict[tuple[str, str], Path], dict[str, Caption]]:
+    """Figures that exist, by machine and id; and their captions, by id."""
+    captions = read_captions(folder)
+    paths = {
+        (label, name): folder / f"{file_stem(label, name)}.svg"
+        for label in labels
+        for name in captions
+    }
+    return {key: path for key, path in paths.items() if path.is_file()}, captions

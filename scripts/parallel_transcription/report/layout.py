@@ -23,7 +23,7 @@ from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 from parallel_transcription.places import FONTS
 from parallel_transcription.report.contents import Report
-from parallel_transcription.report.pages import answers
+from parallel_transcription.report.figures.names import Caption
 from parallel_transcription.untrusted import clean
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -36,21 +36,7 @@ FACES = (
     ("Fira Code", "normal", 400, "FiraCode-Regular.ttf"),
 )
 SCHEME = "report:"
-
-#: How much the first page of the findings holds: letters of an answer, and whether the figure.
-Fit = dict[str, int | bool]
-
-#: What it may hold, fullest first.
-FITS: tuple[Fit, ...] = (
-    {"letters": 190, "figure": True},
-    {"letters": 150, "figure": True},
-    {"letters": 126, "figure": True},
-    {"letters": 104, "figure": True},
-    {"letters": 90, "figure": True},
-    {"letters": 72, "figure": True},
-    {"letters": 104, "figure": False},
-    {"letters": 60, "figure": False},
-)
+NO_CAPTION = Caption("", "")
 
 logger = logging.getLogger(__name__)
 
@@ -90,15 +76,13 @@ class OnlySupplies(URLFetcher):
 
 def environment() -> jinja2.Environment:
     """Templates that escape every value and refuse undefined ones."""
-    made = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["short_answer"] = answers.short_answer
-    return made
 
 
 def to_html(report: Report) -> str:
@@ -136,11 +120,9 @@ def to_pdf(report: Report) -> bytes:
 
     if report.template != "findings.html":
         return _bytes(document())
-    # the first page is one page: shorter answers, in the end no figure, until all of it fits
-    for fit in FITS:
-        if len(document(fit=fit, only_first=True).pages) <= 1:
-            break
-    return _bytes(document(fit=fit))
+    # the first page is one page: without its figure where that does not fit
+    fits = len(document(only_first=True).pages) <= 1
+    return _bytes(document(figure_on_first=fits))
 
 
 def _bytes(document: Document) -> bytes:
@@ -153,7 +135,7 @@ def render(
     sources: dict[tuple[str, str], str],
     faces: str,
     media: str,
-    fit: Fit | None = None,
+    figure_on_first: bool = True,
     only_first: bool = False,
 ) -> str:
     """The HTML of a report.
@@ -163,12 +145,16 @@ def render(
         sources: Addresses of the figures, by machine and id.
         faces: CSS that names the fonts.
         media: ``screen`` or ``print``.
-        fit: How much the first page holds, one of ``FITS``.
+        figure_on_first: The first page has its figure.
         only_first: Nothing but the first page.
     """
 
-    def figure(machine: str, name: str) -> str | None:
-        return sources.get((machine, name))
+    def figure(machine: str, name: str) -> dict[str, str] | None:
+        source = sources.get((machine, name))
+        if source is None:
+            return None
+        caption = report.captions.get(name, NO_CAPTION)
+        return {"source": source, "title": caption.title, "caption": caption.caption}
 
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     template = environment().get_template(report.template)
@@ -178,7 +164,7 @@ def render(
         style=Markup(faces + "\n" + style),
         figure=figure,
         media=media,
-        fit=fit or {"letters": 160, "figure": True},
+        figure_on_first=figure_on_first,
         only_first=only_first,
     )
     return text

@@ -10,15 +10,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
 
 from parallel_transcription.errors import TableError
 from parallel_transcription.results.columns import LEFT_OUT_COLUMNS, RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.finding import Finding, read_findings
+from parallel_transcription.results.recommended import Recommendation, read_recommended
+from parallel_transcription.results.typed import unusable
 from parallel_transcription.study.settings import DEFAULTS
 
+T = TypeVar("T")
 Facts = Mapping[str, Any]  # a JSON object as it was read
 
 
@@ -35,9 +38,8 @@ class Results:
     timings: pd.DataFrame
     machines: Mapping[str, Facts] = field(default_factory=dict)
     study: Facts = field(default_factory=lambda: DEFAULTS)
-    findings: Sequence[Facts] = ()
-    scoreboard: Sequence[Facts] = ()
-    recommended: Mapping[str, Facts] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    recommended: Mapping[str, Recommendation] = field(default_factory=dict)
     left_out: Sequence[str] = ()
 
     @property
@@ -52,18 +54,17 @@ class Results:
             runs=self.runs[self.runs["machine"] == machine].reset_index(drop=True),
             timings=self.timings[self.timings["machine"] == machine].reset_index(drop=True),
             machines=_only(self.machines, machine),
-            findings=[f for f in self.findings if f.get("machine") == machine],
-            scoreboard=[s for s in self.scoreboard if s.get("machine") in (machine, None, "")],
+            findings=[f for f in self.findings if f.machine == machine],
             recommended=_only(self.recommended, machine),
             left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
-    def finding(self, name: str) -> Facts | None:
+    def finding(self, name: str) -> Finding | None:
         """The finding ``name`` of the (first) machine."""
-        return next((f for f in self.findings if f.get("id") == name), None)
+        return next((f for f in self.findings if f.id == name), None)
 
 
-def _only(of_labels: Mapping[str, Facts], label: str) -> dict[str, Facts]:
+def _only(of_labels: Mapping[str, T], label: str) -> dict[str, T]:
     return {label: of_labels[label]} if label in of_labels else {}
 
 
@@ -96,16 +97,10 @@ def read_results(folder: Path | str) -> Results:
             writes.
     """
     folder = Path(folder)
-
-    def concluded(name: str, load: Callable[[str], Any], check: Callable[[Any], bool]) -> Any:
-        path = folder / name
-        return _read(path, load, check) if path.exists() else load("")
-
     return replace(
         read_tables(folder),
-        findings=concluded("findings.json", _json_list, _is_list_of_objects),
-        scoreboard=concluded("scoreboard.json", _json_list, _is_list_of_objects),
-        recommended=concluded("recommended.yaml", _yaml, _is_object_of_objects),
+        findings=read_findings(folder / "findings.json"),
+        recommended=read_recommended(folder / "recommended.yaml"),
     )
 
 
@@ -114,7 +109,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
-        raise _unusable(path, error) from None
+        raise unusable(path, error) from None
     missing = [name for name in columns if name not in table]
     if missing:
         raise TableError(
@@ -135,10 +130,10 @@ def _read(path: Path, load: Callable[[str], Any], check: Callable[[Any], bool]) 
     _check_there(path)
     try:
         content = load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise _unusable(path, error) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise unusable(path, error) from None
     if not check(content):
-        raise _unusable(path, "something else stands in it")
+        raise unusable(path, "something else stands in it")
     return content
 
 
@@ -147,28 +142,9 @@ def _check_there(path: Path) -> None:
         raise TableError(f"{path} does not exist; scripts/merge_timings.py makes it")
 
 
-def _unusable(path: Path, error: Exception | str) -> TableError:
-    reason = " ".join(str(error).split())[:200]
-    return TableError(
-        f"{path} is not what this workflow writes ({reason}); remove it and make it again"
-    )
-
-
-def _json_list(text: str) -> Any:
-    return json.loads(text or "[]")
-
-
-def _yaml(text: str) -> Any:
-    return yaml.safe_load(text) or {}
-
-
 def _is_object(content: Any) -> bool:
     return isinstance(content, dict)
 
 
 def _is_object_of_objects(content: Any) -> bool:
     return isinstance(content, dict) and all(map(_is_object, content.values()))
-
-
-def _is_list_of_objects(content: Any) -> bool:
-    return isinstance(content, list) and all(map(_is_object, content))

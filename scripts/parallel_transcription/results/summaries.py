@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -251,43 +250,6 @@ def transcripts(timings: pd.DataFrame) -> list[Row]:
             }
         )
     return rows
-
-
-# ---------------------------------------------------------------- the published numbers
-
-
-def read_published(root: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The numbers of melvin-asr's study that ship with this project (CPU, GPU)."""
-    found = []
-    for name in ("published_cpu.csv", "published_gpu.csv"):
-        paths = sorted(Path(root).rglob(name))
-        found.append(pd.read_csv(paths[0]) if paths else pd.DataFrame())
-    return found[0], found[1]
-
-
-def like_published(
-    results: Results, strategy: str, instances: int, gpus: int, files: int
-) -> list[tuple[str, Row, list[float]]]:
-    """Configurations in the form of a published GPU row: machine, settings, median of each file."""
-    rows = explored(results.timings)
-    ordinary = results.runs.loc[results.runs["ordinary"], "configuration"]
-    rows = rows[
-        rows["configuration"].isin(ordinary)
-        & (rows["device"] == "cuda")
-        & (rows["device_index"].str.count(",") + 1 == gpus)
-        & (rows["strategy"] == strategy)
-        & (rows["instances"] == instances)
-        & (rows["num_workers"] == 1)
-        & (rows["files_in_parallel"] == files)
-        & (rows["callers"] == files)
-        & (rows["status"] == "ok")
-    ]
-    found = []
-    for (machine, _), group in rows.groupby(["machine", "configuration"], sort=True):
-        of_files = group.groupby("counter", sort=True)["seconds"].median()
-        settings = group.iloc[0].to_dict() | {"gpus": gpus}
-        found.append((str(machine), settings, of_files.to_list()))
-    return found
 
 
 # ---------------------------------------------------------------- what belongs together

@@ -1,10 +1,9 @@
-"""Figures that compare: one model with many, with processes, with itself, with published ones."""
+"""Figures that compare: one model with many, with processes, with itself."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 import plotnine as p9
 
@@ -19,16 +18,31 @@ from parallel_transcription.report.figures.forest import (
     ratio_range,
     ratio_scale,
 )
-from parallel_transcription.report.figures.sources import Sources, main_model
+from parallel_transcription.report.figures.registry import figure
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import TIMES, plural, strategy_name
+from parallel_transcription.words import strategy_name
 
 
+@figure(
+    "one_or_many",
+    "One model against many models",
+    "Makespan of one model over that of many models, for each pair with equal workers, threads, "
+    "callers and files. Points: estimate; thin lines: confidence interval; thick lines: the "
+    "interval that decides equivalence; dots: single rounds. Shaded: the margin within which both "
+    "count as equally fast. A hollow point is not decided yet.",
+)
 def one_or_many(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model over that of many models, for each matched pair."""
     return _arms(sources, "one_or_many", "multi_model")
 
 
+@figure(
+    "processes",
+    "One model against many processes",
+    "Makespan of one model over that of as many processes with one model each, for each matched "
+    "pair. Read it as the figure of one model and many models.",
+)
 def processes(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model over that of many processes, for each matched pair."""
     return _arms(sources, "processes", "multi_process")
@@ -57,6 +71,14 @@ def _arms(sources: Sources, finding: str, other: str) -> p9.ggplot | None:
     )
 
 
+@figure(
+    "batching",
+    "Windows decoded in batches against one after another",
+    "Makespan with the windows of a file decoded together over that with the same configuration "
+    "decoding them one after another. Points: estimate; thin lines: confidence interval; thick "
+    "lines: the interval that decides equivalence; dots: single rounds. Shaded: the margin. A "
+    "hollow point is not decided yet.",
+)
 def batching(sources: Sources) -> p9.ggplot | None:
     """Makespan in batches over that one after another, for each matched pair."""
     needed = ["ratio", "low", "high", "workers", "instances", "cpu_threads", "batch_size"]
@@ -81,6 +103,12 @@ def batching(sources: Sources) -> p9.ggplot | None:
     )
 
 
+@figure(
+    "workers_equal_files",
+    "Fewer, equal and more workers than files",
+    "Makespan and CPU time with fewer and with more workers than files, over those with as many "
+    "workers as files. Lines: confidence interval; dots: single rounds; shaded: the margin.",
+)
 def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     """Makespan and CPU time with fewer and more workers, over those with as many as files."""
     needed = ["ratio", "low", "high", "workers", "files", "cpu_threads"]
@@ -132,6 +160,12 @@ def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
+@figure(
+    "noise_floor",
+    "The same configuration against itself",
+    "A configuration measured twice in every round: makespan of the second over that of the "
+    "first. Shaded: the margin of equivalence. What is seen here is noise, nothing else.",
+)
 def noise_floor(sources: Sources) -> p9.ggplot | None:
     """Makespan of a configuration over that of its identical twin, round by round."""
     rows = sources.evidence("noise_floor", ["ratio"])
@@ -168,90 +202,3 @@ def noise_floor(sources: Sources) -> p9.ggplot | None:
         + p9.guides(color=p9.guide_legend(ncol=2), shape=p9.guide_legend(ncol=2))
         + style.theme(2.1 + 0.18 * lines)
     )  # fmt: skip
-
-
-def published(sources: Sources) -> p9.ggplot | None:
-    """Speed-up over one worker with one thread: this machine beside the published ones."""
-    shown = pd.concat([p for p in (_here(sources), _theirs(sources.published)) if len(p)] or
-                      [pd.DataFrame(columns=["machine"])])  # fmt: skip
-    if "here" not in set(shown["machine"]):
-        return None
-    base = shown[(shown["workers"] == 1) & (shown["threads"] == 1)]
-    base = base[np.isfinite(base["span"])].set_index("machine")["span"].to_dict()
-    shown = shown[shown["machine"].isin(base)].copy()
-    if "here" not in set(shown["machine"]):
-        return None
-    label = clean((sources.results.labels or ["this machine"])[0], 28)
-    names = {"here": f"{label}, {plural(int(sources.cpus), 'CPU')}",
-             "epyc-9334": "AMD Epyc 9334, 128 CPUs", "apple-m2": "Apple M2, 8 CPUs"}  # fmt: skip
-    shown["late"] = np.isinf(shown["span"])
-    span = np.where(shown["late"], shown["bound"], shown["span"])
-    shown["speedup"] = [base[m] / s for m, s in zip(shown["machine"], span, strict=True)]
-    shown["able"] = shown["busy"] * shown["threads"]
-    machines = [names.get(m, clean(m, 28)) for m in dict.fromkeys(shown["machine"])]
-    shown["machine"] = axes.ordered(
-        [names.get(m, clean(m, 28)) for m in shown["machine"]], machines
-    )
-    kinds = ["1", "2", "more than 2"]
-    shown["kind"] = axes.ordered(
-        [kinds[0] if w == 1 else kinds[1] if w == 2 else kinds[2] for w in shown["workers"]], kinds
-    )
-    late = shown[shown["late"]]
-    top = float(shown["able"].max())
-    plot = (
-        p9.ggplot(shown, p9.aes("able", "speedup", color="kind", shape="kind"))
-        + p9.geom_hline(yintercept=1, color=style.GREY, size=0.5)
-        + p9.geom_point(shown[~shown["late"]], size=2.1, alpha=0.9)
-        + p9.facet_wrap("machine", nrow=1)
-        + p9.scale_x_continuous(trans="log2", breaks=style.powers(1, max(2.0, top), 5),
-                                labels=style.plain_labels)
-        + p9.scale_y_continuous(limits=(0, None), expand=(0, 0, 0.08, 0))
-        + p9.labs(x=f"threads that can be busy: threads {TIMES} workers with a file",
-                  y=f"speed-up over one worker\nwith one thread ({TIMES})")
-        + style.series_scales(kinds, "workers")
-        + style.theme(2.4, titled=True)
-    )  # fmt: skip
-    if len(late):
-        plot = plot + style.bounds(late, "able", "speedup", "kind", below=True)
-    return plot
-
-
-def _here(sources: Sources) -> pd.DataFrame:
-    """Medians of one model on this machine, with the most common number of files."""
-    rows = main_model(sources.summary)
-    rows = rows[(rows["strategy"] == "one_model") & (rows["variant"] == "")]
-    rows = rows[(rows["cpu_threads"] > 0) & rows["makespan_s"].notna()]
-    rows = rows[rows["files_in_parallel"] > 1]
-    if rows.empty:
-        return pd.DataFrame()
-    files = 2.0 if (rows["files_in_parallel"] == 2).any() else rows["files_in_parallel"].mode()[0]
-    rows = rows[rows["files_in_parallel"] == files]
-    return pd.DataFrame(
-        {
-            "machine": "here",
-            "workers": rows["total_workers"],
-            "threads": rows["cpu_threads"],
-            "busy": np.minimum(rows["total_workers"], files),
-            "span": rows["makespan_s"],
-            "bound": rows["bound_s"],
-        }
-    )
-
-
-def _theirs(reference: pd.DataFrame) -> pd.DataFrame:
-    if reference.empty:
-        return reference
-    rows = reference[(reference["strategy"] == "one_model")]
-    span = rows[["file_1_s", "file_2_s"]].max(axis=1)
-    span = span.where(rows["status"] != "over_60s", math.inf)
-    found = pd.DataFrame(
-        {
-            "machine": rows["machine"],
-            "workers": rows["num_workers"].astype(float),
-            "threads": rows["cpu_threads"].astype(float),
-            "busy": np.minimum(rows["num_workers"], rows["files_in_parallel"]),
-            "span": span,
-            "bound": 60.0,
-        }
-    )
-    return found[found["span"].notna()]

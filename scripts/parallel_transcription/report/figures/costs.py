@@ -11,6 +11,7 @@ import plotnine as p9
 
 from parallel_transcription import words
 from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import clean
@@ -27,6 +28,13 @@ SERIES = {
 MEGABYTES = ("base_mb", "worker_mb", "instance_mb")
 
 
+@figure(
+    "memory",
+    "Memory by workers and instances",
+    "Memory of the process that loading the models added (on a GPU: memory there), by number of "
+    "workers, of models in one process, and of processes. Points: medians, with the range of all "
+    "runs; lines: the fitted law (first model, and for each further worker or model).",
+)
 def memory(sources: Sources) -> p9.ggplot | None:
     """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
     rows = _loaded(sources)
@@ -121,6 +129,13 @@ def _law(
     return law
 
 
+@figure(
+    "init_race",
+    "Starting several models at once",
+    "Cold starts of several models at once, by the delay between them. Left: share of starts that "
+    "failed; the line ends at the upper bound of the true share. Right: time until all models "
+    "were loaded, one point for each start.",
+)
 def init_race(sources: Sources) -> p9.ggplot | None:
     """Starts that failed, with the upper bound of the true share, and load times, by delay."""
     numbers = ["init_stagger_s", "instances", "starts", "failures", "rate", "upper_bound"]
@@ -202,6 +217,13 @@ def _load_times(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+@figure(
+    "recommendation",
+    "Throughput, memory and cores of every configuration",
+    "Throughput, memory and cores (size) of every setting for the same files. Filled: no other "
+    "setting is at least as good in all three and better in one; hollow: beaten. The ring marks "
+    "the recommended setting. Lines: confidence interval.",
+)
 def recommendation(sources: Sources) -> p9.ggplot | None:
     """Throughput against memory; no configuration beats those of the Pareto front."""
     numbers = ["rtfx", "low", "high", "memory_mb", "gpu_memory_mb", "cores_used"]

@@ -11,6 +11,7 @@ import plotnine as p9
 
 from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.forest import dots_of, forest, from_pairs
+from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources, main_group
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import plural, strategy_name
@@ -18,6 +19,13 @@ from parallel_transcription.words import plural, strategy_name
 THROUGHPUT = "times real time"
 
 
+@figure(
+    "several_gpus",
+    "One model over several GPUs",
+    "Throughput by number of GPUs, for the fastest configuration of each strategy. Small points: "
+    "single rounds. Balance: how evenly the GPUs worked with most files, the utilisation of the "
+    "least busy over that of the busiest; 1 is even.",
+)
 def several_gpus(sources: Sources) -> p9.ggplot | None:
     """Throughput by number of GPUs, a line per strategy; and how evenly they worked."""
     rows = sources.summary
@@ -72,6 +80,13 @@ def several_gpus(sources: Sources) -> p9.ggplot | None:
     )
 
 
+@figure(
+    "one_per_gpu",
+    "One model on a list of GPUs against one per GPU",
+    "Makespan of one model on a list of GPUs over that of models, or processes, on each of them, "
+    "with equal total workers. Points: ratio with its interval, thick where equivalence is "
+    "decided; grey: single rounds; band: the margin. An open point is not decided.",
+)
 def one_per_gpu(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model on a list of GPUs over that of one model per GPU."""
     rows = sources.evidence("one_per_gpu", ["ratio", "low", "high", "total_workers", "gpus"])
@@ -92,6 +107,13 @@ def one_per_gpu(sources: Sources) -> p9.ggplot | None:
     )
 
 
+@figure(
+    "gpu_saturation",
+    "How much one GPU takes",
+    "Throughput of one GPU with more workers of one model, more models and more processes on it, "
+    "the share of time in which it ran anything, and the CPU cores of the host that fed it. Lines "
+    "end where nothing more was measured; whiskers: intervals over rounds.",
+)
 def gpu_saturation(sources: Sources) -> p9.ggplot | None:
     """Throughput, utilisation and host cores of one GPU, by workers and by models on it."""
     rows = sources.evidence("gpu_saturation", ["rtfx", "number", "files", "gpu_util"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,6 @@ class Sources:
     """The results of one machine, and what several figures need of them, made once."""
 
     results: Results
-    published: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
@@ -59,9 +58,9 @@ class Sources:
 
         Where there is no evidence, the table has these columns and no row.
         """
-        found = self.results.finding(finding) or {}
+        found = self.results.finding(finding)
         numbers = list(numbers)
-        rows = found.get("evidence") or []
+        rows = found.evidence if found else []
         table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=numbers)
         return table.assign(**{n: pd.to_numeric(table[n]).astype(float) for n in numbers})
 

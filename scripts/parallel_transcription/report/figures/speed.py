@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotnine as p9
 
 from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources, main_group, main_model
 from parallel_transcription.words import TIMES, as_written, number, strategy_name
 
 
+@figure(
+    "parallel_or_queue",
+    "Speed-up over the same files one after another",
+    "Speed-up over the same files handed out one after another, by workers of one model. Large "
+    "points and lines: estimate and confidence interval; small points: single rounds. The grey "
+    "line at 1 is what a queue would give, the dashed line what it would be if every worker "
+    "counted in full.",
+)
 def parallel_or_queue(sources: Sources) -> p9.ggplot | None:
     """Speed-up over the same files one after another, by workers."""
     needed = ["speed_up", "low", "high", "workers", "files", "callers", "cpu_threads"]
@@ -81,6 +91,13 @@ def _speedups(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found)[[*shown, "ratio"]]
 
 
+@figure(
+    "threads_limit",
+    "CPU cores used, by threads and workers",
+    "CPU cores that the engine used, by the threads that could be busy at the same time (threads "
+    "times workers that have a file). Dashed: one core for each thread, up to the CPUs of the "
+    "machine.",
+)
 def threads_limit(sources: Sources) -> p9.ggplot | None:
     """Cores that the engine used against the threads that could be busy."""
     needed = ["cores", "low", "high", "cpu_threads", "workers_in_use"]
@@ -122,6 +139,13 @@ def threads_limit(sources: Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
+@figure(
+    "best_threads",
+    "Throughput by threads of each worker",
+    "Throughput by threads of each worker, a line for each number of workers. Lines at the "
+    "points: confidence interval; small points: single rounds. A hollow point with an arrow ran "
+    "into the time limit: its throughput is lower.",
+)
 def best_threads(sources: Sources) -> p9.ggplot | None:
     """Throughput by threads of each worker; a line per number of workers."""
     rows = sources.evidence("best_threads", ["rtfx", "low", "high", "workers", "cpu_threads",
@@ -129,13 +153,7 @@ def best_threads(sources: Sources) -> p9.ggplot | None:
     rows = main_group(rows, ("model", "compute_type"))
     if rows.empty or rows["rtfx"].isna().all():
         return None
-    # a number of files for which only one number of threads was measured shows nothing here
-    several = rows.groupby("files")["cpu_threads"].nunique()
-    several = set(several[several > 1].index) or set(several.index)
-    rows = rows[rows["files"].isin(several)]
-    files = axes.few(rows["files"], 3)
-    kept = axes.few(rows["workers"], len(style.SERIES_SHAPES))
-    rows = rows[rows["files"].isin(files) & rows["workers"].isin(kept)].copy()
+    rows, files, kept = _that_vary(rows)
     order, series = axes.levels(rows["cpu_threads"]), axes.levels(kept)
     names = {"0": "auto"}
     order_names = [names.get(o, o) for o in order]
@@ -183,9 +201,28 @@ def best_threads(sources: Sources) -> p9.ggplot | None:
     return plot
 
 
+def _that_vary(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Any], list[Any]]:
+    """Rows with several numbers of threads; their numbers of files and of workers."""
+    # a number of files for which only one number of threads was measured shows nothing here
+    several = rows.groupby("files")["cpu_threads"].nunique()
+    several = set(several[several > 1].index) or set(several.index)
+    rows = rows[rows["files"].isin(several)]
+    files = axes.few(rows["files"], 3)
+    workers = axes.few(rows["workers"], len(style.SERIES_SHAPES))
+    return rows[rows["files"].isin(files) & rows["workers"].isin(workers)].copy(), files, workers
+
+
+@figure(
+    "oversubscription",
+    "More threads than CPUs",
+    "Settings with more threads times workers than CPUs. Left: makespan over that of the matching "
+    "setting within the CPUs, with confidence intervals; right: how often per second the system "
+    "took the CPU away from the process. Both axes double at each step. A hollow point with an "
+    "arrow ran into the time limit: the true value is higher.",
+)
 def oversubscription(sources: Sources) -> p9.ggplot | None:
     """Makespan over that within the CPUs, and forced context switches, by threads per CPU."""
-    needed = ["oversubscription", "ratio", "low", "high"]
+    needed = ["oversubscription", "ratio", "low", "high", "switches_per_s"]
     rows = sources.evidence("oversubscription", needed)
     rows = rows[rows["ratio"].notna()] if len(rows) else rows
     if rows.empty:
@@ -201,13 +238,9 @@ def oversubscription(sources: Sources) -> p9.ggplot | None:
     )
     panels = [f"makespan over that within the CPUs ({TIMES})", "forced context switches per second"]
     first = rows.assign(panel=panels[0], value=rows["ratio"])
-    parts = [first]
-    if "switches_per_s" in rows:
-        switches = pd.to_numeric(rows["switches_per_s"], errors="coerce")
-        second = rows.assign(panel=panels[1], value=switches, low=math.nan, high=math.nan,
-                             late=False)  # fmt: skip
-        parts.append(second[second["value"] > 0])
-    shown = pd.concat(parts)
+    second = rows.assign(panel=panels[1], value=rows["switches_per_s"], low=math.nan,
+                         high=math.nan, late=False)  # fmt: skip
+    shown = pd.concat([first, second[second["value"] > 0]])
     shown["panel"] = axes.ordered(shown["panel"], panels)
     exact = style.cut_intervals(shown[~shown["late"]], "value", log=True)
     whiskers = exact[exact["low"].notna() & exact["high"].notna()]
@@ -250,6 +283,12 @@ def _room(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).assign(x=1.5, name=shown["name"].iloc[0])
 
 
+@figure(
+    "throughput",
+    "Throughput by threads and workers",
+    "Seconds of audio per second of time, by threads of each worker and workers in all; median of "
+    "all repeats. Darker is faster. Grey: beyond the time limit, or failed.",
+)
 def throughput(sources: Sources) -> p9.ggplot | None:
     """Throughput of every threads and workers, a panel per strategy and number of files."""
     rows = sources.summary

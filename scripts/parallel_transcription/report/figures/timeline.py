@@ -9,6 +9,7 @@ import plotnine as p9
 
 from parallel_transcription import words
 from parallel_transcription.report.figures import style
+from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources, main_model
 from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import shorten_middle
@@ -52,6 +53,13 @@ def chosen(sources: Sources) -> list[tuple[str, str]]:
     return found
 
 
+@figure(
+    "timeline",
+    "Who transcribed when",
+    "Who transcribed when: a bar for each file from start to end, for the repeat with the median "
+    "makespan. The tick marks the moment the file was handed out. Files that take turns on one "
+    "worker overlap too: overlap alone proves nothing.",
+)
 def timeline(sources: Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []

@@ -7,12 +7,13 @@ transcripts) is put on one line and kept short; the templates escape it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from parallel_transcription.results.finding import Effect
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
     NOTHING,
@@ -206,17 +207,16 @@ def span_text(value: float, bound: float) -> str:
     return f"> {as_written(bound)}" if math.isinf(value) else seconds(value)
 
 
-def effect_parts(effect: Mapping[str, Any] | None) -> dict[str, str]:
+def effect_parts(effect: Effect | None) -> dict[str, str]:
     """An effect in two pieces: the value with its unit, and the interval."""
-    if not effect or is_missing(effect.get("value")):
+    if effect is None:
         return {"value": NOTHING, "interval": ""}
-    value, interval = value_and_interval(
-        effect["value"], effect.get("low"), effect.get("high"), clean(effect.get("unit"), 20)
-    )
+    unit = clean(effect.unit, 20)
+    value, interval = value_and_interval(effect.value, effect.low, effect.high, unit)
     return {"value": value, "interval": interval}
 
 
-def effect_text(effect: Mapping[str, Any] | None) -> str:
+def effect_text(effect: Effect | None) -> str:
     """An effect with its unit and interval: ``1.003 s (0.991 to 1.017)``."""
     parts = effect_parts(effect)
     return f"{parts['value']} ({parts['interval']})" if parts["interval"] else parts["value"]

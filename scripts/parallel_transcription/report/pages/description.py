@@ -206,6 +206,7 @@ def study_view(results: Results) -> View:
         "file": file,
         "rows": rows + ([("When", days)] if days else []),
         "notice": notice(runs),
+        "has_embedded_model": bool((runs["model_kind"] == "embedded").any()),
         "warnings": _warnings(results),
         "timeout": sorted({f"{as_written(t)} s" for t in runs["timeout_s"].dropna()}),
         "measured": f"{measured}, {days}" if days else measured,

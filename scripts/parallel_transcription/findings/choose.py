@@ -1,0 +1,346 @@
+"""Recommended settings: Pareto front of throughput, cores and memory; choice under limits.
+
+Per machine, and per model, compute type, device and workload (only equal work is comparable):
+1. Candidates are the configurations without failed, killed or late repeats. Confirmation rounds
+   (above 900), A/A replicas, slowed arms and the baseline of files one after another take no part
+   in the choice (the baseline does where there is nothing else).
+2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
+   process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
+   memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
+   that any file took from hand-out to text in a repeat that counts. A figure that is not known
+   breaks its limit.
+3. The fastest (geometric mean of the makespan) admissible one is compared with every other
+   (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied
+   with it.
+4. Among the tied, and those that are neither tied nor slower while their ratio as seen is within
+   the margin: least memory (on GPUs that of the GPUs, where it is known of all; differences up to
+   5 % or 5 MB count as none), then fewest threads in all, fewest workers, fewest instances. That
+   is the winner: frugal first, since step 5 tests that it is not slower. Runner-up: the fastest of
+   the rest.
+5. Winner and runner-up are measured again in fresh rounds. `confirmed`: the winner is shown not to
+   be slower than the runner-up by the margin or more (one-sided test, fresh rounds only). `not
+   confirmed`: it is shown to be slower by more than the margin. Else `not yet`. With no
+   runner-up there is nothing to lose against: two fresh rounds without a failure confirm.
+
+A configuration is dominated, and so not on the Pareto front, if another is at least as good in
+throughput, cores used and memory (the same one), and better in one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from parallel_transcription import statistics, words
+from parallel_transcription.errors import TableError
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.counting import confirming
+from parallel_transcription.results.finding import Row
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.recommended import Confirmation
+from parallel_transcription.results.typed import plain
+
+GROUP = ["model", "compute_type", "device", "workload", "files_in_parallel", "thread_env"]
+STRATEGIES = ["one_model", "multi_model", "multi_process"]
+MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cores_used",
+          "memory_mb", "gpu_memory_mb", "rss_peak_mb", "load_s")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one kind of work.
+
+    `group` are the values of `GROUP`; `table` the candidates with their `standing`; `memory` the
+    field of the memory that was weighed (`memory_field`). `winner` and `runner_up` are rows of the
+    table or None; without a winner `reason` says why.
+    """
+
+    group: Row
+    table: list[Row]
+    memory: str
+    winner: Row | None = None
+    runner_up: Row | None = None
+    reason: str = ""
+
+
+def candidates(machine: Machine) -> list[Row]:
+    """One row per arm with a time: figures of merit, `trouble` (why it is no candidate)."""
+    arms = machine.ordinary()
+    together = (arms["callers"] > 1) | (arms["files_in_parallel"] == 1)
+    if together.any():
+        arms = arms[together]
+    slowest = _slowest_files(machine)
+    rows = []
+    for arm in arms.to_dict("records"):
+        times = machine.times(arm["arm"])
+        calm = times[~times["censored"].astype(bool)]
+        trouble = [
+            f"{name} in {words.plural(int(arm[f'n_{name}']), 'repeat')}"
+            for name in ("failed", "killed", "timeout")
+            if arm[f"n_{name}"]
+        ]
+        if calm.empty:
+            trouble = trouble or ["no time"]
+        rows.append(
+            {
+                **arm,
+                **_merits(calm, machine.confidence),
+                "rounds": len(calm),
+                "slowest_file_s": slowest.get(arm["arm"], float("nan")),
+                "all_threads": int(arm["total_workers"] * arm["threads"]),
+                "trouble": "; ".join(trouble),
+            }
+        )
+    return rows
+
+
+def _merits(calm: pd.DataFrame, confidence: float) -> Row:
+    """Figures of merit over the rounds of an arm; nan where there are none."""
+    if calm.empty:
+        return dict.fromkeys(MERITS, float("nan"))
+    rtfx, low, high = statistics.geometric_interval(calm["rtfx"], confidence)
+    medians = calm[["makespan_s", "cores_used", "gpu_mem_mb", "load_s"]].astype(float).median()
+    memory = [float(calm[c].median()) for c in ("pss_mb", "uss_mb", "rss_peak_mb")]
+    return {
+        "rtfx": rtfx,
+        "rtfx_low": low,
+        "rtfx_high": high,
+        "mean_makespan_s": statistics.geometric_interval(calm["makespan_s"])[0],
+        "makespan_s": float(medians["makespan_s"]),
+        "cores_used": float(medians["cores_used"]),
+        "memory_mb": next((m for m in memory if m > 0), float("nan")),
+        "gpu_memory_mb": float(medians["gpu_mem_mb"]),
+        "rss_peak_mb": memory[2],
+        "load_s": float(medians["load_s"]),
+    }
+
+
+def _slowest_files(machine: Machine) -> dict[str, float]:
+    """The longest time of a file per arm, from its hand-out to its text (s)."""
+    runs = machine.runs[machine.runs["counts"] & (machine.runs["status"] == "ok")]
+    timings = machine.timings.merge(runs[["run", "repeat", "arm"]], on=["run", "repeat"])
+    longest = timings.groupby("arm", sort=True)["seconds"].max().dropna()
+    return {str(arm): float(seconds) for arm, seconds in longest.items()}
+
+
+def broken_limits(row: Row, limits: Mapping[str, Any]) -> list[str]:
+    """Which of the study's limits a candidate breaks, in words. An unknown figure breaks it."""
+    checks = [
+        ("max_memory_mb", row["memory_mb"], "MB of memory"),
+        ("max_cores", row["cores_used"], "cores used"),
+        ("max_file_s", row["slowest_file_s"], "s for a file"),
+    ]
+    if row["device"] == "cuda":
+        checks.append(("max_gpu_memory_mb", row["gpu_memory_mb"], "MB of memory on GPUs"))
+    broken = []
+    for name, value, unit in checks:
+        limit = limits.get(name)
+        if limit is not None and not value <= float(limit):
+            broken.append(f"{words.number(value)} {unit}, limit {words.number(float(limit))}")
+    return broken
+
+
+def memory_field(rows: list[Row]) -> str:
+    """The memory that is scarce: that of the GPUs where it is known of all, else the host's."""
+    on_gpus = rows and all(row["gpu_memory_mb"] > 0 for row in rows)
+    return "gpu_memory_mb" if on_gpus else "memory_mb"
+
+
+def pareto(table: pd.DataFrame, memory: str = "memory_mb") -> Any:
+    """True where no other row is at least as good in all of rtfx, cores, memory, better in one."""
+    merit = np.column_stack(
+        [-table["rtfx"].to_numpy(float), table["cores_used"].to_numpy(float),
+         table[memory].to_numpy(float)]
+    )  # fmt: skip
+    merit = np.where(np.isnan(merit), np.inf, merit)
+    front = np.ones(len(merit), bool)
+    for k in range(len(merit)):
+        no_worse = (merit <= merit[k]).all(axis=1)
+        better = (merit < merit[k]).any(axis=1)
+        front[k] = not (no_worse & better).any()
+    return front
+
+
+def choices(machine: Machine) -> list[Choice]:
+    """One choice per group.
+
+    The first choice is the machine's own: the group with the most candidates, then the most files
+    at once, then by name.
+    """
+    everything = candidates(machine)
+    if not everything:
+        return []
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in everything:
+        groups.setdefault(tuple(row[name] for name in GROUP), []).append(row)
+    result = [
+        _choose(machine, dict(zip(GROUP, key, strict=True)), groups[key]) for key in sorted(groups)
+    ]
+    result.sort(
+        key=lambda c: (
+            c.winner is None,
+            -sum(r["standing"] != "out" for r in c.table),
+            -int(c.group["files_in_parallel"]),
+            str(c.group),
+        )
+    )
+    return result
+
+
+def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
+    rows = sorted(rows, key=lambda r: r["arm"])
+    for row in rows:
+        row["broken"] = [] if row["trouble"] else broken_limits(row, machine.limits)
+        row["standing"] = "out" if row["trouble"] else "over the limits" if row["broken"] else ""
+        row["pareto"] = False
+    sound = [r for r in rows if not r["trouble"]]
+    memory = memory_field(sound)
+    if sound:
+        for row, on_front in zip(sound, pareto(pd.DataFrame(sound), memory), strict=True):
+            row["pareto"] = bool(on_front)
+    allowed = [r for r in sound if not r["broken"]]
+    if not allowed:
+        kept = "no configuration keeps the limits"
+        reason = kept if sound else "no configuration ran without trouble"
+        return Choice(group, rows, memory, reason=reason)
+    allowed.sort(key=lambda r: (r["mean_makespan_s"], r["arm"]))
+    winner = _most_frugal(_as_fast_as_the_first(machine, allowed), memory)
+    rest = [r for r in allowed if r is not winner]
+    return Choice(group, rows, memory, winner, rest[0] if rest else None)
+
+
+def _as_fast_as_the_first(machine: Machine, allowed: list[Row]) -> list[Row]:
+    """The fastest, and those tied with it or neither tied nor slower within the margin.
+
+    Writes the `standing` of all, and `ratio_to_best` of the others.
+    """
+    best, others = allowed[0], allowed[1:]
+    compared = [machine.compare(best["arm"], r["arm"]).result for r in others]
+    standings = {statistics.EQUIVALENT: "tied", statistics.A_FASTER: "slower"}
+    best["standing"] = "fastest"
+    for row, result in zip(others, statistics.correct(compared, "bonferroni"), strict=True):
+        row["standing"] = standings.get(result.outcome, "open")
+        row["ratio_to_best"] = 1 / result.ratio if result.rounds else float("nan")
+    _, upper = statistics.band(machine.margin)
+    return [
+        best,
+        *(
+            r
+            for r in others
+            if r["standing"] == "tied" or (r["standing"] == "open" and r["ratio_to_best"] <= upper)
+        ),
+    ]
+
+
+def _most_frugal(tied: list[Row], memory: str) -> Row:
+    """Least memory (small differences count as none), then threads, workers, instances."""
+    memories = [r[memory] for r in tied if r[memory] > 0]
+    least = min(memories, default=float("nan"))
+
+    def cost(row: Row) -> tuple[Any, ...]:
+        heavy = bool(memories) and not row[memory] - least <= max(5.0, 0.05 * least)
+        return (
+            heavy,
+            row[memory] if heavy and row[memory] > 0 else 0.0,
+            row["all_threads"],
+            row["total_workers"],
+            row["instances"],
+            STRATEGIES.index(row["strategy"]) if row["strategy"] in STRATEGIES else 9,
+            row["arm"],
+        )
+
+    return min(tied, key=cost)
+
+
+def confirmation(machine: Machine, choice: Choice) -> Confirmation:
+    """What the fresh rounds say of a choice (see the module's text, 5)."""
+    winner, second = choice.winner, choice.runner_up
+    if winner is None:
+        raise ValueError("there is no winner to confirm")
+    against = second["configuration"] if second else None
+    calm = _fresh(machine, winner)
+    if calm.empty:
+        return Confirmation("not yet", against=against)
+    rtfx, low, high = plain(statistics.geometric_interval(calm["rtfx"], machine.confidence))
+    rows = confirming(machine.all_runs)
+    own = rows[rows["arm"] == winner["arm"]]
+    sound = bool((own["status"] == "ok").all())
+    status, rounds, ratios = "not yet", len(calm), (None, None, None)
+    if second is None:
+        if rounds >= 2 and sound:
+            status = "confirmed"
+    else:
+        pair = machine.compare(winner["arm"], second["arm"], confirmation=True).result
+        if pair.rounds:
+            rounds, ratios = pair.rounds, plain((pair.ratio, pair.low, pair.high))
+            if pair.tests.p_not_above <= machine.alpha and sound:
+                status = "confirmed"
+            elif pair.tests.p_above <= machine.alpha and pair.tests.p_difference <= machine.alpha:
+                status = "not confirmed"
+    return Confirmation(status, rounds, against, *ratios, rtfx, low, high)
+
+
+def _fresh(machine: Machine, winner: Row) -> pd.DataFrame:
+    """The fresh rounds of the winner that ended in time."""
+    fresh = machine.times(winner["arm"], confirmation=True)
+    return fresh[~fresh["censored"].astype(bool)]
+
+
+def spread_of(machine: Machine, choice: Choice) -> float:
+    """The spread of the log ratios of winner and runner-up: of fresh rounds, else of the others.
+
+    nan where neither is known.
+    """
+    if choice.winner is None or choice.runner_up is None:
+        return float("nan")
+    arms = choice.winner["arm"], choice.runner_up["arm"]
+    fresh = machine.compare(*arms, confirmation=True).result
+    if fresh.rounds and np.isfinite(fresh.sd):
+        return fresh.sd
+    return machine.compare(*arms).result.sd
+
+
+def candidates_to_confirm(results: Results, label: str | None = None) -> dict[str, Any]:
+    """Winner and runner-up of every choice of a machine, for the confirmation rounds.
+
+    Depends on rounds up to 900 only, so fresh rounds never change it. Raises TableError if
+    `label` is not in the results, or is not given and there are several.
+    """
+    labels = results.labels
+    if label is None:
+        if len(labels) != 1:
+            raise TableError(
+                f"the tables hold {len(labels)} machines ({', '.join(labels)}); name one"
+            )
+        label = labels[0]
+    if label not in labels:
+        raise TableError(f"no machine {label!r} in the tables; there are: {', '.join(labels)}")
+    machine = Machine(results, label)
+    entries, wanted = [], []
+    for choice in choices(machine):
+        if choice.winner is None:
+            continue
+        pair = (choice.winner, choice.runner_up)
+        names = [r["configuration"] for r in pair if r is not None]
+        wanted += names
+        group = choice.group
+        entries.append(
+            {
+                "model": group["model"],
+                "compute_type": group["compute_type"],
+                "device": group["device"],
+                "files_in_parallel": int(group["files_in_parallel"]),
+                "workload": group["workload"],
+                "winner": names[0],
+                "runner_up": names[1] if len(names) > 1 else None,
+            }
+        )
+    return {
+        "machine": label,
+        "configurations": sorted(set(wanted)),
+        "choices": entries,
+    }

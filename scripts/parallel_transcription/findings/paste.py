@@ -1,0 +1,170 @@
+"""What to paste: the recommended settings as arguments, as Python and as a service's settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from parallel_transcription.findings.choose import Choice, choices, confirmation
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.finding import Row
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.recommended import (
+    Alternative,
+    Arguments,
+    Measured,
+    Recommendation,
+    call,
+    device_list,
+)
+from parallel_transcription.results.typed import plain
+
+LIMITS = ("max_memory_mb", "max_gpu_memory_mb", "max_cores", "max_file_s")
+NOTHING = "nothing to recommend"
+MEASURED = tuple(Measured.__dataclass_fields__)
+
+
+def arguments(row: Row) -> Arguments:
+    """WhisperModel's arguments for one instance."""
+    devices = device_list(row["device_index"])
+    if row["strategy"] != "one_model" and isinstance(devices, list):
+        devices = devices[0]  # instances are spread over the devices, one each
+    return Arguments(
+        row["model"],
+        row["device"],
+        devices,
+        row["compute_type"],
+        int(row["cpu_threads"]),
+        int(row["num_workers"]),
+    )
+
+
+def snippet(row: Row) -> str:
+    """The same as one line of Python."""
+    devices = device_list(row["device_index"])
+    return call(arguments(row), row["strategy"], int(row["instances"]), devices, one_line=True)
+
+
+def service(row: Row) -> dict[str, Any]:
+    """The settings as blocks of melvin-asr's config.yml.
+
+    There, `websocket_stream` holds one model whose num_workers is worker_seats (on the CPU), and
+    every entry of `rest_runner` is a process with a model of its own that takes one task at a
+    time.
+    """
+    device = "cuda" if row["device"] == "cuda" else "cpu"
+    model, threads = row["model"], int(row["cpu_threads"])
+    devices = device_list(row["device_index"])
+    workers, instances = int(row["num_workers"]), int(row["instances"])
+    seats = int(row["callers"])
+    if device == "cpu":
+        stream = {
+            "active": True,
+            "model": model,
+            "cpu_threads": threads,
+            "worker_seats": workers if row["strategy"] == "one_model" else seats,
+        }
+    else:
+        stream = {
+            "active": True,
+            "model": model,
+            "device_index": devices,
+            "worker_seats": seats,
+        }
+    entry = {
+        "device": device,
+        "model": model,
+        "compute_type": row["compute_type"],
+        "num_workers": workers,
+        "cpu_threads": threads,
+    }
+    if row["strategy"] == "one_model":
+        entries = [{**entry, "device_index": devices}]
+    else:
+        each = devices if isinstance(devices, list) else [devices]
+        entries = [{**entry, "device_index": each[k % len(each)]} for k in range(instances)]
+    return {"websocket_stream": {device: stream}, "rest_runner": entries}
+
+
+def _service_notes(row: Row) -> list[str]:
+    notes = [
+        "melvin-asr transcribes through the batched pipeline; these times are those of "
+        "WhisperModel.transcribe. config/batched.yaml compares the two."
+    ]
+    if row["strategy"] == "one_model" and int(row["num_workers"]) > 1:
+        notes.append(
+            "A rest_runner entry takes one task at a time, so its further workers stay idle; for "
+            "several tasks at once use several entries (measured here as multi_process)."
+        )
+    return notes
+
+
+def alternatives(choice: Choice) -> dict[str, Alternative | None]:
+    """Pareto points within the limits that save memory or cores, with their throughput."""
+    winner = choice.winner
+    front = [r for r in choice.table if r["pareto"] and not r["trouble"] and not r["broken"]]
+    result: dict[str, Alternative | None] = {"memory_saving": None, "core_saving": None}
+    for name, field in (("memory_saving", choice.memory), ("core_saving", "cores_used")):
+        known = [r for r in front if r[field] > 0]
+        if winner is None or not known or not winner[field] > 0:
+            continue
+        least = min(r[field] for r in known)
+        near = [r for r in known if r[field] <= 1.05 * least]
+        pick = max(near, key=lambda r: (r["rtfx"], r["arm"]))
+        if pick is not winner and pick[field] < 0.95 * winner[field]:
+            saving = {
+                "snippet": snippet(pick),
+                "throughput_share": pick["rtfx"] / winner["rtfx"],
+                "saved": 1 - pick[field] / winner[field],
+            }
+            result[name] = Alternative(**plain({k: pick[k] for k in MEASURED} | saving))
+    return result
+
+
+def recommendation(machine: Machine, choice: Choice) -> Recommendation:
+    """A choice as recommended.yaml holds it."""
+    group, row = choice.group, choice.winner
+    limits = {k: machine.limits.get(k) for k in LIMITS}
+    work = {name: group[name] for name in ("model", "compute_type", "device")}
+    work["files_in_parallel"] = int(group["files_in_parallel"])
+    if row is None:
+        return Recommendation(NOTHING, choice.reason, **work, limits=limits)
+    fresh = confirmation(machine, choice)
+    notes = _service_notes(row)
+    if str(row["model"]).startswith(("dummy-", "mini-")):
+        notes = [
+            f"{row['model']} is a model of this project: put your own model's name or folder, and "
+            "measure with it before you rely on the numbers.",
+            *notes,
+        ]
+    others = [r for r in choice.table if r is not row]
+    return Recommendation(
+        status=fresh.status,
+        **work,
+        strategy=row["strategy"],
+        whisper_model=arguments(row),
+        instances=int(row["instances"]),
+        callers=int(row["callers"]),
+        environment=dict(v.split("=", 1) for v in str(row["thread_env"]).split() if "=" in v),
+        snippet=snippet(row),
+        melvin_asr=service(row),
+        evidence=Measured(**plain({k: row[k] for k in MEASURED})),
+        confirmation=fresh,
+        limits=limits,
+        as_good=[r["configuration"] for r in others if r["standing"] in ("tied", "fastest")],
+        undecided=[r["configuration"] for r in choice.table if r["standing"] == "open"],
+        alternatives=alternatives(choice),
+        notes=notes,
+    )
+
+
+def recommend(results: Results) -> dict[str, Recommendation]:
+    """By machine label: the machine's own choice, the other groups under `others`."""
+    result = {}
+    for label in results.labels:
+        machine = Machine(results, label)
+        made = [recommendation(machine, choice) for choice in choices(machine)]
+        if not made:
+            made = [Recommendation(NOTHING, "no timed run")]
+        result[label] = replace(made[0], others=made[1:])
+    return result

@@ -1,0 +1,216 @@
+"""3 Which cpu_threads is best on this machine, and does it matter?
+
+Claim: the number of cpu_threads matters: with equal workers, some value is faster than another by
+more than the margin.
+
+Groups: one_model on the CPU, equal workload, model, compute type and callers (callers = files in
+parallel); settings are (num_workers, cpu_threads). Two things are done with a group:
+1. Does it matter? All pairs of thread counts at equal num_workers are compared by makespan, Holm
+   over all such pairs of the machine. No pair is chosen by its result.
+2. Which is best? The setting with the highest throughput (geometric mean over rounds); every other
+   one is compared with it, p-values multiplied by the number of settings compared (Bonferroni):
+   this keeps the level although the best was chosen by the same data (Gupta's subset selection).
+   "tied" = shown equivalent to the best; "slower" = shown slower; "open" = neither.
+Verdict (of 1):
+  confirmed     some pair differs by more than the margin
+  refuted       all pairs are within the margin
+  inconclusive  otherwise
+  not measured  fewer than two values of cpu_threads at equal num_workers
+The evidence are the rankings of 2, the best of each group first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from parallel_transcription import statistics, words
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import by_verdict, starts
+from parallel_transcription.results.finding import Row, Verdict
+from parallel_transcription.statistics import Comparison
+
+REAL_TIME = f"{words.TIMES} real time"
+BEST, TIED, SLOWER, OPEN = "best", "tied", "slower", "open"
+
+
+class BestThreads(PairedQuestion):
+    """Numbers of threads against each other, and the best setting."""
+
+    id, number, order = "best_threads", 3, 2
+    asks = "Which cpu_threads is best on this machine, and does it matter?"
+    asks_in_short = "Does the number of threads matter?"
+    claim = (
+        "The number of cpu_threads matters: with equal workers, some value is faster than another "
+        "by more than the margin."
+    )
+    to_measure = (
+        "There are no two matched rounds with different cpu_threads and equal num_workers. To "
+        "measure it: a study with two or more values of cpu_threads."
+    )
+    would_change = by_verdict(
+        "All thread counts shown to be within the margin of each other at equal workers.",
+        "A pair of thread counts shown to differ by more than the margin.",
+        "More rounds of the settings that are open.",
+    )
+    columns = (
+        show.integer("files", "files"),
+        show.integer("workers", "workers"),
+        show.threads(),
+        show.interval("rtfx", "seconds of audio per second", "low", "high"),
+        show.interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
+        show.integer("rounds", "rounds"),
+        show.text("standing", "standing"),
+    )
+
+    def cases(self, machine: Machine) -> Cases:
+        """Pairs of numbers of threads with equal workers; the rankings as evidence."""
+        cases = Cases()
+        for group in _groups(machine):
+            for _, same in group.groupby("num_workers", sort=True):
+                for (_, a), (_, b) in itertools.combinations(same.iterrows(), 2):
+                    if a["cpu_threads"] != b["cpu_threads"]:
+                        pair = machine.compare(a["arm"], b["arm"])
+                        if pair.result.rounds >= 2:
+                            cases.tested.append(Case(pair, {}))
+            ranking = _rank(machine, group)
+            if len(ranking) > 1:
+                cases.evidence += ranking
+        cases.runs = [row["configuration"] for row in cases.evidence]
+        return cases
+
+    def compared(self, judged: Judged) -> None:
+        """Nothing to add: the evidence are the rankings."""
+
+    def verdict(self, judged: Judged) -> Verdict:
+        """Some pair beyond the margin, or all within?"""
+        if judged.count(statistics.BEYOND):
+            return Verdict.CONFIRMED
+        same = judged.count(statistics.WITHIN) == len(judged.results)
+        return Verdict.REFUTED if same else Verdict.INCONCLUSIVE
+
+    def answer(self, judged: Judged, verdict: Verdict) -> Answer:
+        """The best setting of each group, those with more settings first."""
+        ranks = sorted(_ranks(judged.cases.evidence), key=lambda rows: -len(rows))
+        parts = [
+            starts(
+                "It matters.",
+                "It does not matter within the margin.",
+                "Whether it matters is not decided.",
+            )[verdict]
+        ]
+        for rows in ranks[:4]:
+            best, others = rows[0], rows[1:]
+            ties = [words.setting(r) for r in others if r["standing"] == TIED]
+            still = [words.setting(r) for r in others if r["standing"] == OPEN]
+            told = (
+                f"Best for {words.plural(int(best['files']), 'file')} at once ({best['model']}): "
+                f"{words.setting(best)}, {judged.estimate(best, REAL_TIME, 'rtfx')}"
+            )
+            if ties:
+                told += f"; as good: {words.listing(ties)}"
+            if still:
+                told += f"; not told apart from it: {words.listing(still)}"
+            parts.append(told + ".")
+        best = ranks[0][0]
+        return Answer(
+            " ".join(parts),
+            f"Best for {words.plural(int(best['files']), 'file')} at once: {words.setting(best)}.",
+            judged.effect(
+                best, f"throughput of the best setting ({words.setting(best)})", REAL_TIME, "rtfx"
+            ),
+        )
+
+    def remarks(self, judged: Judged, verdict: Verdict) -> Iterable[str]:
+        """What choosing the best one does to its number."""
+        yield (
+            "The best one was chosen by the same rounds that it is compared in; its own throughput "
+            "is therefore a little flattered. The recommended settings are measured again in fresh "
+            "rounds."
+        )
+
+
+def _groups(machine: Machine) -> Iterator[Any]:
+    """Arms of one_model on the CPU by what makes them comparable."""
+    arms = machine.ordinary()
+    arms = arms[
+        (arms["strategy"] == "one_model")
+        & (arms["device"] == "cpu")
+        & (arms["callers"] == arms["files_in_parallel"])
+        & (arms["n_ok"] + arms["n_timeout"] > 0)
+    ]
+    for _, group in arms.groupby([*CONDITIONS, "files_in_parallel"], sort=True):
+        yield group.sort_values(["num_workers", "cpu_threads", "arm"])
+
+
+def _ranks(evidence: list[Row]) -> list[list[Row]]:
+    """The rankings, each from its best setting on."""
+    ranks: list[list[Row]] = []
+    for row in evidence:
+        if row["standing"] == BEST:
+            ranks.append([])
+        ranks[-1].append(row)
+    return ranks
+
+
+def _rank(machine: Machine, group: Any) -> list[Row]:
+    """Settings of a group, best first, each compared with the best (see the module's text)."""
+    entries = []
+    for _, arm in group.iterrows():
+        times = machine.times(arm["arm"])
+        calm = times[~times["censored"].astype(bool)]
+        # one that never finished in time can tie with nothing, and it is not the best
+        known = statistics.geometric_interval(calm["makespan_s"])[0] if len(calm) else float("inf")
+        entries.append((known, arm, calm))
+    entries.sort(key=lambda e: (e[0], e[1]["arm"]))
+    if not entries or entries[0][2].empty:
+        return []
+    best = entries[0][1]
+    compared = [machine.compare(best["arm"], arm["arm"]).result for _, arm, _ in entries[1:]]
+    others = zip(entries[1:], statistics.correct(compared, "bonferroni"), strict=True)
+    return [
+        _row(machine, best, entries[0][2], None),
+        *(_row(machine, arm, calm, result) for (_, arm, calm), result in others),
+    ]
+
+
+def _row(machine: Machine, arm: Any, calm: Any, against_best: Comparison | None) -> Row:
+    """A setting of a ranking; `against_best` is the best's makespan over its own, None for it."""
+    rtfx, low, high, rounds = None, None, None, len(calm)
+    if len(calm):
+        rtfx, low, high = statistics.geometric_interval(calm["rtfx"], machine.confidence)
+    elif against_best is not None:
+        rounds = against_best.rounds
+    row = {
+        "model": arm["model"],
+        "compute_type": arm["compute_type"],
+        "files": arm["files_in_parallel"],
+        "callers": arm["callers"],
+        "workers": arm["num_workers"],
+        "cpu_threads": arm["cpu_threads"],
+        "threads_in_use": arm["in_use"] * arm["cpu_threads"],
+        "rtfx": rtfx,
+        "low": low,
+        "high": high,
+        "rounds": rounds,
+        "time_ratio_to_best": 1.0,
+        "ratio_low": 1.0,
+        "ratio_high": 1.0,
+        "standing": BEST,
+        "size": "",
+        "configuration": arm["configuration"],
+    }
+    if against_best is None:
+        return row
+    standings = {statistics.EQUIVALENT: TIED, statistics.A_FASTER: SLOWER}
+    return row | {
+        "time_ratio_to_best": 1 / against_best.ratio if against_best.rounds else None,
+        "ratio_low": 1 / against_best.high,
+        "ratio_high": 1 / against_best.low,
+        "standing": standings.get(against_best.outcome, OPEN),
+        "size": against_best.size,
+    }

@@ -1,0 +1,199 @@
+"""8 Which settings are recommended? The choice (`choose`) as a finding.
+
+Claim: the recommended settings are the fastest within the limits: in fresh rounds they are not
+slower than the runner-up by the margin or more.
+
+Verdict:
+  confirmed     status "confirmed"
+  refuted       status "not confirmed"
+  inconclusive  status "not yet"
+  not measured  nothing can be recommended
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from parallel_transcription import statistics, words
+from parallel_transcription.findings import show
+from parallel_transcription.findings.choose import Choice, choices, confirmation, spread_of
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict
+from parallel_transcription.findings.rounds import command
+from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
+from parallel_transcription.results.recommended import Confirmation
+
+REAL_TIME = f"{words.TIMES} real time"
+VERDICTS = {
+    "confirmed": Verdict.CONFIRMED,
+    "not confirmed": Verdict.REFUTED,
+    "not yet": Verdict.INCONCLUSIVE,
+}
+
+
+class Recommended(Question):
+    """The recommended settings against the runner-up, in fresh rounds."""
+
+    id, number = "recommendation", 8
+    asks = "Which settings are recommended on this machine?"
+    asks_in_short = "Are these settings the best?"
+    claim = (
+        "The recommended settings are the fastest within the limits: in fresh rounds they are not "
+        "slower than the runner-up by the margin or more."
+    )
+    would_change = by_verdict(
+        "Fresh rounds in which the runner-up is faster by more than the margin.",
+        "Fresh rounds in which it is not slower by more than the margin.",
+        "Fresh rounds of the two.",
+    )
+    columns = (
+        show.text("label", "settings"),
+        show.interval("rtfx", "seconds of audio per second", "low", "high"),
+        show.decimals("cores_used", "cores"),
+        show.digits("memory_mb", "memory (MB)"),
+        show.digits("gpu_memory_mb", "on GPUs (MB)"),
+        show.seconds("slowest_file_s", "slowest file (s)"),
+        show.mark("pareto", "Pareto"),
+        show.text("standing", "standing", more="remark"),
+        show.mark("chosen", "chosen", strong=True),
+    )
+
+    def remedy(self, machine: Machine) -> str:
+        """What would give something to recommend."""
+        return "Wider limits, or a configuration that runs."
+
+    def page_rows(self, evidence: Sequence[Row]) -> list[int]:
+        """The machine's own choice."""
+        places = range(len(evidence))
+        own = [k for k in places if evidence[k]["primary"]]
+        return (own or list(places))[: self.most_rows]
+
+    def judge(self, machine: Machine) -> Finding | None:
+        """The machine's own choice, and what fresh rounds say of it."""
+        found = choices(machine)
+        made = [choice for choice in found if choice.winner is not None]
+        rows = [row for choice in found for row in _rows(choice, choice is found[0])]
+        if not made:
+            reason = found[0].reason if found else "no timed run"
+            return self.not_measured(machine, rows, why=f"Nothing can be recommended: {reason}.")
+        choice, fresh = made[0], confirmation(machine, made[0])
+        return self.finding(
+            machine,
+            VERDICTS[fresh.status],
+            _answer(machine, choice, fresh),
+            rows,
+            [row["configuration"] for row in choice.table],
+            _plan(machine, choice, fresh),
+            _remarks(machine, made[1:]),
+        )
+
+
+def _rows(choice: Choice, primary: bool) -> list[Row]:
+    """The candidates of a choice, the fastest first."""
+    return [
+        {
+            "model": row["model"],
+            "compute_type": row["compute_type"],
+            "files": row["files_in_parallel"],
+            "label": words.name_of(row),
+            "strategy": row["strategy"],
+            "instances": row["instances"],
+            "workers": row["num_workers"],
+            "cpu_threads": row["cpu_threads"],
+            "callers": row["callers"],
+            "rtfx": row["rtfx"],
+            "low": row["rtfx_low"],
+            "high": row["rtfx_high"],
+            "cores_used": row["cores_used"],
+            "memory_mb": row["memory_mb"],
+            "gpu_memory_mb": row["gpu_memory_mb"],
+            "slowest_file_s": row["slowest_file_s"],
+            "rounds": row["rounds"],
+            "pareto": row["pareto"],
+            "standing": row["standing"],
+            "chosen": row is choice.winner,
+            "primary": primary,
+            "remark": "; ".join([row["trouble"], *row["broken"]]).strip("; "),
+            "configuration": row["configuration"],
+        }
+        for row in sorted(choice.table, key=lambda r: (-_or_zero(r["rtfx"]), r["arm"]))
+    ]
+
+
+def _or_zero(value: float) -> float:
+    return value if value and math.isfinite(value) else 0.0
+
+
+def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
+    row, level = choice.winner or {}, machine.confidence
+    merit = (row["rtfx"], row["rtfx_low"], row["rtfx_high"])
+    on_gpus = row["gpu_memory_mb"] > 0
+    parts = [
+        f"For {words.plural(int(row['files_in_parallel']), 'file')} at once with {row['model']} "
+        f"({row['compute_type']}): {words.name_of(row)}, "
+        f"{words.plural(int(row['callers']), 'caller')}. It does "
+        f"{words.estimate(*merit, level, REAL_TIME)} on {words.number(row['cores_used'])} cores "
+        f"and {words.number(row['memory_mb'])} MB"
+        + (f", with {words.number(row['gpu_memory_mb'])} MB on GPUs." if on_gpus else "."),
+        *_in_fresh_rounds(choice, fresh, level),
+    ]
+    ties = [
+        r
+        for r in choice.table
+        if r is not row
+        and (
+            r["standing"] in ("tied", "fastest")
+            or (r["standing"] == "open" and r["ratio_to_best"] <= 1 + machine.margin)
+        )
+    ]
+    if ties:
+        parts.append(
+            f"{words.plural(len(ties), 'other setting is', 'other settings are')} as fast or not "
+            "told apart; this one was preferred for less memory, then fewer threads."
+        )
+    name = "throughput of the recommended settings"
+    return Answer(
+        " ".join(parts),
+        f"{words.name_of(row)}.".capitalize(),
+        effect_of(name, merit[0], (merit[1], merit[2]), REAL_TIME, level),
+    )
+
+
+def _in_fresh_rounds(choice: Choice, fresh: Confirmation, level: float) -> Iterable[str]:
+    if fresh.ratio is not None:
+        of = "times the makespan of the runner-up"
+        takes = words.estimate(fresh.ratio, fresh.low, fresh.high, level, of)
+        rounds = words.plural(fresh.rounds, "fresh round")
+        yield f"In {rounds} it takes {takes}: {fresh.status}."
+    elif choice.runner_up is not None:
+        yield "It has not been measured again in fresh rounds yet."
+
+
+def _plan(machine: Machine, choice: Choice, fresh: Confirmation) -> MoreRounds | None:
+    """The fresh rounds that should decide between winner and runner-up."""
+    if fresh.status != "not yet" or choice.winner is None or choice.runner_up is None:
+        return None
+    sd = spread_of(machine, choice)
+    need = statistics.rounds_needed(sd, machine.margin, alpha=machine.alpha)
+    need = max(3, need or 3, fresh.rounds + 1)
+    names = [choice.winner["configuration"], choice.runner_up["configuration"]]
+    return MoreRounds(need, command(machine, f"confirmation_rounds={need}", names))
+
+
+def _remarks(machine: Machine, others: list[Choice]) -> Iterable[str]:
+    yield (
+        "Chosen on rounds that also rank it: its own throughput there is a little flattered; the "
+        "fresh rounds are not."
+    )
+    for name, value in sorted(machine.limits.items()):
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield f"Limit {name}: {words.number(float(value))}."
+    for choice in others:
+        settings = words.name_of(choice.winner or {})
+        yield (
+            f"{words.plural(int(choice.group['files_in_parallel']), 'file')} at once with "
+            f"{choice.group['model']} ({choice.group['compute_type']}): "
+            f"{settings}, {confirmation(machine, choice).status}."
+        )

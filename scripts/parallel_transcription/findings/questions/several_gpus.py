@@ -1,0 +1,152 @@
+"""5 Does one model use several GPUs?
+
+Claim: one model with a list of devices works on all of them: with G devices it is faster than on
+one by more than the margin.
+
+Compared: one_model with device cuda and a device_index list against the same model on the first
+of its devices (equal workload, cpu_threads, callers >= number of devices, num_workers); ratio =
+makespan on one / makespan on G, paired by round, Holm over the pairs. Beside it, how evenly the
+GPUs of the list worked (utilisation of the least busy over that of the busiest), their energy and
+the host's CPU cores per GPU.
+Verdict:
+  confirmed     some pair has a speed-up above 1 + margin, and none is shown to be below it
+  refuted       all pairs are shown to be below 1 + margin
+  inconclusive  otherwise
+  not measured  no rows with two or more GPUs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from parallel_transcription import words
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import CONDITIONS, faster_than_margin, median_of
+from parallel_transcription.findings.machine import Machine, Pair
+from parallel_transcription.findings.one_against_others import count
+from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
+from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
+from parallel_transcription.results.finding import Row, Verdict
+
+COMMAND = "snakemake --cores 2 --configfile config/multi_gpu.yaml"
+OTHER_SIDE = "A speed-up shown to be on the other side of {above}."
+
+
+class SeveralGpus(PairedQuestion):
+    """One model on a list of GPUs against the same on one."""
+
+    id, number, order = "several_gpus", 5, 1
+    asks = "Does one model use several GPUs?"
+    asks_in_short = "Does one model use several GPUs?"
+    claim = (
+        "One model with a list of devices works on all of them: it is faster than on one by more "
+        "than the margin."
+    )
+    to_measure = (
+        "Not measured here: there are no matched rounds on one and on several GPUs. To measure "
+        f"it on a machine with two or more: {COMMAND}"
+    )
+    would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
+    columns = (
+        show.text("device_index", "GPUs"),
+        show.integer("workers_per_device", "workers each"),
+        show.integer("files", "files"),
+        show.ratio("times as fast as on one"),
+        show.percent("utilisation_of_one", "busy, one"),
+        show.percent("utilisation", "busy, all"),
+        show.decimals("balance", "least / most busy"),
+        show.decimals("energy_ratio", "energy / one"),
+        show.decimals("cores_per_gpu", "cores per GPU"),
+        show.integer("rounds", "rounds"),
+        show.text("verdict", "outcome"),
+    )
+    sorted_by = ("model", "compute_type", "files", "devices", "workers_per_device", "callers")
+
+    def cases(self, machine: Machine) -> Cases:
+        """One_model on one GPU against the same on a list, with at least a file for each."""
+        arms = machine.ordinary()
+        arms = arms[(arms["device"] == "cuda") & (arms["strategy"] == "one_model")]
+        lists, alone = arms[arms["gpus"] > 1], arms[arms["gpus"] == 1]
+        cases = Cases(arms=lists)
+        for _, arm in lists.sort_values("arm").iterrows():
+            devices = count(arm["device_index"])
+            if arm["callers"] < devices or devices < 2:
+                continue
+            single = alone
+            keys = ["num_workers", "cpu_threads", "files_in_parallel", "callers"]
+            for key in [*CONDITIONS, *keys]:
+                single = single[single[key] == arm[key]]
+            for _, base in single.sort_values(["device_index", "arm"]).head(1).iterrows():
+                pair = machine.compare(base["arm"], arm["arm"])
+                if pair.result.rounds >= 2:
+                    cases.tested.append(Case(pair, _facts(arm, devices, pair)))
+        return cases
+
+    def remedy(self, machine: Machine) -> str:
+        """The study that measures it."""
+        return f"Runs on two or more GPUs: {COMMAND}"
+
+    def compared(self, judged: Judged) -> None:
+        """The comparison, and whether the GPUs are used."""
+        super().compared(judged)
+        alpha = judged.machine.alpha
+        for row, result in zip(judged.rows, judged.results, strict=True):
+            row["verdict"] = faster_than_margin(
+                result, alpha, "uses them", "does not use them", "open"
+            )
+
+    def verdict(self, judged: Judged) -> Verdict:
+        """Some pair uses them and none does not?"""
+        outcomes = {row["verdict"] for row in judged.rows}
+        if "uses them" in outcomes and "does not use them" not in outcomes:
+            return Verdict.CONFIRMED
+        return Verdict.REFUTED if outcomes == {"does not use them"} else Verdict.INCONCLUSIVE
+
+    def answer(self, judged: Judged, verdict: Verdict) -> Answer:
+        """The speed-up of most GPUs, and how evenly they worked."""
+        head = _head(judged.rows)
+        answer = (
+            f"{starts()[verdict]} one model on {head['devices']} GPUs is "
+            f"{judged.estimate(head, 'times as fast as on one')}."
+        )
+        if head["balance"] is not None:
+            answer += (
+                f" The least busy of them works {words.percent(head['balance'])} as much as the "
+                "busiest."
+            )
+        return Answer(
+            answer,
+            f"One model on {head['devices']} GPUs is {words.times(head['ratio'])} times as fast "
+            "as on one.",
+            judged.effect(head, f"speed-up of {head['devices']} GPUs"),
+        )
+
+    def remarks(self, judged: Judged, verdict: Verdict) -> Iterable[str]:
+        """What num_workers means on a list, and meters that are missing."""
+        yield "num_workers counts for each GPU: 2 workers on 3 GPUs are 6 in all."
+        if _head(judged.rows)["balance"] is None:
+            yield NO_UTILISATION
+
+
+def _head(rows: list[Row]) -> Row:
+    """The row that the answer speaks of."""
+    return max(rows, key=lambda r: (r["devices"], r["ratio"], r["configuration_b"]))
+
+
+def _facts(arm: Any, devices: int, pair: Pair) -> Row:
+    one, all_of_them = pair.a["energy_j"].median(), pair.b["energy_j"].median()
+    return {
+        "model": arm["model"],
+        "compute_type": arm["compute_type"],
+        "device_index": arm["device_index"],
+        "devices": devices,
+        "workers_per_device": arm["num_workers"],
+        "files": arm["files_in_parallel"],
+        "callers": arm["callers"],
+        "balance": median_of(pair.b, "gpu_balance"),
+        "utilisation": median_of(pair.b, "gpu_util"),
+        "utilisation_of_one": median_of(pair.a, "gpu_util"),
+        "cores_per_gpu": median_of(pair.b, "cores_per_gpu"),
+        "energy_ratio": all_of_them / one if one > 0 else None,
+    }

@@ -1,0 +1,257 @@
+"""3 Does cpu_threads limit the cores used, per worker and per instance?
+
+Claim: cpu_threads limits the CPU cores used to cpu_threads x workers in use.
+
+Expected cores of a configuration: cpu_threads x workers in use (workers of all instances, but not
+more than callers), and not more than the usable CPUs. Seen: CPU seconds inside the engine (all
+CPU seconds less those of the callers' own threads: decoding, features, tokens) / makespan, one
+value per round. Where the split is not known, all CPU seconds count and a tenth of a core is
+allowed per caller. Tolerance: 5 %.
+  over     seen above expected + 5 % is shown (one-sided t test over rounds, Holm)
+  within   seen below expected + 5 % is shown
+Only configurations whose expected cores stay below the usable CPUs can tell a limit from the
+machine's own; the rest is shown, not judged.
+Per worker and per instance: with 2 or more workers (instances) in use and expected cores within
+the CPUs, the limit counts per worker (instance) if more than cpu_threads x 1.05 cores are shown
+to be used: it is not a limit of the whole process.
+Verdict:
+  confirmed     every judged configuration is within
+  refuted       some judged configuration is over
+  inconclusive  otherwise
+  not measured  no CPU seconds, or nothing to judge
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from parallel_transcription import statistics, words
+from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import NOT_JUDGED, in_order
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.remarks import by_verdict, notes_on_failures, starts
+from parallel_transcription.findings.rounds import min_rounds
+from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
+
+TOLERANCE = 0.05
+ALLOWANCE = 0.1  # cores per caller, where the engine's share of the CPU time is unknown
+OVER, WITHIN, UNDECIDED = "over", "within", "undecided"
+BEYOND = (
+    f"A configuration shown to use more than cpu_threads {words.TIMES} workers in use plus 5 %."
+)
+
+
+class ThreadsLimit(Question):
+    """Cores that the engine used against cpu_threads times workers in use."""
+
+    id, number, order = "threads_limit", 3, 1
+    asks = "Does cpu_threads limit the cores used, per worker and per instance?"
+    asks_in_short = "Does cpu_threads limit the cores?"
+    claim = f"cpu_threads limits the CPU cores used to cpu_threads {words.TIMES} workers in use."
+    to_measure = (
+        "There is no configuration with CPU seconds, two rounds and fewer expected cores than the "
+        "machine has, so that a limit could be told from the machine's own. To measure it: "
+        "num_workers 1 with cpu_threads 1 on a machine with at least 2 CPUs."
+    )
+    would_change = by_verdict(
+        BEYOND,
+        "Every configuration shown to stay within, for example with thread variables of the "
+        "environment removed.",
+        BEYOND,
+    )
+    columns = (
+        show.strategy(),
+        show.integer("instances", "models"),
+        show.integer("workers", "workers"),
+        show.integer("workers_in_use", "in use"),
+        show.threads(),
+        show.decimals("expected_cores", "expected"),
+        show.interval("cores", "cores used by the engine", "low", "high"),
+        show.decimals("cores_all", "by all"),
+        show.integer("rounds", "rounds"),
+        show.text("outcome", "outcome"),
+    )
+    sorted_by = (
+        "model", "compute_type", "strategy", "files", "instances", "workers", "cpu_threads",
+        "callers",
+    )  # fmt: skip
+
+    def page_rows(self, evidence: Sequence[Row]) -> list[int]:
+        """The judged ones: rows in which nothing can be told are many, and say little."""
+        places = in_order(evidence, self.sorted_by)
+        judged = [k for k in places if evidence[k]["outcome"] != NOT_JUDGED]
+        return judged[: self.most_rows] or places[:12]
+
+    def judge(self, machine: Machine) -> Finding | None:
+        """One-sided t tests over rounds, corrected over the configurations that can tell."""
+        arms = machine.ordinary()
+        arms = arms[(arms["device"] == "cpu") & (arms["cpu_threads"] > 0)]
+        rows = []
+        for _, arm in arms.sort_values("arm").iterrows():
+            times = machine.times(arm["arm"])
+            times = times[(times["cpu_s"] > 0) & ~times["censored"].astype(bool)]
+            if len(times):
+                rows.append(_row(machine, arm, times, machine.cpus))
+        used = [row["configuration"] for row in rows]
+        judged = [r for r in rows if r["informative"] and r["rounds"] >= 2]
+        if not judged:
+            return self.not_measured(machine, rows, used)
+        _correct(machine, judged)
+        verdict = _verdict(judged)
+        answer = _answer(machine, verdict, judged, rows)
+        more = _plan(machine, judged) if verdict == Verdict.INCONCLUSIVE else None
+        notes = [*_remarks(rows), *notes_on_failures(machine, arms)]
+        return self.finding(machine, verdict, answer, rows, used, more, notes)
+
+
+def _correct(machine: Machine, judged: list[Row]) -> None:
+    """Corrects the p-values, and writes the outcomes."""
+    over = statistics.adjust([r["p_over"] for r in judged])
+    within = statistics.adjust([r["p_within"] for r in judged])
+    for row, p_over, p_within in zip(judged, over, within, strict=True):
+        row["p_over"], row["p_within"] = p_over, p_within
+        row["outcome"] = UNDECIDED
+        if p_over <= machine.alpha:
+            row["outcome"] = OVER
+        elif p_within <= machine.alpha:
+            row["outcome"] = WITHIN
+
+
+def _verdict(judged: list[Row]) -> Verdict:
+    outcomes = {row["outcome"] for row in judged}
+    if OVER in outcomes:
+        return Verdict.REFUTED
+    return Verdict.CONFIRMED if outcomes == {WITHIN} else Verdict.INCONCLUSIVE
+
+
+def _answer(machine: Machine, verdict: Verdict, judged: list[Row], rows: list[Row]) -> Answer:
+    top = max(judged, key=lambda r: (r["cores"] / r["expected_cores"], r["configuration"]))
+    expected = top["expected_cores"]
+    were = f"{expected:g} {'was' if expected == 1 else 'were'} expected."
+    level = machine.confidence
+    within = sum(row["outcome"] == WITHIN for row in judged)
+    parts = [
+        starts()[verdict],
+        f"in {within} of {words.plural(len(judged), 'configuration')} that can tell, the engine "
+        f"stayed within cpu_threads {words.TIMES} workers in use; at most it used "
+        f"{words.estimate(top['cores'], top['low'], top['high'], level, 'cores')} where {were}",
+        _beyond_one(machine, rows, "worker"),
+        _beyond_one(machine, rows, "instance"),
+    ]
+    return Answer(
+        " ".join(parts),
+        f"At most {words.number(top['cores'])} cores where {were}",
+        effect_of(
+            "cores used by the engine / expected, where it is highest",
+            top["cores"] / expected,
+            (top["low"] / expected, top["high"] / expected),
+            words.TIMES,
+            level,
+        ),
+    )
+
+
+def _plan(machine: Machine, judged: list[Row]) -> MoreRounds:
+    """Twice the rounds, and three more at least, of what is open."""
+    rounds = max(r["rounds"] for r in judged)
+    names = [r["configuration"] for r in judged if r["outcome"] == UNDECIDED]
+    return min_rounds(machine, max(2 * rounds, rounds + 3), names)
+
+
+def _remarks(rows: list[Row]) -> Iterable[str]:
+    yield "Threads that wait in a spin loop count as used: cores used is not useful work."
+    if any(r["split_known"] for r in rows):
+        yield (
+            "CPU seconds of the callers' own threads (decoding, features, tokens) are not the "
+            "engine's and are taken off."
+        )
+    else:
+        yield (
+            "The engine's share of the CPU time is not known here; a tenth of a core is allowed "
+            "per caller."
+        )
+
+
+def _row(machine: Machine, arm: Any, times: Any, cpus: float | None) -> Row:
+    outside = times["cpu_outside_engine_s"].astype(float)
+    known = bool(outside.notna().all())
+    engine = (times["cpu_s"].astype(float) - (outside if known else 0)) / times["makespan_s"]
+    engine = engine.to_numpy(float)
+    if not known:
+        engine = engine - ALLOWANCE * arm["callers"]
+    asked = float(arm["cpu_threads"] * arm["in_use"])
+    expected = asked if cpus is None else min(asked, cpus)
+    mean, low, high = statistics.t_interval(engine, machine.confidence)
+    limit = expected * (1 + TOLERANCE)
+    p_over, p_within = _one_sided(engine, limit)
+    level = "model"
+    if arm["instances"] > 1:
+        level = "instance"
+    elif arm["in_use"] > 1:
+        level = "worker"
+    return {
+        "strategy": arm["strategy"],
+        "model": arm["model"],
+        "compute_type": arm["compute_type"],
+        "instances": arm["instances"],
+        "workers": arm["num_workers"],
+        "workers_in_use": arm["in_use"],
+        "callers": arm["callers"],
+        "files": arm["files_in_parallel"],
+        "cpu_threads": arm["cpu_threads"],
+        "expected_cores": expected,
+        "cores": mean,
+        "low": low,
+        "high": high,
+        "cores_all": float(times["cores_used"].median()),
+        "rounds": len(engine),
+        "informative": bool(cpus is None or asked <= cpus - 0.5),
+        "level": level,
+        "p_over": p_over,
+        "p_within": p_within,
+        "p_more_than_threads": _one_sided(engine, arm["cpu_threads"] * (1 + TOLERANCE))[0],
+        "fits_cpus": bool(cpus is None or asked <= cpus),
+        "split_known": known,
+        "limit_counts_per_level": "",
+        "outcome": NOT_JUDGED,
+        "configuration": arm["configuration"],
+    }
+
+
+def _one_sided(values: Any, limit: float) -> tuple[float, float]:
+    """p of "mean > limit" and of "mean < limit" (one-sided t tests); nan for one value."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    if np.ptp(values) < 1e-12:
+        return (0.0, 1.0) if values[0] > limit else (1.0, 0.0)
+    p = float(stats.ttest_1samp(values, limit, alternative="greater").pvalue)
+    return p, 1 - p
+
+
+def _beyond_one(machine: Machine, rows: list[Row], level: str) -> str:
+    """A sentence on whether the limit counts per worker (instance)."""
+    chosen = [
+        r
+        for r in rows
+        if r["level"] == level and r["fits_cpus"] and r["rounds"] >= 2 and r["workers_in_use"] >= 2
+    ]
+    if not chosen:
+        return f"Per {level}: not measured."
+    p = statistics.adjust([r["p_more_than_threads"] for r in chosen])
+    for row, value in zip(chosen, p, strict=True):
+        row["limit_counts_per_level"] = "shown" if value <= machine.alpha else "not shown"
+    best = max(chosen, key=lambda r: (r["cores"] / r["cpu_threads"], r["configuration"]))
+    numbers = (
+        f"{words.plural(best['workers_in_use'], level)} in use with "
+        f"{words.plural(best['cpu_threads'], 'thread')} use {words.number(best['cores'])} cores"
+    )
+    if (p <= machine.alpha).all():
+        return f"The limit counts per {level}: {numbers}."
+    if (p <= machine.alpha).any():
+        return f"In part the limit is seen to count per {level}: {numbers}."
+    return f"That the limit counts per {level} is not shown: {numbers}."
