@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.inputs import models
+from parallel_transcription.inputs.model_names import ModelError, parse_model
+from parallel_transcription.inputs.models import prepare, print_progress
 from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.record import write_json
 
@@ -28,11 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        source = models.parse_model(options.model, options.root)
+        source = parse_model(options.model, options.root)
         folder = options.models_folder.absolute()
-        manifest = models.prepare(source, folder, options.root, say=models.print_progress)
+        manifest = prepare(source, folder, options.root, say=print_progress)
         write_json(options.manifest, manifest)
-    except models.ModelError as error:
+    except ModelError as error:
         print(f"Error: model: {error}.", file=sys.stderr)
         return 1
     except OSError as error:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from parallel_transcription.inputs import dummy_weights, models
-from parallel_transcription.inputs.models import ModelError, identity, parse_model, prepare, verify
+from parallel_transcription.inputs import dummy_weights, model_files, models
+from parallel_transcription.inputs import hub as the_hub
+from parallel_transcription.inputs.model_files import verify
+from parallel_transcription.inputs.model_names import HUB_MODELS, ModelError, embedded, parse_model
+from parallel_transcription.inputs.models import identity, prepare
 from parallel_transcription.places import PROJECT_ROOT, SCRIPTS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -80,7 +84,7 @@ def test_names_of_every_kind(root):
 def test_faster_whispers_names_are_all_known():
     from faster_whisper.utils import _MODELS
 
-    assert models.HUB_MODELS == _MODELS
+    assert HUB_MODELS == _MODELS
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,7 @@ def test_wrong_names_are_refused_with_a_remedy(root, name, message):
 )
 def test_slugs_of_folders_are_safe(name):
     slug = parse_model(name).slug
-    assert models.re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", slug) and ".." not in slug
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", slug) and ".." not in slug
 
 
 def test_slugs_tell_models_apart(root):
@@ -153,7 +157,7 @@ def test_any_text_is_a_model_or_a_clear_error(name):
     except ModelError as error:
         assert str(error).isprintable() and len(str(error)) < 1500
     else:
-        assert models.re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", source.slug)
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", source.slug)
         assert ".." not in source.slug
 
 
@@ -182,7 +186,7 @@ def test_identity_of_a_dummy_is_all_that_its_bytes_follow_from(root):
 
 
 def test_identity_of_a_hub_model_needs_no_network(root, monkeypatch):
-    monkeypatch.setattr(models, "_snapshot", None)
+    monkeypatch.setattr(the_hub, "_snapshot", None)
     assert identity(parse_model("org/name@v1", root), root) == {
         "kind": "hub",
         "repository": "org/name",
@@ -306,7 +310,7 @@ def test_missing_preprocessor_is_fatal_only_with_other_mel_bins(copy, monkeypatc
     (copy / "preprocessor_config.json").unlink()
     assert verify(copy)["mel_bins"] == 80
     with pytest.raises(ModelError, match=r"wants 128 mel bins.*is missing, which means 80"):
-        models._check_preprocessor(copy, 128)
+        model_files._check_preprocessor(copy, 128)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -419,7 +423,7 @@ def test_file_system_without_locks_is_no_fault(tmp_path, monkeypatch):
 
 
 def test_real_embedded_model_if_it_is_there():
-    if "mini-en" not in models._embedded(PROJECT_ROOT):
+    if "mini-en" not in embedded(PROJECT_ROOT):
         pytest.skip("the checkout has no embedded model")
     manifest = prepare(parse_model("mini-en"), "results/models")
     assert manifest["multilingual"] is False
@@ -444,7 +448,7 @@ def hub(monkeypatch, tiny, tmp_path):
         return answer
 
     hub = SimpleNamespace(asked=[], online=str(cached), cache=str(cached))
-    monkeypatch.setattr(models, "_snapshot", snapshot)
+    monkeypatch.setattr(the_hub, "_snapshot", snapshot)
     return hub
 
 
@@ -519,13 +523,13 @@ def test_repository_without_a_ctranslate2_model(hub, tmp_path):
 
 def test_download_asks_faster_whisper(monkeypatch):
     """The boundary itself: the arguments that faster-whisper's own function takes."""
-    import faster_whisper
+    from faster_whisper import utils
 
     asked = {}
     monkeypatch.setattr(
-        faster_whisper, "download_model", lambda name, **options: asked.update(options, name=name)
+        utils, "download_model", lambda name, **options: asked.update(options, name=name)
     )
-    models._snapshot("org/name", "v1", True)
+    the_hub._snapshot("org/name", "v1", True)
     assert asked == {"name": "org/name", "revision": "v1", "local_files_only": True}
 
 

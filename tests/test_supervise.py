@@ -15,6 +15,7 @@ import pytest
 from faster_whisper import decode_audio
 
 from parallel_transcription.inputs import models
+from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.measure.strategies import load_staggered
 from parallel_transcription.measure.supervise import (
     clean_environment,
@@ -38,7 +39,7 @@ def order(files=(CLIP, CLIP), **values):
         | {"files_in_parallel": len(files)}
         | values
     )
-    model = ROOT / models.prepare(models.parse_model("mini-en"), "unused")["path"]
+    model = ROOT / models.prepare(parse_model("mini-en"), "unused")["path"]
     return {
         "configuration": configuration,
         "model_path": str(model),

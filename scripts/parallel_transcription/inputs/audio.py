@@ -100,7 +100,7 @@ def check_files(paths: Iterable[Path], base: str | os.PathLike[str]) -> None:
         raise AudioError("\n".join(bad))
 
 
-def natural_key(path: str | os.PathLike[str]) -> tuple:
+def natural_key(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts names as people do: digits by their value, then letters without regard to case."""
     text = os.fspath(path)
     parts = re.split(r"(\d+)", text)
@@ -169,7 +169,7 @@ def inspect_all(
 ) -> list[dict[str, Any]]:
     """Inspect many files, sorted by path. Raises one AudioError with a line per bad file."""
     good, bad = [], []
-    for path in sorted(set(map(os.fspath, paths))):
+    for path in sorted({os.fspath(path) for path in paths}):
         try:
             good.append(inspect(path, cache))
         except AudioError as error:

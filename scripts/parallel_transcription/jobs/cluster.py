@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from parallel_transcription.errors import InputError
 from parallel_transcription.measure.placement import total_workers
 
 #: How often a job is submitted again that ended without a record: its node died, it was cancelled,
@@ -26,7 +27,7 @@ _UNCHANGED = ("qos", "constraint")
 _SLACK_MIN = 5  # to start two Snakemakes, the measured process and its meters
 
 
-class ClusterError(RuntimeError):
+class ClusterError(InputError):
     """What stands in the way of submitting jobs, and what to do about it."""
 
 

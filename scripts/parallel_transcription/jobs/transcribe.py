@@ -15,6 +15,7 @@ from parallel_transcription import fingerprint
 from parallel_transcription import host as machine
 from parallel_transcription.errors import InputError
 from parallel_transcription.inputs import audio, models
+from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.jobs import cluster, packing, progress
 from parallel_transcription.measure import cuda
 from parallel_transcription.measure.placement import Configuration
@@ -23,7 +24,6 @@ from parallel_transcription.measure.supervise import Progress, supervise
 from parallel_transcription.places import PROJECT_ROOT, SCRIPTS
 from parallel_transcription.record import SCHEMA_VERSION, write_json
 from parallel_transcription.study.configuration import (
-    ConfigurationError,
     check,
     complete,
     identify,
@@ -53,7 +53,7 @@ def main(strategy: str, description: str, arguments: Sequence[str] | None = None
     try:
         with ends_in_words(given.parent):
             return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
-    except (ConfigurationError, models.ModelError, InputError) as error:
+    except InputError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
 
@@ -132,7 +132,7 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
             raise StudyError(f"command line: {option}: {str(file)!r} is no regular file")
     configuration = complete(values)
     check(configuration)
-    manifest = models.prepare(models.parse_model(configuration["model"]), MODELS_FOLDER)
+    manifest = models.prepare(parse_model(configuration["model"]), MODELS_FOLDER)
     sounds = [audio.inspect(Path(file)) | {"path": file} for file in given.files]
     spec = {
         "round": 1,

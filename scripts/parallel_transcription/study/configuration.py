@@ -14,11 +14,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from parallel_transcription.errors import InputError
 from parallel_transcription.measure.placement import Configuration
 from parallel_transcription.study.dimensions import DIMENSIONS, LANGUAGES
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(InputError):
     """Values that cannot go together; ``dimension`` names the one to change."""
 
     def __init__(self, dimension: str, message: str):

@@ -15,6 +15,7 @@ from typing import Any
 
 from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
+from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.measure.placement import devices_of
 from parallel_transcription.study.configuration import (
     canonical_json,
@@ -48,7 +49,7 @@ class Plan:
         self._code = code
         self._sha256 = {path: fingerprint.file_sha256(path, cache) for path in self.audio}
         names = sorted({p.configuration["model"] for p in study.points.values()})
-        self._identities = {name: models.identity(models.parse_model(name), root) for name in names}
+        self._identities = {name: models.identity(parse_model(name), root) for name in names}
         self._audio_keys = {
             path: _key(Path(path).stem, [path, sha256]) for path, sha256 in self._sha256.items()
         }
