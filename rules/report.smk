@@ -1,6 +1,12 @@
-# Figures and reports; they compute nothing.
+# Figures and reports: they show what is in the tables and findings.
 
-FINDINGS = [*TABLES, "results/findings.json", "results/scoreboard.json", "results/recommended.yaml"]
+FINDINGS = [
+    *TABLES,
+    "results/left_out.csv",
+    "results/findings.json",
+    "results/scoreboard.json",
+    "results/recommended.yaml",
+]
 
 
 rule draw_figures:
@@ -17,21 +23,22 @@ rule draw_figures:
         ),
     log:
         "logs/draw_figures.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
         code=code_of("draw_figures.py"),
-        looks=LOOKS,
+        static=STATIC_FILES,
     shell:
-        "python scripts/draw_figures.py --results results > {log:q} 2>&1"
+        "python scripts/draw_figures.py --results results --out {output:q} > {log:q} 2>&1"
 
 
 rule write_machine_report:
     input:
         FINDINGS,
-        "results/figures",
+        figures="results/figures",
     output:
         report(
             "results/reports/{machine}.pdf",
@@ -41,22 +48,23 @@ rule write_machine_report:
         ),
     log:
         "logs/{machine}/write_report.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
         code=code_of("write_report.py"),
-        looks=LOOKS,
+        static=STATIC_FILES,
     shell:
         "python scripts/write_report.py machine --results results"
-        " --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
+        " --figures {input.figures:q} --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule write_findings_report:
     input:
         FINDINGS,
-        "results/figures",
+        figures="results/figures",
     output:
         pdf=report(
             "results/reports/findings.pdf",
@@ -67,13 +75,14 @@ rule write_findings_report:
         html="results/reports/findings.html",
     log:
         "logs/write_report_findings.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
         code=code_of("write_report.py"),
-        looks=LOOKS,
+        static=STATIC_FILES,
     shell:
         "python scripts/write_report.py findings --results results"
-        " --out-pdf {output.pdf:q} --out-html {output.html:q} > {log:q} 2>&1"
+        " --figures {input.figures:q} --out-pdf {output.pdf:q} --out-html {output.html:q} > {log:q} 2>&1"

@@ -24,4 +24,4 @@ rule transcribe:
         order=of_wildcards(lambda wildcards: PLAN.order(wildcards.machine, wildcards.run)),
     shell:
         "python scripts/transcribe_{params.order[strategy]:q}.py --spec {params.order[spec]:q}"
-        " --results results --log {log:q} --record {output:q} --parent $PPID"
+        " --manifests {input:q} --log {log:q} --record {output:q} --parent $PPID"

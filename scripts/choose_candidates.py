@@ -1,65 +1,51 @@
 """Choose what to measure again: the winner and the runner-up of a machine, for fresh rounds.
 
-With --study (the study's settings as JSON, or a file of them) from the run records of the study's
-own machine, RESULTS/<machine>/runs/; else from the tables RESULTS/runs.csv and timings.csv. Rounds
-above 900, the fresh ones, take no part in the choice.
+Chosen from the machine's own run records of this study. Rounds above 900, the fresh ones, take no
+part in the choice.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.errors import run
-from parallel_transcription.findings import TableError, Tables, from_frames, load_files
+from parallel_transcription.errors import TableError, run
+from parallel_transcription.findings import from_frames
 from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.recommendation import candidates_to_confirm
+from parallel_transcription.results.merge import build_tables, set_aside
 from parallel_transcription.study.study import expand_grid, settings_from_json
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--study", help="the study's settings as JSON, or a file that holds them")
-    parser.add_argument("--machine", help="label of the machine (needed if there are several)")
-    parser.add_argument("--out", type=Path, help="default: RESULTS/candidates.json")
-    args = parser.parse_args()
-    label = args.machine
-    if args.study:
-        settings = _settings(args.study)
-        label = label or settings.get("machine")
-        tables = _from_records(args.results, settings, label)
-    else:
-        tables = load_files(args.results, runs_only=True)
-    chosen = candidates_to_confirm(tables, label)
-    write_json(chosen, args.out or args.results / "candidates.json")
-    for name in chosen["configurations"]:
-        print(name)
+def choose_candidates(records: Path, study: str, out: Path) -> None:
+    """Choose for one machine.
 
-
-def _settings(given: str) -> dict:
-    text = given
-    if not given.lstrip().startswith("{"):
-        text = Path(given).read_text(encoding="utf-8")
-    return settings_from_json(text)
-
-
-def _from_records(results: Path, settings: dict, label: str | None) -> Tables:
-    from parallel_transcription.results.merge import build_tables, set_aside
-
-    if not label:
-        raise TableError("the study names no machine; give --machine")
+    Args:
+        records: The folder with the machine's run records.
+        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
+        out: The JSON file to write, with the ids of the chosen configurations.
+    """
+    settings = settings_from_json(study)
     grid = expand_grid(settings, settings["file"])
-    folder = results / label / "runs"
-    paths = sorted(folder.glob("*.json"))
-    built = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
-    left_out = set_aside(built.left_out, folder, grid)
-    for file, reason in left_out:
+    paths = sorted(records.glob("*.json"))
+    tables = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
+    for file, reason in set_aside(tables.left_out, records, grid):
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
-    if built.runs.empty:
-        raise TableError(f"no run records of this study under {folder}")
-    return from_frames(built.runs, built.timings, built.machines, settings)
+    if tables.runs.empty:
+        raise TableError(f"no run records of this study under {records}")
+    read = from_frames(tables.runs, tables.timings, tables.machines, settings)
+    chosen = candidates_to_confirm(read, settings["machine"])
+    write_json(chosen, out)
+    print(*chosen["configurations"], sep="\n")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=Path, required=True, help="folder of run records")
+    parser.add_argument("--study", required=True, help="the study's settings as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="candidates.json to write")
+    args = parser.parse_args()
+    choose_candidates(args.records, args.study, args.out)
 
 
 if __name__ == "__main__":

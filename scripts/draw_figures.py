@@ -1,48 +1,39 @@
 """Draw the figures of a results folder: one SVG and one PNG per figure and machine."""
 
-from __future__ import annotations
-
 import argparse
-import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.report.figures import FIGURES
+from parallel_transcription.places import RESOURCES
 from parallel_transcription.report.figures.draw import draw
 from parallel_transcription.results.summaries import read_published, read_results
 
 
-def main() -> int:
+def draw_figures(results: Path, out: Path) -> None:
+    """Draw from a folder's tables and findings.
+
+    Args:
+        results: The folder with the tables, the findings and the recommended settings.
+        out: The folder of the figures, made where it is missing.
+
+    Raises:
+        TableError: if there are no results.
+    """
+    found = read_results(results)
+    if not found.labels:
+        raise TableError(f"no results in {results}; make them with scripts/merge_timings.py")
+    cpu, _ = read_published(RESOURCES)
+    for label in found.labels:
+        print(f"{len(draw(found.of(label), out, cpu))} figures of {label} in {out}")
+
+
+def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder")
-    parser.add_argument("--machine", action="append", help="label of a machine (default: all)")
-    parser.add_argument("--only", action="append", choices=list(FIGURES), help="draw this figure")
-    parser.add_argument("--out", type=Path, help="folder (default: RESULTS/figures)")
-    parser.add_argument(
-        "--published",
-        type=Path,
-        default=Path(__file__).resolve().parent.parent / "resources",
-        help="folder with published_cpu.csv and published_gpu.csv",
-    )
+    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the figures to write")
     args = parser.parse_args()
-    results = read_results(args.results)
-    if not results.labels:
-        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
-    labels = args.machine or results.labels
-    unknown = [label for label in labels if label not in results.labels]
-    if unknown:
-        known = ", ".join(results.labels) or "none"
-        print(
-            f"draw_figures: no results of machine {unknown[0]!r} in {args.results} "
-            f"(machines there: {known})",
-            file=sys.stderr,
-        )
-        return 1
-    cpu, _ = read_published(args.published)
-    for label in labels:
-        written = draw(results.of(label), args.out or args.results / "figures", cpu, args.only)
-        print(f"{len(written)} figures of {label} in {written[0].parent if written else '-'}")
-    return 0
+    draw_figures(args.results, args.out)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,39 @@
-"""Judge every question from the tables: findings.json and scoreboard.json."""
+"""Judge every question from the tables, and compare the answers with what was published."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import judge, load_files
+from parallel_transcription.findings import judge, load
 from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
+from parallel_transcription.places import PUBLISHED
 
-PUBLISHED = Path(__file__).resolve().parent.parent / "resources" / "published"
+
+def judge_findings(results: Path, findings: Path, claims: Path) -> None:
+    """Judge a folder's tables.
+
+    Args:
+        results: The folder with the tables of merge_timings.py.
+        findings: The JSON file to write, a list of findings.
+        claims: The JSON file to write, the published claims beside them.
+    """
+    found = judge(load(results))
+    write_json(found, findings)
+    write_json(scoreboard(found, read_claims(PUBLISHED)), claims)
+    counts = Counter(finding["verdict"] for finding in found)
+    print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Needs nothing but the tables; can be run on another machine.",
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"),
-        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
-    )  # fmt: skip
-    for name in ("runs", "timings", "machines", "study"):
-        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
-    parser.add_argument(
-        "--published", type=Path, default=PUBLISHED,
-        help="folder with claims.yaml and the published tables",
-    )  # fmt: skip
-    parser.add_argument("--findings", type=Path, help="output (default: RESULTS/findings.json)")
-    parser.add_argument("--scoreboard", type=Path, help="output (default: RESULTS/scoreboard.json)")
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--findings", type=Path, required=True, help="findings.json to write")
+    parser.add_argument("--scoreboard", type=Path, required=True, help="scoreboard.json to write")
     args = parser.parse_args()
-    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
-    published = read_claims(args.published)
-    found = judge(tables)
-    write_json(found, args.findings or args.results / "findings.json")
-    write_json(scoreboard(found, published), args.scoreboard or args.results / "scoreboard.json")
-    counts: dict[str, int] = {}
-    for finding in found:
-        counts[finding["verdict"]] = counts.get(finding["verdict"], 0) + 1
-    print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+    judge_findings(args.results, args.findings, args.scoreboard)
 
 
 if __name__ == "__main__":

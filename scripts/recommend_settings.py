@@ -1,28 +1,33 @@
-"""Recommend settings for every machine: recommended.yaml."""
+"""Recommend settings for every machine, from the tables."""
 
 import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import load_files
+from parallel_transcription.findings import load
 from parallel_transcription.findings.recommendation import recommend, write_yaml
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"),
-        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
-    )  # fmt: skip
-    for name in ("runs", "timings", "machines", "study"):
-        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
-    parser.add_argument("--output", type=Path, help="default: RESULTS/recommended.yaml")
-    args = parser.parse_args()
-    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
-    recommended = recommend(tables)
-    write_yaml(recommended, args.output or args.results / "recommended.yaml")
+def recommend_settings(results: Path, out: Path) -> None:
+    """Recommend from a folder's tables.
+
+    Args:
+        results: The folder with the tables of merge_timings.py.
+        out: The YAML file to write, settings by machine.
+    """
+    recommended = recommend(load(results))
+    write_yaml(recommended, out)
     for label, settings in recommended.items():
         print(f"{label}: {settings.get('snippet', settings.get('reason'))} ({settings['status']})")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--out", type=Path, required=True, help="recommended.yaml to write")
+    args = parser.parse_args()
+    recommend_settings(args.results, args.out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from parallel_transcription.errors import InputError, run
 
 from parallel_transcription.jobs import progress  # isort: skip  (first: it says what is missing)
 
@@ -20,7 +23,7 @@ LOCKS = Path(".snakemake/locks")
 
 
 def main() -> int:
-    """Unlock where that is safe; returns the exit status, 1 where it is not."""
+    """Unlock where that is safe; returns the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -33,8 +36,7 @@ def main() -> int:
             return 0
         danger = _why_not(progress.read_plan())
         if danger:
-            print(f"error: this checkout is locked: {danger}", file=sys.stderr)
-            return 1
+            raise InputError(f"this checkout is locked: {danger}")
         print("A killed Snakemake left its lock here; no other lives, so it goes.", file=sys.stderr)
         return subprocess.run(
             [sys.executable, "-m", "snakemake", "--unlock", "--quiet", *arguments]
@@ -45,7 +47,7 @@ def _locked() -> bool:
     return LOCKS.is_dir() and any(LOCKS.iterdir())
 
 
-def _why_not(plan: dict) -> str:
+def _why_not(plan: dict[str, Any]) -> str:
     """Why the lock may be in use; empty if nobody uses it."""
     for process in psutil.process_iter():
         if _works_here(process):
@@ -80,4 +82,4 @@ def _works_here(process: psutil.Process) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,38 +48,34 @@ def measuring_code() -> str:
 
 def main(strategy: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """The command line of a ``transcribe_*.py`` script; returns its exit status."""
-    parser = _parser(strategy, description)
-    given = parser.parse_args(arguments)
-    try:
-        with ends_in_words(given.parent):
-            return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
-    except InputError as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2
+    given = _parser(strategy, description).parse_args(arguments)
+    with tied_to(given.parent):
+        return _run_spec(given) if given.spec else _run_by_hand(strategy, given)
 
 
 @contextlib.contextmanager
-def ends_in_words(parent: int) -> Iterator[None]:
-    """What stops a measuring script ends it with a line instead of a traceback.
+def tied_to(parent: int) -> Iterator[None]:
+    """Measure as a part of a workflow; what stops it says what became of the run.
 
     Args:
         parent: Process id of the workflow that started the script: the script ends with it, so
             that nothing measures beside a later workflow. 0 for none.
+
+    Raises:
+        InputError: if the workflow has ended already.
     """
     try:
-        try:
-            end_with(parent)
-        except ProcessLookupError:
-            sys.exit("error: the workflow that started this run has ended; nothing was measured")
+        end_with(parent)
+    except ProcessLookupError:
+        raise InputError(
+            "the workflow that started this run has ended; nothing was measured"
+        ) from None
+    try:
         yield
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        again = "This run has no record; the next snakemake measures it again." if parent else ""
-        print(f"error: {file}{error.strerror or error}. {again}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted: this run has no record", file=sys.stderr)
-        sys.exit(130)
+    except (OSError, KeyboardInterrupt) as error:
+        again = "; the next snakemake measures it again" if parent else ""
+        error.add_note(f"this run has no record{again}")
+        raise
 
 
 def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
@@ -111,16 +107,15 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--record", type=Path, help="write the run record (JSON) here")
     parser.add_argument("--log", type=Path, help="the measured process's own output")
     rules = parser.add_argument_group("for the workflow's rules")
-    rules.add_argument("--spec", help="the run as JSON; replaces all arguments above but two")
-    rules.add_argument("--results", type=Path, help="where the manifests of models and audio are")
+    rules.add_argument("--spec", help="the run as JSON; replaces what is above but two")
+    rules.add_argument("--manifests", type=Path, nargs="+", help="its model's and audio's")
     rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
 
 
 def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
     if not given.files:
-        print("error: name at least one audio file (see --help)", file=sys.stderr)
-        return 2
+        raise InputError("name at least one audio file (see --help)")
     values = {d.name: getattr(given, d.name) for d in DIMENSIONS if hasattr(given, d.name)}
     values |= {"strategy": strategy, "files_in_parallel": len(given.files)}
     if values.get("instances", 1) is None:
@@ -149,7 +144,7 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 
 def _run_spec(given: argparse.Namespace) -> int:
-    record = run_specification(given.spec, given.results, given.log, given.record)
+    record = run_specification(given.spec, given.manifests or [], given.log, given.record)
     # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
     run = f"{record['machine']}/{record['run']}"
     far = "" if record["job"] else progress.advance(run, took(record))
@@ -158,24 +153,25 @@ def _run_spec(given: argparse.Namespace) -> int:
     return 0
 
 
-def run_specification(text: str, results: Path, log: Path, record_file: Path) -> dict[str, Any]:
+def run_specification(
+    text: str, manifests: Iterable[Path | str], log: Path, record_file: Path
+) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
     Args:
         text: The specification, JSON from ``Plan.specification``.
-        results: The folder with the manifests of models and audio.
+        manifests: Those of its model and its audio, as in ``Plan.manifests``.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
     """
     try:
         spec = json.loads(text)
-        prepared = results / "prepared"
-        manifest = _read(prepared / "models" / f"{spec['model']}.json")
-        sounds = [_read(prepared / "audio" / f"{key}.json")[0] for key in spec["audio"]]
+        prepared = {path.stem: path for path in map(Path, manifests)}
+        manifest = _read(prepared[spec["model"]])
+        sounds = [_read(prepared[key])[0] for key in spec["audio"]]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise StudyError(
-            f"--spec and --results: no specification with its manifests ({error!r:.100}); only the "
-            "workflow makes them, by hand name the audio files"
+            f"--spec is for the workflow ({error!r:.100}); by hand, name the audio files instead"
         ) from None
     spec |= {"study": progress.read_plan()["study"], "specification": fingerprint_of(text)}
     configuration = complete(spec["configuration"])

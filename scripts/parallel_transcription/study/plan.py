@@ -91,12 +91,19 @@ class Plan:
         Their names follow from the content, so a changed file has another manifest, and one that is
         there is never out of date.
         """
-        point = self.study.points[round_of(run)[0]]
+        return self._manifests_of(self.study.points[round_of(run)[0]])
+
+    def _manifests_of(self, point: GridPoint) -> list[str]:
         files = dict.fromkeys(self.files_of(point))
         return [
             f"{self.results}/prepared/models/{self._model_keys[point.configuration['model']]}.json",
             *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
         ]
+
+    def all_manifests(self) -> list[str]:
+        """The manifests that some run on a machine needs."""
+        wanted = map(self._manifests_of, self.study.wanted.values())
+        return sorted({manifest for manifests in wanted for manifest in manifests})
 
     def unused_manifests(self) -> list[str]:
         """The manifests of listed files that no configuration uses: they are checked all the same.
