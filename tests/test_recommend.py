@@ -230,15 +230,12 @@ def test_the_finding_shows_every_configuration_and_the_front():
     assert finding["verdict"] == "inconclusive"
 
 
-def test_the_scripts(tmp_path):
+def test_the_script(tmp_path):
     made, _ = tables_of(points())
     write_tables(made, tmp_path)
-    done = script("recommend_settings.py", "--results", tmp_path)
+    done = script(
+        "recommend_settings.py", "--results", tmp_path, "--out", tmp_path / "recommended.yaml"
+    )
     assert done.returncode == 0, done.stderr
     written = yaml.safe_load((tmp_path / "recommended.yaml").read_text(encoding="utf-8"))
     assert written["synthetic-a"]["status"] == "not yet"
-    done = script("choose_candidates.py", "--results", tmp_path, "--out", tmp_path / "c.json")
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 2
-    wrong = script("choose_candidates.py", "--results", tmp_path, "--machine", "nobody")
-    assert wrong.returncode == 1 and "no machine 'nobody'" in wrong.stderr

@@ -16,19 +16,16 @@ from snakemake.cli import parse_args
 from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
 
-from parallel_transcription.errors import InputError, reason
+from parallel_transcription.errors import InputError
 
 
 @contextlib.contextmanager
 def ending_the_workflow(where: str = "") -> Iterator[None]:
-    """What stops the workflow is said as Snakemake says what is wrong: without a traceback."""
+    """Say what stops the workflow as Snakemake says what is wrong: without a traceback."""
     try:
         yield
     except InputError as error:
         raise WorkflowError(f"{where}{error}") from None
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        raise WorkflowError(f"{where}{file}{reason(error)}") from None
 
 
 def hands_out_jobs(arguments: Sequence[str]) -> bool:

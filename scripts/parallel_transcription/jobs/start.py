@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription.errors import InputError
+from parallel_transcription.errors import InputError, reason
 from parallel_transcription.jobs import cluster, preflight, progress
 from parallel_transcription.jobs.snakemake_insides import adopt_files, wanted_files
 from parallel_transcription.jobs.transcribe import is_measured
@@ -27,12 +27,10 @@ def before_first_job(
         warn: Takes what is worth knowing and stops nothing.
 
     Raises:
-        InputError: for records of something else, jobs of an earlier workflow, and what this
-            machine lacks.
-        OSError: if no run could be recorded.
+        InputError: for folders that take no record, records of something else, jobs of an earlier
+            workflow, and what this machine lacks.
     """
-    for machine in plan.machines:
-        check_writable(plan.results / machine / "runs")
+    _check_folders(plan)
     for file in plan.study.unused_files:
         warn(f"{file} is checked, but not used: files_in_parallel is smaller")
     if on_cluster:
@@ -45,6 +43,16 @@ def before_first_job(
     _note_runs(plan, files, on_cluster)
     if not on_cluster:
         _check_machine(plan, files)
+
+
+def _check_folders(plan: Plan) -> None:
+    try:
+        for machine in plan.machines:
+            check_writable(plan.results / machine / "runs")
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: {reason(error)}; no run could be recorded there"
+        ) from None
 
 
 def _adopt_records(workflow: Any) -> None:
