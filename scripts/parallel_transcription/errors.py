@@ -8,15 +8,17 @@
     ├── ModelError             a model: not there, damaged, not to be had (inputs.model_names)
     ├── PackingError           a slot that does not fit on this machine (jobs.packing)
     ├── StudyError             a study: file, key, value and remedy (study.file)
-    └── TableError             a table or another result (errors)
+    ├── TableError             a table or another result (errors)
+    └── Unreadable             what is no regular file, or cannot be read (inputs.regular_file)
 
 Their messages begin with a lower-case letter, have no full stop, hold one fault a line, and name
 what is wrong and the remedy.
 
-Three errors stand apart and never reach the end of a script. `CudaError` and `ProcessEnded` belong
+Four errors stand apart and never reach the end of a script. `CudaError` and `ProcessEnded` belong
 to the measured process, whose code knows nothing of ours: its supervisor writes their texts into
 the run record. `DummyError` is a fault of the caller (a study can only name what there is), and the
-code of dummy weights, which is a part of their identity, imports nothing that may change.
+code of dummy weights, which is a part of their identity, imports nothing that may change. `Refused`
+is said to WeasyPrint, which asks for what a report does not bring along.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ def before_first_job(
     if on_cluster:
         cluster.refuse_beside(cluster.live_jobs(Path.cwd()))
         wanted = (point.configuration for point in plan.study.wanted.values())
-        for note in cluster.confined(plan.study.machines, wanted):
+        machines = {label: asked or {} for label, asked in plan.study.machines.items()}
+        for note in cluster.confined(machines, wanted):
             warn(note)
     _adopt_records(workflow)
     files = wanted_files(workflow)
