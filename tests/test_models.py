@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from parallel_transcription.inputs import dummy_weights, model_files, models
 from parallel_transcription.inputs import hub as the_hub
+from parallel_transcription.inputs.dummy_vocabulary import TEXT_TOKENS
 from parallel_transcription.inputs.model_files import verify
 from parallel_transcription.inputs.model_names import HUB_MODELS, ModelError, embedded, parse_model
 from parallel_transcription.inputs.models import identity, prepare
@@ -183,6 +184,16 @@ def test_identity_of_a_dummy_is_all_that_its_bytes_follow_from(root):
         "kind", "size", "tokens", "seed", "quantization", "recipe", "code",
     }  # fmt: skip
     assert found[0] == identity(parse_model("dummy-tiny", root), root)
+
+
+def test_dummy_of_another_recipe_has_its_own_folder(tmp_path, monkeypatch):
+    """Weights of an older version of the project, kept in the same folder, are not taken."""
+    source, built = parse_model("dummy-tiny"), []
+    monkeypatch.setattr(dummy_weights, "build", lambda size, folder, *rest: built.append(folder))
+    for version in (1, 2):
+        monkeypatch.setattr(dummy_weights, "RECIPE_VERSION", version)
+        models._prepare_dummy(source, tmp_path, tmp_path / "cache.json", print)
+    assert len(set(built)) == 2
 
 
 def test_identity_of_a_hub_model_needs_no_network(root, monkeypatch):
@@ -370,7 +381,7 @@ def test_dummy_is_built_once_repaired_when_damaged_and_loads(tmp_path):
 
     audio = numpy.zeros(16000 * 5, numpy.float32)
     segments = list(model.transcribe(audio, language="en", beam_size=1)[0])
-    tokens = [token for s in segments for token in s.tokens if token < dummy_weights.TEXT_TOKENS]
+    tokens = [token for s in segments for token in s.tokens if token < TEXT_TOKENS]
     assert len(segments) == 1 and len(tokens) == source.tokens
 
 

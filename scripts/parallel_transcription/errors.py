@@ -9,7 +9,8 @@
     ├── PackingError           a slot that does not fit on this machine (jobs.packing)
     ├── StudyError             a study: file, key, value and remedy (study.file)
     ├── TableError             a table or another result (errors)
-    └── Unreadable             what is no regular file, or cannot be read (inputs.regular_file)
+    ├── Unreadable             what is no regular file, or cannot be read (inputs.regular_file)
+    └── WalkLost               dummy weights that do not say their text here (jobs.trial)
 
 Their messages begin with a lower-case letter, have no full stop, hold one fault a line, and name
 what is wrong and the remedy.
