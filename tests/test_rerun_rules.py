@@ -195,7 +195,7 @@ def test_another_numpy_reruns_nothing(checkout):
             "-c",
             "import sys; sys.modules['numpy'] = None; sys.path.insert(0, 'scripts')\n"
             "from pathlib import Path; import yaml\n"
-            "from parallel_transcription.study import build_study\n"
+            "from parallel_transcription.study.study import build_study\n"
             "from parallel_transcription.study.plan import Plan\n"
             "study = build_study(yaml.safe_load(open('config/test.yaml')), 'x', Path.cwd())\n"
             "plan = Plan(study, Path.cwd(), Path('results'), 'code', Path('cache'))\n"

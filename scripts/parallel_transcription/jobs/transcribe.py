@@ -269,7 +269,7 @@ def _planned(
     sounds: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any] | None:
     """What dummy weights must say of each file (``walk.planned``); None for other models."""
-    tokens = trial.planted_tokens(models.PROJECT_ROOT / manifest["path"])
+    tokens = trial.planted_tokens(PROJECT_ROOT / manifest["path"])
     if tokens is None:
         return None
     seconds = {sound["path"]: sound["seconds"] for sound in sounds}
