@@ -132,13 +132,13 @@ def build(
 def check_arguments(size: str, tokens: int, seed: int, quantization: str) -> None:
     """Raise DummyError unless `build` can make this model."""
     if size not in ARCHITECTURES:
-        raise DummyError(f"No dummy size {size!r}; there are {', '.join(ARCHITECTURES)}.")
+        raise DummyError(f"no dummy size {size!r}; there are {', '.join(ARCHITECTURES)}")
     if isinstance(tokens, bool) or not isinstance(tokens, int) or not 1 <= tokens <= MAX_TOKENS:
-        raise DummyError(f"tokens must be a whole number from 1 to {MAX_TOKENS}, not {tokens!r}.")
+        raise DummyError(f"tokens must be a whole number from 1 to {MAX_TOKENS}, not {tokens!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DummyError(f"seed must be a whole number from 0, not {seed!r}.")
+        raise DummyError(f"seed must be a whole number from 0, not {seed!r}")
     if quantization not in QUANTIZATIONS:
-        raise DummyError(f"No quantization {quantization!r}; there are {', '.join(QUANTIZATIONS)}.")
+        raise DummyError(f"no quantization {quantization!r}; there are {', '.join(QUANTIZATIONS)}")
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
