@@ -1,6 +1,8 @@
 # From run records to tables, and from tables to findings. The study comes by a function: Snakemake takes
 # {words} in other texts, such as file names, for wildcards.
 
+from parallel_transcription.study.plan import digest
+
 TABLES = [
     "results/runs.csv",
     "results/timings.csv",
@@ -45,9 +47,7 @@ rule confirm_settings:
         MEASURE_ENV
     resources:
         **measuring(
-            lambda wildcards, input: max(
-                map(PLAN.gpus_of, candidates(input.candidates)), default=0
-            ),
+            gpus_of_candidates,
             lambda wildcards: PLAN.longest_min(),
             runs=PLAN.confirming_runs(),
         ),

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -13,18 +12,21 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from parallel_transcription import fingerprint
+from parallel_transcription.fingerprint import code_fingerprint
 from parallel_transcription.jobs import cluster
 from parallel_transcription.jobs.snakemake_insides import (
+    command_line_config,
     ending_the_workflow,
-    hands_out_jobs,
+    is_on_cluster,
+    limit,
     of_wildcards,
+    study_files,
 )
 from parallel_transcription.jobs.start import before_first_job
 from parallel_transcription.jobs.transcribe import measuring_code
-from parallel_transcription.places import CAPTIONS, FONTS, PUBLISHED, SCRIPTS
+from parallel_transcription.places import SCRIPTS
 from parallel_transcription.study.file import read_study_file
-from parallel_transcription.study.plan import Plan, digest
+from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.study import build_study, typed
 
 ROOT = Path(workflow.basedir)
@@ -36,16 +38,13 @@ gc.set_threshold(200_000, 20, 20)
 if Path.cwd().resolve() != ROOT.resolve():
     raise WorkflowError(f"Run snakemake in the project's folder: cd {ROOT}")
 
-study_files = [
-    os.path.relpath(file) for file in workflow.overwrite_configfiles or ["config/config.yaml"]
-]
-update_config(config, typed(workflow.config_settings.config))
-# Snakemake starts itself again only on a node of the cluster.
-ON_CLUSTER = not workflow.is_main_process or hands_out_jobs(sys.argv[1:])
+update_config(config, typed(command_line_config(workflow)))
+ON_CLUSTER = is_on_cluster(workflow, sys.argv[1:])
 with ending_the_workflow("The study is not valid:\n"):
-    for file in study_files:
+    files = study_files(workflow, "config/config.yaml")
+    for file in files:
         read_study_file(file)  # Snakemake's reader takes what YAML misreads
-    STUDY = build_study(config, ", ".join(study_files), ROOT, ON_CLUSTER)
+    STUDY = build_study(config, ", ".join(files), ROOT, ON_CLUSTER)
     HASHES = Path(".snakemake/parallel_transcription/hashes")
     PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), HASHES)
     SLURM_RESOURCES = {
@@ -53,17 +52,6 @@ with ending_the_workflow("The study is not valid:\n"):
     }
 
 MACHINES = list(STUDY.machines)
-
-# What figures and reports take beside code and results.
-STATIC_FILES = [
-    fingerprint.folder_sha256(folder)
-    for folder in (
-        SCRIPTS / "parallel_transcription/report/templates",
-        CAPTIONS,
-        FONTS,
-        PUBLISHED,
-    )
-]
 
 # Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
 ON_GPUS = any(point.configuration["device"] == "cuda" for point in STUDY.points.values())
@@ -74,8 +62,7 @@ MEASURE_ENV = f"../envs/{'cuda' if ON_GPUS else 'measure'}.yaml"
 # at a time.
 RETRIES = cluster.RETRIES if ON_CLUSTER else 0
 SLOTS = (STUDY.settings.get("packing") or {"jobs": 1})["jobs"]
-workflow.global_resources["timing_slot"] = 100_000 if ON_CLUSTER else SLOTS
-workflow.global_resources["shared_node"] = 1
+limit(workflow, timing_slot=100_000 if ON_CLUSTER else SLOTS, shared_node=1)
 
 
 wildcard_constraints:
@@ -84,7 +71,7 @@ wildcard_constraints:
 
 def code_of(script):
     """A fingerprint of a script and of what it imports: a changed step runs again."""
-    return fingerprint.code_fingerprint([SCRIPTS / script])
+    return code_fingerprint([SCRIPTS / script])
 
 
 def measuring(gpus, minutes, runs=1):
@@ -114,9 +101,10 @@ def measuring(gpus, minutes, runs=1):
     return taken
 
 
-def candidates(file):
-    """The configurations that are measured again."""
-    return json.loads(Path(file).read_text(encoding="utf-8"))["configurations"]
+def gpus_of_candidates(wildcards, input):
+    """How many GPUs the configurations use that are measured again."""
+    chosen = json.loads(Path(input.candidates).read_text(encoding="utf-8"))["configurations"]
+    return max(map(PLAN.gpus_of, chosen), default=0)
 
 
 onstart:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from pathlib import Path
@@ -26,6 +27,33 @@ def ending_the_workflow(where: str = "") -> Iterator[None]:
         yield
     except InputError as error:
         raise WorkflowError(f"{where}{error}") from None
+
+
+def study_files(workflow: Any, default: str) -> list[str]:
+    """The files of ``--configfile``, or the default, as seen from the working directory."""
+    return [os.path.relpath(file) for file in workflow.overwrite_configfiles or [default]]
+
+
+def command_line_config(workflow: Any) -> dict[str, Any]:
+    """What ``--config`` gives."""
+    return dict(workflow.config_settings.config)
+
+
+def limit(workflow: Any, **resources: int) -> None:
+    """Set how much there is of resources, whatever ``--resources`` says."""
+    workflow.global_resources.update(resources)
+
+
+def is_on_cluster(workflow: Any, arguments: Sequence[str]) -> bool:
+    """Whether jobs go to a scheduler, or this is one of its jobs.
+
+    Snakemake starts itself again only on a node of the cluster.
+
+    Args:
+        workflow: Snakemake's.
+        arguments: Those of its command line.
+    """
+    return not workflow.is_main_process or hands_out_jobs(arguments)
 
 
 def hands_out_jobs(arguments: Sequence[str]) -> bool:
