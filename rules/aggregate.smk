@@ -4,10 +4,11 @@
 from parallel_transcription.study.plan import digest
 
 TABLES = [
-    "results/runs.csv",
-    "results/timings.csv",
+    "results/runs.parquet",
+    "results/timings.parquet",
     "results/machines.json",
     "results/study.json",
+    "results/left_out.parquet",
 ]
 
 
@@ -81,6 +82,7 @@ rule merge_timings:
         "results/machines.json",
         "results/study.json",
         "results/left_out.csv",
+        "results/left_out.parquet",
     log:
         "logs/merge_timings.log",
     localrule: True

@@ -15,7 +15,6 @@ STATIC_FILES = [
 ]
 FINDINGS = [
     *TABLES,
-    "results/left_out.csv",
     "results/findings.json",
     "results/scoreboard.json",
     "results/recommended.yaml",

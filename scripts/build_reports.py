@@ -13,7 +13,7 @@ from draw_figures import draw_figures
 from judge_findings import judge_findings
 from merge_timings import merge_timings
 from parallel_transcription.errors import run
-from parallel_transcription.results.summaries import read_results
+from parallel_transcription.results.read import read_tables
 from recommend_settings import recommend_settings
 from write_report import write_findings_report, write_machine_report
 
@@ -25,7 +25,7 @@ def build_reports(results: Path) -> None:
     judge_findings(results, results / "findings.json", results / "scoreboard.json")
     recommend_settings(results, results / "recommended.yaml")
     draw_figures(results, figures)
-    for machine in read_results(results).labels:
+    for machine in read_tables(results).labels:
         write_machine_report(results, figures, machine, reports / f"{machine}.pdf")
     write_findings_report(results, figures, reports / "findings.pdf", reports / "findings.html")
 

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.findings import from_frames
 from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.recommendation import candidates_to_confirm
-from parallel_transcription.results.merge import build_tables, set_aside
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.records import set_aside
 from parallel_transcription.study.study import expand_grid, settings_from_json
 
 
@@ -27,13 +28,13 @@ def choose_candidates(records: Path, study: str, out: Path) -> None:
     settings = settings_from_json(study)
     grid = expand_grid(settings, settings["file"])
     paths = sorted(records.glob("*.json"))
-    tables = build_tables(paths, settings, lambda record: record["configuration_id"] in grid)
-    for file, reason in set_aside(tables.left_out, records, grid):
+    merged = merge_records(paths, settings, lambda record: record["configuration_id"] in grid)
+    for file, reason in set_aside(merged.left_out, records, grid):
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
-    if tables.runs.empty:
+    if merged.runs.empty:
         raise TableError(f"no run records of this study under {records}")
-    read = from_frames(tables.runs, tables.timings, tables.machines, settings)
-    chosen = candidates_to_confirm(read, settings["machine"])
+    found = Results(merged.runs, merged.timings, merged.machines, settings)
+    chosen = candidates_to_confirm(found, settings["machine"])
     write_json(chosen, out)
     print(*chosen["configurations"], sep="\n")
 

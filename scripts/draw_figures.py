@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from parallel_transcription.errors import TableError, run
+from parallel_transcription.errors import run
 from parallel_transcription.places import RESOURCES
 from parallel_transcription.report.figures.draw import draw
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 
 def draw_figures(results: Path, out: Path) -> None:
@@ -15,13 +16,8 @@ def draw_figures(results: Path, out: Path) -> None:
     Args:
         results: The folder with the tables, the findings and the recommended settings.
         out: The folder of the figures, made where it is missing.
-
-    Raises:
-        TableError: if there are no results.
     """
     found = read_results(results)
-    if not found.labels:
-        raise TableError(f"no results in {results}; make them with scripts/merge_timings.py")
     cpu, _ = read_published(RESOURCES)
     for label in found.labels:
         print(f"{len(draw(found.of(label), out, cpu))} figures of {label} in {out}")

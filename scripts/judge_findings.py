@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import judge, load
+from parallel_transcription.findings import judge
 from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 from parallel_transcription.places import PUBLISHED
+from parallel_transcription.results.read import read_tables
 
 
 def judge_findings(results: Path, findings: Path, claims: Path) -> None:
@@ -19,7 +20,7 @@ def judge_findings(results: Path, findings: Path, claims: Path) -> None:
         findings: The JSON file to write, a list of findings.
         claims: The JSON file to write, the published claims beside them.
     """
-    found = judge(load(results))
+    found = judge(read_tables(results))
     write_json(found, findings)
     write_json(scoreboard(found, read_claims(PUBLISHED)), claims)
     counts = Counter(finding["verdict"] for finding in found)

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,9 @@ from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.formatting import private
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.record import write_json
-from parallel_transcription.results.merge import (
-    Tables,
-    build_tables,
-    record_files,
-    set_aside,
-    write_tables,
-)
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import Merged, merge_records
+from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
 
@@ -44,31 +41,32 @@ def merge_timings(
         TableError: if there is no record.
     """
     settings = settings_from_json(study) if study else _settings_found(results)
-    tables = (
-        _tables_of_study(results, settings, machines)
+    merged = (
+        _merge_study(results, settings, machines)
         if study
-        else build_tables(record_files(results), settings)
+        else merge_records(record_files(results), settings)
     )
-    for file, reason in tables.left_out:
+    for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
-    if tables.runs.empty:
+    if merged.runs.empty:
         raise TableError(f"no run records under {results}/*/runs/; run the study first")
     out.mkdir(parents=True, exist_ok=True)
-    write_tables(tables, out)
+    write_tables(merged, out)
     write_json(out / "study.json", _private(settings))
 
 
-def _tables_of_study(results: Path, settings: dict[str, Any], machines: Sequence[str]) -> Tables:
+def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str]) -> Merged:
     grid = expand_grid(settings, settings["file"])
-    tables = build_tables(
+    merged = merge_records(
         record_files(results),
         settings,
         lambda record: record["machine"] not in machines or record["configuration_id"] in grid,
         _references(settings.get("audio_files", [])),
     )
     for machine in machines:
-        tables.left_out = set_aside(tables.left_out, results / machine / "runs", grid)
-    return tables
+        left_out = set_aside(merged.left_out, results / machine / "runs", grid)
+        merged = replace(merged, left_out=left_out)
+    return merged
 
 
 def _references(files: list[str]) -> dict[str, str | None]:

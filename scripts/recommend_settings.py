@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import load
 from parallel_transcription.findings.recommendation import recommend, write_yaml
+from parallel_transcription.results.read import read_tables
 
 
 def recommend_settings(results: Path, out: Path) -> None:
@@ -15,7 +15,7 @@ def recommend_settings(results: Path, out: Path) -> None:
         results: The folder with the tables of merge_timings.py.
         out: The YAML file to write, settings by machine.
     """
-    recommended = recommend(load(results))
+    recommended = recommend(read_tables(results))
     write_yaml(recommended, out)
     for label, settings in recommended.items():
         print(f"{label}: {settings.get('snippet', settings.get('reason'))} ({settings['status']})")

@@ -8,7 +8,8 @@ from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.places import RESOURCES
-from parallel_transcription.results.summaries import Results, read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 
 def write_machine_report(results: Path, figures: Path, machine: str, out: Path) -> None:
@@ -24,7 +25,7 @@ def write_machine_report(results: Path, figures: Path, machine: str, out: Path) 
         TableError: if there are no results of that machine.
     """
     layout = _load_layout()
-    found = _read(results)
+    found = read_results(results)
     if machine not in found.labels:
         raise TableError(
             f"no results of machine {machine!r} in {results} "
@@ -48,19 +49,12 @@ def write_findings_report(
         TableError: if there are no results.
     """
     layout = _load_layout()
-    found = _read(results)
+    found = read_results(results)
     made = layout.findings_report(found, figures, *read_published(RESOURCES))
     if html:
         _write(html, layout.to_html(made).encode("utf-8"))
     if pdf:
         _write(pdf, layout.to_pdf(made))
-
-
-def _read(folder: Path) -> Results:
-    found = read_results(folder)
-    if not found.labels:
-        raise TableError(f"no results in {folder}; make them with scripts/merge_timings.py")
-    return found
 
 
 def _load_layout() -> ModuleType:

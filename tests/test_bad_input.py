@@ -467,17 +467,18 @@ COMMANDS = {
                                     "--candidates", "x", "--log", "l", "--out", "o"), 1,
                                    ["--study", "{}"]),
     "judging nothing": (f"judge_findings.py --results empty {JUDGED}", 1,
-                        ["runs.csv", "merge_timings.py"]),
+                        ["no results in empty", "merge_timings.py"]),
     "judging foreign tables": (f"judge_findings.py --results foreign {JUDGED}", 1, ["foreign/"]),
-    "recommending from nothing": ("recommend_settings.py --results empty --out o", 1, ["runs.csv"]),
+    "recommending from nothing": ("recommend_settings.py --results empty --out o", 1,
+                                  ["no results in empty"]),
     "drawing nothing": ("draw_figures.py --results empty --out o", 1, ["no results in empty"]),
     "drawing foreign results": ("draw_figures.py --results foreign --out o", 1,
-                                ["findings.json", "not JSON", "make it again"]),
+                                ["foreign/", "is not what this workflow writes", "make it again"]),
     "a report of nothing": (f"write_report.py findings --results empty {PAGES} --out-pdf x.pdf", 1,
                             ["no results in empty"]),
     "a report of foreign results": (f"write_report.py findings --results foreign {PAGES}"
                                     " --out-pdf x.pdf", 1,
-                                    ["findings.json", "not JSON"]),
+                                    ["foreign/", "is not what this workflow writes"]),
     "a report of no machine": (f"write_report.py machine --machine m --results empty {PAGES}"
                                " --out x.pdf", 1,
                                ["no results in empty"]),
@@ -498,8 +499,8 @@ def place(tmp_path_factory):
     foreign = folder / "foreign"
     (foreign / "m" / "runs").mkdir(parents=True)
     for name, text in {
-        "m/runs/x.json": '{"a": 1}', "m/runs/y.json": "no JSON", "runs.csv": "a,b\n1,2,3\n4\n",
-        "timings.csv": "x", "machines.json": "[]", "study.json": "[1]", "findings.json": "{",
+        "m/runs/x.json": '{"a": 1}', "m/runs/y.json": "no JSON", "runs.parquet": "a,b\n1,2,3\n4\n",
+        "timings.parquet": "x", "machines.json": "[]", "study.json": "[1]", "findings.json": "{",
         "recommended.yaml": "- a", "scoreboard.json": "{}",
     }.items():  # fmt: skip
         (foreign / name).write_text(text)

@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic_study as synthetic
-from parallel_transcription.findings import from_frames, judge
+from parallel_transcription.findings import judge
 from parallel_transcription.formatting import STRATEGY_NAMES
 from parallel_transcription.report.figures import FIGURES, style
 from parallel_transcription.report.figures.draw import MAKERS, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
 from parallel_transcription.report.figures.names import file_stem
 from parallel_transcription.report.figures.pick import Sources
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 from parallel_transcription.study.dimensions import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +35,7 @@ def results_of(folder: Path, tables: dict):
     synthetic.write_tables(tables, folder)
     found = []
     if len(tables["runs"]):
-        found = judge(from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study"))))
+        found = judge(synthetic.as_results(tables))
     (folder / "findings.json").write_text(json.dumps(found))
     return read_results(folder)
 
@@ -110,7 +111,7 @@ def test_the_same_results_give_the_same_files(study, drawn, tmp_path):
     script = (
         "import sys; from pathlib import Path;"
         "from parallel_transcription.report.figures.draw import draw;"
-        "from parallel_transcription.results.summaries import read_results;"
+        "from parallel_transcription.results.read import read_results;"
         "folder = Path(sys.argv[1]); results = read_results(folder).of('synthetic-a');"
         "draw(results, folder / 'figures', only=sys.argv[2:])"
     )

@@ -8,12 +8,12 @@ import pytest
 import synthetic_study as synthetic
 from parallel_transcription import findings
 from parallel_transcription.findings import recommendation as recommend
-from parallel_transcription.findings.machine import from_frames
 from parallel_transcription.report import layout as report
 from parallel_transcription.report.figures.draw import MAKERS
 from parallel_transcription.report.figures.pick import Sources
-from parallel_transcription.results.summaries import read_published, read_results
-from synthetic_study import configuration, gpu_configurations, make_tables
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
+from synthetic_study import as_results, configuration, gpu_configurations, make_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "repeats": 2}
@@ -22,8 +22,7 @@ QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "re
 def judged(**more) -> dict[str, dict]:
     """The findings of a synthetic study on up to three GPUs, by id."""
     tables = make_tables(1, **{"configurations": gpu_configurations(), "rounds": 8} | QUIET | more)
-    frames = from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study")))
-    return {finding["id"]: finding for finding in findings.judge(frames)}
+    return {finding["id"]: finding for finding in findings.judge(as_results(tables))}
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +143,7 @@ class TestMemoryOnTheGpu:
         tables = make_tables(1, configurations=points, rounds=4, **QUIET)
         runs = tables["runs"]
         runs["gpu_model_mb"] = 450 + 75 * runs["instances"] + runs["round"] * 0.1
-        frames = from_frames(runs, tables["timings"], tables["machines"], tables["study"])
-        found = {finding["id"]: finding for finding in findings.judge(frames)}
+        found = {finding["id"]: finding for finding in findings.judge(as_results(tables))}
         assert found["memory_instances"]["verdict"] == "inconclusive"
 
     def test_without_nvml_the_hosts_memory_is_not_taken_for_the_gpus(self):
@@ -165,8 +163,7 @@ class TestRecommendation:
         if not known:
             runs["gpu_mem_mb"] = None
         study = {**tables["study"], "limits": limits or {}}
-        frames = from_frames(runs, tables["timings"], tables["machines"], study)
-        return recommend.recommend(frames)["synthetic-a"]
+        return recommend.recommend(as_results(tables | {"study": study}))["synthetic-a"]
 
     def test_of_those_as_fast_the_one_with_the_least_gpu_memory_is_taken(self):
         block = self.recommended()
@@ -194,8 +191,7 @@ class TestFiguresAndReport:
         folder = tmp_path_factory.mktemp("gpus")
         tables = make_tables(1, configurations=gpu_configurations(), rounds=4, **QUIET)
         synthetic.write_tables(tables, folder)
-        frames = from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study")))
-        (folder / "findings.json").write_text(json.dumps(findings.judge(frames)))
+        (folder / "findings.json").write_text(json.dumps(findings.judge(as_results(tables))))
         return read_results(folder)
 
     @pytest.mark.parametrize(

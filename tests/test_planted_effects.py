@@ -21,7 +21,7 @@ from parallel_transcription.statistics import (
     INCONCLUSIVE,
     WITHIN,
 )
-from synthetic_study import configuration, make_tables
+from synthetic_study import as_results, configuration, make_tables
 
 MARGIN, ALPHA = 0.05, 0.05
 RATIOS, SPREADS, ROUNDS = (1.00, 1.02, 1.05, 1.10), (0.01, 0.03, 0.05), (3, 6, 10, 20)
@@ -211,9 +211,7 @@ def _verdicts(seed, **truth):
         repeats=2,
         **truth,
     )
-    machine = findings.Machine(
-        findings.from_frames(tables["runs"], tables["timings"]), "synthetic-a"
-    )
+    machine = findings.Machine(as_results(tables), "synthetic-a")
     return {s: findings.one_or_many.judge(machine, s) for s in ("multi_model", "multi_process")}
 
 

@@ -24,7 +24,7 @@ from weasyprint import HTML
 
 import synthetic_study as synthetic
 from parallel_transcription import formatting
-from parallel_transcription.findings import from_frames, judge
+from parallel_transcription.findings import judge
 from parallel_transcription.findings.recommendation import recommend, write_yaml
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 from parallel_transcription.report import layout as report
@@ -33,7 +33,9 @@ from parallel_transcription.report.figures.draw import draw
 from parallel_transcription.report.pages import answers, cells, evidence, recommended
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.merge import runs_table
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"
@@ -48,7 +50,7 @@ def finish(folder: Path, made: dict):
     synthetic.write_tables(made, folder)
     found = []
     if len(made["runs"]):
-        all_tables = from_frames(*(made[k] for k in ("runs", "timings", "machines", "study")))
+        all_tables = synthetic.as_results(made)
         found = judge(all_tables)
         write_yaml(recommend(all_tables), folder / "recommended.yaml")
     (folder / "findings.json").write_text(json.dumps(found))
@@ -489,7 +491,9 @@ def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
 
 
 def test_nothing_measured_gives_reports_that_say_so(tmp_path):
-    empty = read_results(tmp_path)
+    nothing = synthetic.make_tables(1, configurations=[], init_starts=0, timeouts=False,
+                                    failures=False)  # fmt: skip
+    empty = synthetic.as_results(nothing | {"machines": {}})
     assert markup(findings_of(empty)).count("not measured") >= 8
     assert report.to_pdf(report.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
 
@@ -547,46 +551,13 @@ def test_labels_and_devices_stay_text(tmp_path):
     assert found.runs["disturbed"].dtype == bool
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([3.0, 1.0, 2.0], 2.0),
-        ([1.0, 2.0], 1.5),
-        ([1.0, math.inf], math.inf),
-        ([1.0, 2.0, math.inf], 2.0),
-        ([math.nan, 4.0], 4.0),
-        ([], math.nan),
-    ],
-)
-def test_a_median_knows_of_runs_beyond_the_limit(values, expected):
-    assert tables.median(values) == pytest.approx(expected, nan_ok=True)
-
-
 def rows(**columns) -> pd.DataFrame:
     count = len(columns["makespan_s"])
     empty = {"text": "", "flag": False}
     filled = {c.name: [empty.get(c.kind, 0.0)] * count for c in RUNS}
-    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1.0] * count}
-    filled |= {"audio_total_s": [120.0] * count, "replica": [1.0] * count}
-    return pd.DataFrame(filled | columns)
-
-
-def test_disturbed_repeats_are_left_out_where_there_are_others():
-    summary = tables.configurations(
-        rows(
-            makespan_s=[2.0, 8.0, 4.0, 6.0],
-            disturbed=[False, True, True, True],
-            round=[1.0, 1.0, 2.0, 2.0],
-        )
-    )
-    # round 1 has an undisturbed repeat; round 2 has none, so that all of it counts
-    assert summary["makespan_s"].to_list() == [4.0] and summary["best_s"].to_list() == [2.0]
-    assert summary["disturbed"].to_list() == [3] and summary["repeats"].to_list() == [4]
-
-
-def test_confirmation_rounds_are_no_part_of_the_tables():
-    summary = tables.configurations(rows(makespan_s=[2.0, 50.0], round=[1.0, 901.0]))
-    assert summary["makespan_s"].to_list() == [2.0]
+    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1] * count}
+    filled |= {"audio_total_s": [120.0] * count, "replica": [1] * count}
+    return runs_table(pd.DataFrame(filled | columns))
 
 
 def test_statuses_in_words():

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from parallel_transcription.formatting import anonymous, private
-from parallel_transcription.results.merge import build_tables, write_tables
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import merge_records
 from project import ROOT, Project
 
 CLIP = ROOT / "audio" / "english-short.opus"
@@ -205,7 +206,7 @@ def test_errors_of_records_reach_no_table_with_folder_or_host(tmp_path):
     (path,) = save(tmp_path, made)
     bad = path.with_name("bad.json")
     bad.write_text(json.dumps(made | {"machine": "/home/ann/x"}))
-    tables = build_tables([path, bad], {"disturbed_above": 0.05})
+    tables = merge_records([path, bad], {"disturbed_above": 0.05})
     write_tables(tables, tmp_path)
     for name in ("runs.csv", "timings.csv", "left_out.csv", "machines.json"):
         text = (tmp_path / name).read_text()

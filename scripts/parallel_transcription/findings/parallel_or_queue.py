@@ -307,7 +307,7 @@ def overlap_shares(machine: Machine) -> dict[str, float]:
     Shown beside the speed-up, because it is high even where nothing runs in parallel.
     """
     timings = machine.timings
-    timings = timings[(timings["status"].isin(["ok", ""])) & timings["finished_s"].notna()]
+    timings = timings[(timings["status"] == "ok") & timings["finished_s"].notna()]
     timings = timings[timings["started_s"].notna()]
     shares: dict[str, list[float]] = {}
     for (name, _, _), group in timings.groupby(["configuration", "round", "repeat"], sort=True):

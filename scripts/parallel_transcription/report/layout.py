@@ -35,7 +35,7 @@ from parallel_transcription.report.pages import (
     recommended,
 )
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 TEMPLATES = Path(__file__).with_name("templates")
 

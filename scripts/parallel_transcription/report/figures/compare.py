@@ -233,7 +233,7 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
 
 def _here(sources: pick.Sources) -> pd.DataFrame:
     """Medians of one model on this machine, with the most common number of files."""
-    rows = pick.main_model(sources.summary.assign(round=1))
+    rows = pick.main_model(sources.summary)
     rows = rows[(rows["strategy"] == "one_model") & (rows["variant"] == "")]
     rows = rows[(rows["cpu_threads"] > 0) & rows["makespan_s"].notna()]
     rows = rows[rows["files_in_parallel"] > 1]

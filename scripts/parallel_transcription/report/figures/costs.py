@@ -10,7 +10,7 @@ import plotnine as p9
 
 from parallel_transcription.formatting import clean, plural, strategy_name
 from parallel_transcription.report.figures import pick, style
-from parallel_transcription.results.summaries import counted
+from parallel_transcription.results.counting import explored
 
 SERIES = {
     "one_model": "workers of one model",
@@ -21,12 +21,12 @@ SERIES = {
 
 def memory(sources: pick.Sources) -> p9.ggplot | None:
     """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
-    rows = counted(sources.results.runs)
+    rows = explored(sources.results.runs)
     # on a GPU, the memory there; lists of GPUs have a model on each
     on_gpu = rows["device"] == "cuda"
     rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
-    rows = rows[~rows["device_index"].str.contains(",") & (rows["batch_size"] == 0)]
-    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
+    rows = rows[rows["ordinary"] & (rows["gpus"] <= 1)]
+    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0)]
     rows = rows[rows["strategy"].isin(SERIES)]
     # one thing varies at a time: workers of one model, or models with one worker each
     one = rows["strategy"] == "one_model"
@@ -137,7 +137,7 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
         }
     )  # fmt: skip
     of = dict(zip(rows.get("configuration", pd.Series(dtype=str)), rows["kind"], strict=False))
-    runs = counted(sources.results.runs)
+    runs = explored(sources.results.runs)
     runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
     runs = runs[runs["load_s"].notna() & runs["configuration"].isin(of)]
     loads = pd.DataFrame(

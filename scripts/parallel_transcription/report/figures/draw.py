@@ -21,7 +21,7 @@ from parallel_transcription.report.figures import (
 )
 from parallel_transcription.report.figures.names import file_stem
 from parallel_transcription.report.figures.pick import Sources
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
     "parallel_or_queue": speed.parallel_or_queue,

@@ -19,13 +19,11 @@ THROUGHPUT = "times real time"
 def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput by number of GPUs, a line per strategy; and how evenly they worked."""
     rows = sources.summary
-    rows = rows[(rows["device"] == "cuda") & rows["rtfx"].notna() & (rows["replica"] == 1)]
-    rows = rows[(rows["files_in_parallel"] > 0) & (rows["slowdown"] == 0)]
+    rows = rows[(rows["gpus"] > 0) & rows["rtfx"].notna() & (rows["files_in_parallel"] > 0)]
     rows = pick.main_group(rows)
     if rows.empty:
         return None
     rows = rows.assign(
-        gpus=[len(set(str(d).split(","))) for d in rows["device_index"]],
         name=[strategy_name(s) for s in rows["strategy"]],
     )
     # only numbers of files that were measured on different numbers of GPUs

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from parallel_transcription.formatting import (
@@ -20,13 +19,9 @@ from parallel_transcription.formatting import (
     shorten_middle,
     strategy_name,
 )
-from parallel_transcription.results.summaries import (
-    Results,
-    configurations,
-    counted,
-    scenes,
-    undisturbed,
-)
+from parallel_transcription.results.counting import explored, times
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import configurations, scenes
 from parallel_transcription.statistics import band
 
 #: At most so many panels side by side; more would be too small to read.
@@ -45,13 +40,11 @@ class Sources:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """Repeats that transcribed something or ran into the limit, and that count."""
-        runs = counted(self.results.runs)
-        runs = runs[(runs["files_in_parallel"] > 0) & runs["status"].isin(["ok", "timeout"])]
-        runs = undisturbed(runs)
-        late = runs["status"] == "timeout"
+        runs = explored(self.results.runs)
+        runs = times(runs[runs["files_in_parallel"] > 0])
         return runs.assign(
             name=[strategy_name(s) for s in runs["strategy"]],
-            span=np.where(late, math.inf, runs["makespan_s"]),
+            span=runs["value"].where(~runs["late"], math.inf),
         )
 
     @cached_property
@@ -68,15 +61,13 @@ class Sources:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per configuration without batches, with medians over all its repeats."""
-        runs = self.results.runs
-        return configurations(runs[runs["batch_size"] == 0])
+        """One row per ordinary configuration, with medians over all its repeats."""
+        return configurations(self.results.runs[self.results.runs["ordinary"]])
 
     @cached_property
     def margin(self) -> tuple[float, float]:
         """The band of ratios in which two settings count as equally fast."""
-        value = self.results.study.get("equivalence_margin")
-        return band(float(value) if isinstance(value, (int, float)) and value > 0 else 0.05)
+        return band(float(self.results.study["equivalence_margin"]))
 
     @cached_property
     def cpus(self) -> float:

@@ -71,11 +71,8 @@ def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
 def _speedups(sources: pick.Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Speed-up of each round, against the same files one after another on one worker."""
     runs = sources.runs
-    alone = runs[(runs["strategy"] == "one_model") & (runs["callers"] == 1)]
-    alone = alone[alone["batch_size"] == 0]
-    alone = alone[
-        (alone["total_workers"] == 1) & (alone["replica"] == 1) & (alone["slowdown"] == 0)
-    ]
+    alone = runs[(runs["strategy"] == "one_model") & runs["ordinary"]]
+    alone = alone[(alone["callers"] == 1) & (alone["total_workers"] == 1)]
     keys = ["workload", "cpu_threads", "thread_env", "model", "compute_type", "device", "round"]
     base = alone.groupby(keys, sort=True)["span"].median().reset_index()
     mine = runs[runs["configuration"].isin(rows["configuration"])]
@@ -262,7 +259,7 @@ def throughput(sources: pick.Sources) -> p9.ggplot | None:
     """Throughput of every threads and workers, a panel per strategy and number of files."""
     rows = sources.summary
     rows = rows[(rows["files_in_parallel"] > 0) & (rows["variant"] == "")]
-    rows = pick.main_model(rows.assign(round=1))
+    rows = pick.main_model(rows)
     if rows.empty:
         return None
     rows = rows.assign(

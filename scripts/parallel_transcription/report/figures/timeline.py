@@ -9,7 +9,7 @@ import plotnine as p9
 
 from parallel_transcription.formatting import plural, shorten_middle, strategy_name
 from parallel_transcription.report.figures import pick, style
-from parallel_transcription.results.summaries import counted
+from parallel_transcription.results.counting import explored
 
 MOST_FILES = 16
 
@@ -18,8 +18,7 @@ def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
     """(title, configuration) of the cases to show side by side, as far as measured."""
     summary = sources.summary
     summary = summary[(summary["files_in_parallel"] > 1) & summary["makespan_s"].notna()]
-    summary = summary[(summary["replica"] == 1) & (summary["slowdown"] == 0)]
-    summary = pick.main_model(summary.assign(round=1))
+    summary = pick.main_model(summary)
     if summary.empty:
         return []
     rows = summary[summary["ok"] > 0]
@@ -54,7 +53,7 @@ def timeline(sources: pick.Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []
     titles = []
-    runs, timings = counted(sources.results.runs), sources.results.timings
+    runs, timings = explored(sources.results.runs), sources.results.timings
     for title, configuration in chosen(sources):
         repeats = runs[(runs["configuration"] == configuration) & (runs["status"] == "ok")]
         repeats = repeats.sort_values(["makespan_s", "run", "repeat"])

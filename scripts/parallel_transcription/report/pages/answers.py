@@ -20,7 +20,7 @@ from parallel_transcription.formatting import (
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.pages.cells import VERDICTS, badge, cell, is_empty, notice, table
 from parallel_transcription.report.pages.evidence import columns_of, most_rows, rows_of
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 QUESTIONS = {
     1: "Parallel, or a queue?",

@@ -22,7 +22,7 @@ from parallel_transcription.report.pages.cells import badge, cell, mapping_text,
 from parallel_transcription.report.pages.description import machine_view
 from parallel_transcription.report.pages.recommended import recommended_view
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 
 def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict]:

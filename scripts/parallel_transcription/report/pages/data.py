@@ -25,7 +25,8 @@ from parallel_transcription.report.pages.cells import (
     threads_text,
 )
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import FilesTable, Results
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import FilesTable
 
 
 def files_table_view(one: FilesTable) -> dict:

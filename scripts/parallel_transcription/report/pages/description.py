@@ -17,9 +17,10 @@ from parallel_transcription.formatting import (
     setting,
 )
 from parallel_transcription.kernel import in_words
+from parallel_transcription.record import STATUSES
 from parallel_transcription.report.pages.cells import is_empty, mapping_text, model_notice, notice
-from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.counting import confirming, explored
+from parallel_transcription.results.read import Results
 
 
 def machine_view(results: Results, label: str) -> dict:
@@ -166,8 +167,7 @@ def _gpu(gpu: Any) -> str:
 def study_view(results: Results) -> dict:
     """The study and what of it was measured, as rows of name and value."""
     study, runs = results.study, results.runs
-    counted = tables.counted(runs)
-    fresh = runs[runs["round"] > tables.CONFIRMATION_ROUNDS_ABOVE]
+    counted, fresh = explored(runs), confirming(runs)
     rows: list[tuple[str, str]] = []
     name = clean(study.get("name"), 80)
     file = clean(study.get("file"), 120)
@@ -197,7 +197,7 @@ def study_view(results: Results) -> dict:
     statuses = runs["status"].value_counts()
     rows.append(
         ("Status", ", ".join(f"{integer(statuses[s])} {clean(s, 20)}" for s in
-                             [*tables.STATUSES, *sorted(set(statuses.index) - set(tables.STATUSES))]
+                             [*STATUSES, *sorted(set(statuses.index) - set(STATUSES))]
                              if s in statuses.index) or NOTHING)
     )  # fmt: skip
     disturbed = int(runs["disturbed"].sum())

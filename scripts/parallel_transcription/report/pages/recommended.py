@@ -15,7 +15,7 @@ from parallel_transcription.formatting import (
     private,
     seconds,
 )
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Results
 
 
 def recommended_view(results: Results, label: str) -> dict:
