@@ -25,9 +25,9 @@ from parallel_transcription.jobs.snakemake_insides import (
 from parallel_transcription.jobs.start import before_first_job
 from parallel_transcription.jobs.transcribe import measuring_code
 from parallel_transcription.places import SCRIPTS
-from parallel_transcription.study.file import read_study_file
 from parallel_transcription.study.plan import Plan
-from parallel_transcription.study.study import build_study, typed
+from parallel_transcription.study.runs import strategy_of
+from parallel_transcription.study.study import load_study, typed
 
 ROOT = Path(workflow.basedir)
 
@@ -41,10 +41,7 @@ if Path.cwd().resolve() != ROOT.resolve():
 update_config(config, typed(command_line_config(workflow)))
 ON_CLUSTER = is_on_cluster(workflow, sys.argv[1:])
 with ending_the_workflow("The study is not valid:\n"):
-    files = study_files(workflow, "config/config.yaml")
-    for file in files:
-        read_study_file(file)  # Snakemake's reader takes what YAML misreads
-    STUDY = build_study(config, ", ".join(files), ROOT, ON_CLUSTER)
+    STUDY = load_study(study_files(workflow, "config/config.yaml"), ROOT, config, ON_CLUSTER)
     HASHES = Path(".snakemake/parallel_transcription/hashes")
     PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), HASHES)
     SLURM_RESOURCES = {
@@ -54,7 +51,7 @@ with ending_the_workflow("The study is not valid:\n"):
 MACHINES = list(STUDY.machines)
 
 # Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
-ON_GPUS = any(point.configuration["device"] == "cuda" for point in STUDY.points.values())
+ON_GPUS = any(point.configuration.gpus for point in STUDY.points.values())
 MEASURE_ENV = f"../envs/{'cuda' if ON_GPUS else 'measure'}.yaml"
 
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a

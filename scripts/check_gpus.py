@@ -13,8 +13,7 @@ from parallel_transcription import host
 from parallel_transcription.errors import run
 from parallel_transcription.jobs import preflight
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.study.file import read_study_file
-from parallel_transcription.study.study import build_study
+from parallel_transcription.study.study import load_study
 
 
 def main() -> int:
@@ -22,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, nargs="?", default=Path("config/gpu.yaml"))
     given = parser.parse_args()
-    study = build_study(read_study_file(given.study), str(given.study), PROJECT_ROOT)
+    study = load_study([str(given.study)], PROJECT_ROOT)
     for gpu in host.gpus():
         print(f"GPU {gpu['number']}: {gpu['name']}, driver {gpu['driver']}")
     configurations = [point.configuration for point in study.wanted.values()]
@@ -30,7 +29,7 @@ def main() -> int:
     for problem in missing:
         print(f"missing: {problem}", file=sys.stderr)
     if not missing:
-        on_gpus = sum(c["device"] == "cuda" for c in configurations)
+        on_gpus = sum(c.device == "cuda" for c in configurations)
         print(f"all {on_gpus} configurations with device: cuda can run here")
     return 1 if missing else 0
 

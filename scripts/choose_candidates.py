@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.findings.output import write_json
+from parallel_transcription.files import write_json
 from parallel_transcription.findings.recommendation import candidates_to_confirm
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
@@ -35,7 +35,7 @@ def choose_candidates(records: Path, study: str, out: Path) -> None:
         raise TableError(f"no run records of this study under {records}")
     found = Results(merged.runs, merged.timings, merged.machines, settings)
     chosen = candidates_to_confirm(found, settings["machine"])
-    write_json(chosen, out)
+    write_json(out, chosen, indent=2)
     print(*chosen["configurations"], sep="\n")
 
 

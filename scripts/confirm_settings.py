@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
+from parallel_transcription.files import write_json
+from parallel_transcription.jobs.command_line import tied_to
 from parallel_transcription.jobs.transcribe import (
     describe,
     is_measured,
+    measure_specified,
     measuring_code,
-    run_specification,
-    tied_to,
 )
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.record import write_json
 from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.study import Study, build_study_again, settings_from_json
 
@@ -53,11 +53,12 @@ def confirm_settings(results: Path, study: str, candidates: Path, log: Path, out
     plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
     (machine,) = plan.machines
     runs = plan.confirmations(_candidates(candidates, built))
+    name = built.settings["name"]
     for run_id in runs:
         specification = plan.specification(machine, run_id)
         record = Path(plan.record(machine, run_id))
         if not is_measured(record, specification):
-            done = run_specification(specification, plan.manifests(run_id), log, record)
+            done = measure_specified(specification, name, plan.manifests(run_id), log, record)
             with contextlib.suppress(OSError):
                 print(describe(done), file=sys.stderr, flush=True)
     write_json(out, runs)

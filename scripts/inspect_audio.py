@@ -7,8 +7,8 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.files import write_json
 from parallel_transcription.inputs import audio
-from parallel_transcription.record import write_json
 
 
 def main() -> None:

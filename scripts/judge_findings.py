@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.files import write_json
 from parallel_transcription.findings import judge
-from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 from parallel_transcription.places import PUBLISHED
 from parallel_transcription.results.read import read_tables
@@ -21,8 +21,8 @@ def judge_findings(results: Path, findings: Path, claims: Path) -> None:
         claims: The JSON file to write, the published claims beside them.
     """
     found = judge(read_tables(results))
-    write_json(found, findings)
-    write_json(scoreboard(found, read_claims(PUBLISHED)), claims)
+    write_json(findings, found, indent=2)
+    write_json(claims, scoreboard(found, read_claims(PUBLISHED)), indent=2)
     counts = Counter(finding["verdict"] for finding in found)
     print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
 

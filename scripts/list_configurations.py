@@ -7,8 +7,8 @@ from pathlib import Path
 
 from parallel_transcription.errors import run
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.study.file import read_study_file
-from parallel_transcription.study.study import build_study
+from parallel_transcription.study.runs import run_id
+from parallel_transcription.study.study import load_study
 
 
 def main() -> None:
@@ -17,12 +17,11 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="?", default=Path("config/config.yaml"))
     parser.add_argument("--runs", action="store_true", help="list every run, not configurations")
     given = parser.parse_args()
-    config = read_study_file(given.study)
-    study = build_study(config, str(given.study), PROJECT_ROOT, on_cluster=None)
+    study = load_study([str(given.study)], PROJECT_ROOT, on_cluster=None)
     shown = set()
     for point, round_number in study.schedule:
         if given.runs:
-            print(f"{point.id}-r{round_number:02d}")
+            print(run_id(point.id, round_number))
         elif point.id not in shown:
             shown.add(point.id)
             print(f"{point.id}  {point.rounds} rounds × {point.repeats} repeats")

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.files import write_json
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.inputs.models import prepare, print_progress
-from parallel_transcription.record import write_json
 
 
 def main() -> None:

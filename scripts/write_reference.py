@@ -16,10 +16,10 @@ from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.record import record_schema
 from parallel_transcription.results import columns
 from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.keys import Key
 from parallel_transcription.study.settings import (
     MACHINE_KEYS,
     SETTINGS,
-    Setting,
     configuration_schema,
     study_schema,
 )
@@ -67,7 +67,7 @@ def _with_tables(page: Path, tables: dict[str, str]) -> str:
     return text
 
 
-def settings_table(settings: tuple[Setting, ...]) -> str:
+def settings_table(settings: tuple[Key, ...]) -> str:
     """Settings as a Markdown table."""
     rows = ["| key | default | what it is |", "|---|---|---|"]
     for setting in settings:

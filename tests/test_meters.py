@@ -168,7 +168,6 @@ def test_machine_times_of_other_systems(monkeypatch):
 def test_snapshots_travel_between_processes():
     one = snapshot()
     assert pickle.loads(pickle.dumps(one)) == one
-    assert meters.plain(one)["clock_s"] == one.clock_s
 
 
 def test_a_snapshot_is_cheap():
@@ -202,7 +201,6 @@ def test_memory_where_only_rss_exists(monkeypatch):
     seen = meters.memory()
     assert seen["rss"] > 1e6
     assert seen["pss"] is seen["uss"] is None
-    assert meters.megabytes(seen) == {"rss": seen["rss"] / 1e6, "pss": None, "uss": None}
 
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc/self/clear_refs")

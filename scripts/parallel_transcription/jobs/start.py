@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription.errors import InputError, reason
+from parallel_transcription.files import check_writable
 from parallel_transcription.jobs import cluster, preflight, progress
 from parallel_transcription.jobs.snakemake_insides import adopt_files, wanted_files
 from parallel_transcription.jobs.transcribe import is_measured
-from parallel_transcription.record import check_writable
-from parallel_transcription.study.configuration import round_of
 from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.runs import round_of
 
 
 def before_first_job(
@@ -58,7 +58,7 @@ def _check_folders(plan: Plan) -> None:
 
 def _adopt_records(workflow: Any) -> None:
     mismatched = adopt_files(
-        workflow, "transcribe", lambda file, params: is_measured(file, params.order["spec"])
+        workflow, "transcribe", lambda file, params: is_measured(file, params.specification)
     )
     if mismatched:
         raise InputError(
@@ -75,7 +75,7 @@ def _note_runs(plan: Plan, files: set[str], on_cluster: bool) -> None:
         for machine in plan.machines
         if plan.record(machine, run) in files
     ]
-    progress.write_plan(plan.study.settings["name"], runs, local=not on_cluster)
+    progress.begin(runs, local=not on_cluster)
 
 
 def _check_machine(plan: Plan, files: set[str]) -> None:

@@ -13,14 +13,12 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-MEGABYTE = 1e6
 _LINUX = sys.platform == "linux"
 
 
@@ -67,8 +65,6 @@ def _machine_times() -> tuple[float | None, float | None]:
     guest_nice are already in user and nice (proc_stat(5)); steal is time that this machine wanted
     and did not get. A pinned process shares its own CPUs only, so others do not count.
     """
-    import psutil
-
     mine = affinity()
     try:
         if mine and len(mine) < (os.cpu_count() or 1):
@@ -163,11 +159,6 @@ def memory() -> dict[str, int | None]:
     }
 
 
-def megabytes(values: Mapping[str, int | None]) -> dict[str, float | None]:
-    """The same in MB (1e6 bytes)."""
-    return {key: None if value is None else value / MEGABYTE for key, value in values.items()}
-
-
 def reset_peak_rss() -> bool:
     """Start the peak of the resident memory anew; False where the system cannot.
 
@@ -204,8 +195,3 @@ def affinity() -> list[int] | None:
     if not hasattr(os, "sched_getaffinity"):
         return None
     return sorted(os.sched_getaffinity(0))
-
-
-def plain(values: Snapshot) -> dict[str, Any]:
-    """A snapshot as a flat dict for JSON."""
-    return dict(vars(values))
