@@ -2,11 +2,11 @@
 
 import argparse
 import logging
-import os
 from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
+from parallel_transcription.files import write_whole
 from parallel_transcription.places import RESOURCES
 from parallel_transcription.results.read import read_results
 from parallel_transcription.results.summaries import read_published
@@ -73,15 +73,7 @@ def _load_layout() -> ModuleType:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda part: part.write_bytes(content))
     print(path)
 
 
