@@ -16,13 +16,13 @@ from typing import Any
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import file_sha256
-from parallel_transcription.formatting import private
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import Merged, merge_records
 from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
+from parallel_transcription.untrusted import hide_homes
 
 
 def merge_timings(
@@ -80,7 +80,7 @@ def _private(value: Any) -> Any:
         return {key: _private(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_private(inner) for inner in value]
-    return private(value) if isinstance(value, str) else value
+    return hide_homes(value) if isinstance(value, str) else value
 
 
 def _settings_found(results: Path) -> dict[str, Any]:

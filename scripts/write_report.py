@@ -8,6 +8,7 @@ from types import ModuleType
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.files import write_whole
 from parallel_transcription.places import RESOURCES
+from parallel_transcription.report import contents
 from parallel_transcription.results.read import read_results
 from parallel_transcription.results.summaries import read_published
 
@@ -31,7 +32,7 @@ def write_machine_report(results: Path, figures: Path, machine: str, out: Path) 
             f"no results of machine {machine!r} in {results} "
             f"(machines there: {', '.join(found.labels)})"
         )
-    _write(out, layout.to_pdf(layout.machine_report(found, machine, figures)))
+    _write(out, layout.to_pdf(contents.machine_report(found, machine, figures)))
 
 
 def write_findings_report(
@@ -50,7 +51,7 @@ def write_findings_report(
     """
     layout = _load_layout()
     found = read_results(results)
-    made = layout.findings_report(found, figures, *read_published(RESOURCES))
+    made = contents.findings_report(found, figures, *read_published(RESOURCES))
     if html:
         _write(html, layout.to_html(made).encode("utf-8"))
     if pdf:

@@ -1,6 +1,7 @@
 """What all tests share: a finished small study, and the rule of who runs beside whom."""
 
 import fcntl
+import os
 import signal
 
 import pytest
@@ -32,7 +33,8 @@ TINY_STUDY = {
 
 
 def pytest_configure():
-    """What a background shell ignores, tests that interrupt a program would ignore as well."""
+    """No figure fails unseen; and what a background shell ignores, no test ignores as well."""
+    os.environ["STRICT_FIGURES"] = "1"  # draw.STRICT, whose module takes long to load
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import math
 import runpy
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from parallel_transcription.errors import TableError
 from parallel_transcription.findings import scoreboard
 from parallel_transcription.report.pages.answers import short_answer
 from parallel_transcription.results.read import read_tables
-from parallel_transcription.words import estimate, interval, number
 from synthetic_study import as_results, configuration, make_tables, sha, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -465,24 +463,6 @@ def test_only_cold_starts_or_a_single_run_are_judged():
 def test_an_empty_table_has_no_findings():
     runs = small()["runs"].iloc[:0]
     assert findings.judge(as_results({"runs": runs})) == []
-
-
-# --- words --------------------------------------------------------------------------------------
-
-
-def test_numbers_in_words():
-    assert [number(x) for x in (1.907, 0.0523, 1316.4, 0, 1e-16)] == [
-        "1.91", "0.0523", "1,316", "0", "0",
-    ]  # fmt: skip
-    assert interval(1.8512, 1.9723) == "95 % interval 1.85 to 1.97"
-    assert interval(0.9991, 1.0142) == "95 % interval 0.999 to 1.014"
-    assert estimate(0.98, 0.842, 1.149) == "0.98 (95 % interval 0.84 to 1.15)"
-    assert interval(5.0, math.nan) == "95 % interval from 5.00, no upper end"
-    assert interval(None, None) == "no interval"
-    assert estimate(0.076, 0.0001, 76.2) == "0.076 (95 % interval 0.00010 to 76)"
-    assert estimate(57.003, 56.956, 57.051, 0.95, "MB more") == (
-        "57.00 MB more (95 % interval 56.96 to 57.05)"
-    )
 
 
 # --- scoreboard ---------------------------------------------------------------------------------

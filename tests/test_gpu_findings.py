@@ -8,9 +8,9 @@ import pytest
 import synthetic_study as synthetic
 from parallel_transcription import findings
 from parallel_transcription.findings import recommendation as recommend
-from parallel_transcription.report import layout as report
+from parallel_transcription.report import contents
 from parallel_transcription.report.figures.draw import MAKERS
-from parallel_transcription.report.figures.pick import Sources
+from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.read import read_results
 from parallel_transcription.results.summaries import read_published
 from synthetic_study import as_results, configuration, gpu_configurations, make_tables
@@ -204,8 +204,8 @@ class TestFiguresAndReport:
 
     def test_published_times_have_ours_of_the_same_form_beside_them(self, results):
         cpu, gpu = read_published(ROOT / "resources")
-        made = report.findings_report(results, Path("nowhere"), cpu, gpu)
-        rows = [[c["text"] for c in row] for row in made["published_gpu"]["rows"]]
+        made = contents.findings_report(results, Path("nowhere"), cpu, gpu)
+        rows = [[c.text for c in row] for row in made.content["published_gpu"].rows]
         where = [row[0] for row in rows]
         assert where.count("published, one run") == 4
         assert where.count("synthetic-a") == 3, "all but three models on one GPU for three files"
@@ -215,9 +215,9 @@ class TestFiguresAndReport:
     def test_without_ours_the_command_is_told(self, tmp_path):
         synthetic.write_tables(make_tables(1, rounds=2, repeats=1), tmp_path)
         cpu, gpu = read_published(ROOT / "resources")
-        made = report.findings_report(read_results(tmp_path), Path("nowhere"), cpu, gpu)
-        assert len(made["published_gpu"]["rows"]) == 4
-        assert "config/multi_gpu.yaml" in made["published_gpu"]["note"]
+        made = contents.findings_report(read_results(tmp_path), Path("nowhere"), cpu, gpu)
+        assert len(made.content["published_gpu"].rows) == 4
+        assert "config/multi_gpu.yaml" in made.content["published_gpu"].note
 
 
 def test_a_configuration_counts_workers_per_device():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from parallel_transcription import statistics
 from parallel_transcription.record import STATUSES
-from parallel_transcription.results.counting import confirming, explored, per_round
+from parallel_transcription.results.counting import confirming, explored, per_round, usable_cpus
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
@@ -44,12 +44,7 @@ class Machine:
 
     @cached_property
     def cpus(self) -> float | None:
-        for source in ("affinity_cpus", "logical_cpus"):
-            known = self.all_runs[source].dropna()
-            if len(known):
-                return float(known.median())
-        value = self.facts.get("logical_cpus")
-        return float(value) if value else None
+        return usable_cpus(self.all_runs, self.facts)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:

@@ -179,6 +179,7 @@ def _row(machine, arm, speed: Pair | None, gain: Pair | None, fits: bool, overla
         "overlap_in_time": overlaps.get(arm["configuration"]),
         "outcome": "one worker" if arm["num_workers"] == 1 else "not judged",
         "configuration": arm["configuration"],
+        "configuration_alone": speed.configurations[0] if speed else None,
     }
 
 

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,16 @@ from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
 _HAS_TIME = ("ok", "timeout")
+
+
+def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
+    """CPUs that the runs could use; of the machine where no run says, None where nothing does."""
+    for name in ("affinity_cpus", "logical_cpus"):
+        known = runs[name].dropna()
+        if len(known):
+            return float(known.median())
+    logical = facts.get("logical_cpus")
+    return float(logical) if logical else None
 
 
 def explored(rows: pd.DataFrame) -> pd.DataFrame:

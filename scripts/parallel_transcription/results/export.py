@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from parallel_transcription.files import write_json, write_whole
-from parallel_transcription.formatting import anonymous, private
 from parallel_transcription.results.columns import LEFT_OUT_COLUMNS
 from parallel_transcription.results.merge import Merged
+from parallel_transcription.untrusted import hide_homes, hide_places
 
 
 def write_tables(merged: Merged, folder: Path) -> None:
     """Write ``machines.json``, and as Parquet and CSV ``timings``, ``runs`` and ``left_out``."""
-    named = [(private(file), anonymous(reason)) for file, reason in merged.left_out]
+    named = [(hide_homes(file), hide_places(reason)) for file, reason in merged.left_out]
     left_out = pd.DataFrame(named, columns=list(LEFT_OUT_COLUMNS), dtype="str")
     tables = {"timings": merged.timings, "runs": merged.runs, "left_out": left_out}
     write_json(folder / "machines.json", merged.machines)

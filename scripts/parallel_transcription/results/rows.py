@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from parallel_transcription.formatting import anonymous, private
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.columns import OPTIONS, RUN_COLUMNS
 from parallel_transcription.study.configuration import canonical_json
+from parallel_transcription.untrusted import hide_homes, hide_places
 
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 Row = dict[str, Any]  # cells by column; what is not known may be missing
@@ -62,7 +62,7 @@ def _common_columns(record: Mapping[str, Any]) -> Row:
     configuration = record["configuration"]
     dimensions = {name: configuration[name] for name in configuration if name in RUN_COLUMNS}
     return dimensions | {
-        "model": private(configuration["model"]),
+        "model": hide_homes(configuration["model"]),
         "run": record["run"],
         "machine": record["machine"],
         "round": record["round"],
@@ -94,7 +94,7 @@ def _ending(part: Mapping[str, Any], host: str) -> Row:
     """How a start or a repeat began and ended; what would make it count less is not known."""
     return {
         "status": part["status"],
-        "error": part["error"] and anonymous(part["error"], host),
+        "error": part["error"] and hide_places(part["error"], host),
         "started_at": _iso(part["started_at"]),
         "disturbed": False,
         "walk_lost": bool(part.get("walk_lost")),

@@ -13,12 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from parallel_transcription.formatting import clean, plural, setting, strategy_name, strategy_place
+from parallel_transcription import words
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.columns import METERS
 from parallel_transcription.results.counting import explored, median, times
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import as_written, plural, strategy_name, strategy_place
 
 Row = dict[Hashable, Any]  # cells by column
 
@@ -37,7 +39,7 @@ def status_text(rows: pd.DataFrame) -> str:
             continue
         if status == "timeout":
             bound = rows.loc[rows["status"] == "timeout", "timeout_s"].max()
-            text = f"> {setting(bound)} s" if not math.isnan(bound) else "timeout"
+            text = f"> {as_written(bound)} s" if not math.isnan(bound) else "timeout"
         else:
             errors = [e for e in rows.loc[rows["status"] == status, "error"] if e]
             text = f"{status}: {clean(errors[0], 80)}" if errors else status
@@ -45,41 +47,7 @@ def status_text(rows: pd.DataFrame) -> str:
     return "; ".join(parts) or "ok"
 
 
-def variant(row: Any) -> str:
-    """What a configuration has that is neither its place in the grid nor a default, in words."""
-    words = []
-    files, callers = row["files_in_parallel"], row["callers"]
-    if files > 0 and not math.isnan(callers) and callers != files:
-        words.append("one after another" if callers == 1 else plural(int(callers), "caller"))
-    if row["replica"] > 1:
-        words.append("same again")
-    if row["init_stagger_s"] > 0:
-        words.append(f"stagger {setting(row['init_stagger_s'])} s")
-    if row["batch_size"] > 0:
-        words.append(f"batches of {int(row['batch_size'])}")
-    if row["slowdown"] > 0:
-        words.append(f"slowed by {setting(row['slowdown'] * 100)} %")
-    environment = [
-        a for a in str(row["thread_env"]).split() if a not in _DEFAULTS["thread_env"].split()
-    ]
-    words += [clean(a, 40) for a in environment]
-    for name, text in _VARIANTS.items():
-        value = row[name]
-        if isinstance(value, float) and math.isnan(value):
-            continue
-        if value != _DEFAULTS[name]:
-            words.append(text.format(setting(value) if isinstance(value, float) else clean(value)))
-    return ", ".join(words)
-
-
 _DEFAULTS = {d.name: d.default for d in DIMENSIONS}
-_VARIANTS = {
-    "beam_size": "beam {}",
-    "vad_filter": "VAD {}",
-    "word_timestamps": "word times {}",
-    "condition_on_previous_text": "previous text {}",
-    "temperature_fallback": "temperature fallback {}",
-}
 
 
 def configurations(runs: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +81,7 @@ def _configuration(group: pd.DataFrame) -> Row:
         "best_s": timed["value"].where(~timed["late"], math.inf).min(),
         "bound_s": group["timeout_s"].max(),
         "status": status_text(group),
-        "variant": variant(first),
+        "variant": words.variant(first, _DEFAULTS),
         # of the median run, not the median of the repeats'
         "rtfx": first["audio_total_s"] / makespan if math.isfinite(makespan) else math.nan,
     }
