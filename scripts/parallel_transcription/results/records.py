@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.record import record_schema
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.runs import run_id
@@ -108,7 +107,7 @@ def read_records(
             # records from before a dimension was there have its default
             configuration = complete(record["configuration"])
             record["configuration"] = configuration.as_json()
-            _check_names(record, configuration, path)
+            _check_names(record, identify(configuration), path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -121,9 +120,8 @@ def read_records(
             yield path, record
 
 
-def _check_names(record: Mapping[str, Any], configuration: Configuration, path: Path) -> None:
+def _check_names(record: Mapping[str, Any], expected_id: str, path: Path) -> None:
     """A record must lie where its content says; else it was copied or edited."""
-    expected_id = identify(configuration)
     run = run_id(expected_id, record["round"])
     if record["configuration_id"] != expected_id or record["run"] != run:
         raise ValueError(f"its configuration's id is {expected_id}, it says {record['run']}")
