@@ -29,13 +29,7 @@ findings: setup ## (default) set-up, then the study; the last line is the path o
 
 reports: setup ## reports from run records alone, of any machines: RESULTS=folder with <machine>/runs/*.json
 	@test -d "$(RESULTS)" || { echo "Name the folder that holds <machine>/runs/*.json: make reports RESULTS=…" >&2; exit 2; }
-	@$(ACTIVATE) && for step in merge_timings judge_findings recommend_settings draw_figures; do \
-		python scripts/$$step.py --results "$(RESULTS)" || exit; done
-	@$(ACTIVATE) && for runs in "$(RESULTS)"/*/runs; do machine=$$(basename "$$(dirname "$$runs")"); \
-		python scripts/write_report.py machine --results "$(RESULTS)" --machine "$$machine" \
-		--out "$(RESULTS)/reports/$$machine.pdf" || exit; done
-	@$(ACTIVATE) && python scripts/write_report.py findings --results "$(RESULTS)" \
-		--out-html "$(RESULTS)/reports/findings.html" --out-pdf "$(RESULTS)/reports/findings.pdf"
+	@$(ACTIVATE) && python scripts/build_reports.py --results "$(RESULTS)"
 
 setup: libraries ## what a study needs: .venv, the locked packages, the system libraries
 	@$(SET_UP) .venv lock

@@ -16,21 +16,6 @@ include: "rules/aggregate.smk"
 include: "rules/report.smk"
 
 
-# On a cluster all but measurements run on this host: what takes seconds would wait in the queue for longer,
-# and a node may have no network to fetch models with.
-localrules:
-    all,
-    inspect_audio,
-    prepare_model,
-    choose_candidates,
-    merge_timings,
-    recommend_settings,
-    judge_findings,
-    draw_figures,
-    write_machine_report,
-    write_findings_report,
-
-
 rule all:
     default_target: True
     input:

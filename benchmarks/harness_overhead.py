@@ -121,9 +121,10 @@ def main() -> int:
     if given.be_measured:
         be_measured(given.be_measured, given.passes)
         return 0
-    from parallel_transcription.inputs import models
+    from parallel_transcription.inputs.model_names import parse_model
+    from parallel_transcription.inputs.models import prepare
 
-    manifest = models.prepare(models.parse_model(CONFIGURATION["model"]), "results/models")
+    manifest = prepare(parse_model(CONFIGURATION["model"]), "results/models")
     folder = str(ROOT / manifest["path"])
     bare = (str(ROOT / "benchmarks" / "bare.py"), folder, *FILES)
     commands = {

@@ -32,10 +32,9 @@ def main() -> int:
             record["run"] = run_id(record["configuration_id"], record["round"])
             (folder / f"{record['run']}.json").write_text(json.dumps(record))
         begin = time.monotonic()
-        subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "merge_timings.py"), "--results", scratch],
-            check=True,
-        )
+        script = str(ROOT / "scripts" / "merge_timings.py")
+        command = [sys.executable, script, "--results", scratch, "--out", scratch]
+        subprocess.run(command, check=True)
         seconds = time.monotonic() - begin
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f"{given.records} records: {seconds:.1f} s, peak {peak / 1e6:.0f} MB")

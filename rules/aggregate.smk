@@ -1,6 +1,8 @@
 # From run records to tables, and from tables to findings. The study comes by a function: Snakemake takes
 # {words} in other texts, such as file names, for wildcards.
 
+from parallel_transcription.study.plan import digest
+
 TABLES = [
     "results/runs.parquet",
     "results/timings.parquet",
@@ -17,6 +19,7 @@ rule choose_candidates:
         "results/{machine}/candidates.json",
     log:
         "logs/{machine}/choose_candidates.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -26,14 +29,16 @@ rule choose_candidates:
         set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
         code=code_of("choose_candidates.py"),
     shell:
-        "python scripts/choose_candidates.py --results results --study {params.study:q}"
-        " --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
+        # the folder of the records: the names of thousands are too long for a command line
+        "python scripts/choose_candidates.py --records results/{wildcards.machine}/runs"
+        " --study {params.study:q} --out {output:q} > {log:q} 2>&1"
 
 
 # Fresh rounds of the best settings, all in one job: which they are is known only now.
 rule confirm_settings:
     input:
-        "results/{machine}/candidates.json",
+        candidates="results/{machine}/candidates.json",
+        manifests=PLAN.all_manifests(),
     output:
         "results/{machine}/confirmation.json",
     log:
@@ -43,7 +48,7 @@ rule confirm_settings:
         MEASURE_ENV
     resources:
         **measuring(
-            lambda wildcards, input: max(map(PLAN.gpus_of, candidates(input[0])), default=0),
+            gpus_of_candidates,
             lambda wildcards: PLAN.longest_min(),
             runs=PLAN.confirming_runs(),
         ),
@@ -53,7 +58,7 @@ rule confirm_settings:
         set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
     shell:
         "python scripts/confirm_settings.py --results results --study {params.study:q}"
-        " --candidates {input:q} --log {log:q} --out {output:q} --parent $PPID"
+        " --candidates {input.candidates:q} --log {log:q} --out {output:q} --parent $PPID"
 
 
 rule merge_timings:
@@ -80,6 +85,7 @@ rule merge_timings:
         "results/left_out.parquet",
     log:
         "logs/merge_timings.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -91,7 +97,7 @@ rule merge_timings:
         others=digest(PLAN.others()),
         code=code_of("merge_timings.py"),
     shell:
-        "python scripts/merge_timings.py --results results --study {params.study:q}"
+        "python scripts/merge_timings.py --results results --out results --study {params.study:q}"
         " --machines {params.machines:q} > {log:q} 2>&1"
 
 
@@ -107,6 +113,7 @@ rule recommend_settings:
         ),
     log:
         "logs/recommend_settings.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -114,17 +121,18 @@ rule recommend_settings:
     params:
         code=code_of("recommend_settings.py"),
     shell:
-        "python scripts/recommend_settings.py --results results > {log:q} 2>&1"
+        "python scripts/recommend_settings.py --results results --out {output:q} > {log:q} 2>&1"
 
 
 rule judge_findings:
     input:
         TABLES,
     output:
-        "results/findings.json",
-        "results/scoreboard.json",
+        findings="results/findings.json",
+        scoreboard="results/scoreboard.json",
     log:
         "logs/judge_findings.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -132,4 +140,5 @@ rule judge_findings:
     params:
         code=code_of("judge_findings.py"),
     shell:
-        "python scripts/judge_findings.py --results results > {log:q} 2>&1"
+        "python scripts/judge_findings.py --results results --findings {output.findings:q}"
+        " --scoreboard {output.scoreboard:q} > {log:q} 2>&1"

@@ -1,5 +1,8 @@
 # Models and audio files, made ready and checked before anything is timed. The names of their manifests
 # follow from their content.
+#
+# On a cluster all but measurements run on this host (localrule): what takes seconds would wait in the
+# queue for longer, and a node may have no network to fetch models with.
 
 
 rule inspect_audio:
@@ -8,6 +11,7 @@ rule inspect_audio:
     log:
         "logs/inspect_audio/{key}.log",
     priority: 2
+    localrule: True
     conda:
         "../envs/measure.yaml"
     resources:
@@ -24,6 +28,7 @@ rule prepare_model:
     log:
         "logs/prepare_model/{key}.log",
     priority: 1
+    localrule: True
     conda:
         "../envs/measure.yaml"
     resources:
@@ -32,4 +37,4 @@ rule prepare_model:
         name=lambda wildcards: PLAN.model_of_key[wildcards.key],
     shell:
         "python scripts/prepare_model.py --model {params.name:q}"
-        " --models-folder results/models --manifest {output:q} > {log:q} 2>&1"
+        " --models-folder results/models --out {output:q} > {log:q} 2>&1"

@@ -1,14 +1,24 @@
-# Figures and reports; they compute nothing.
+# Figures and reports: they show what is in the tables and findings.
 
-import json
+from parallel_transcription.fingerprint import folder_sha256
+from parallel_transcription.places import CAPTIONS, FONTS, PUBLISHED
 
-FINDINGS = [*TABLES, "results/findings.json", "results/scoreboard.json", "results/recommended.yaml"]
-
-
-def captions_of(figures):
-    """What scripts/draw_figures.py says of each figure, for `snakemake --report`."""
-    file = Path(figures) / "captions.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+# What figures and reports take beside code and results.
+STATIC_FILES = [
+    folder_sha256(folder)
+    for folder in (
+        SCRIPTS / "parallel_transcription/report/templates",
+        CAPTIONS,
+        FONTS,
+        PUBLISHED,
+    )
+]
+FINDINGS = [
+    *TABLES,
+    "results/findings.json",
+    "results/scoreboard.json",
+    "results/recommended.yaml",
+]
 
 
 rule draw_figures:
@@ -25,6 +35,7 @@ rule draw_figures:
         ),
     log:
         "logs/draw_figures.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -32,15 +43,15 @@ rule draw_figures:
     params:
         captions=lambda wildcards, output: captions_of(output[0]),
         code=code_of("draw_figures.py"),
-        looks=LOOKS,
+        static=STATIC_FILES,
     shell:
-        "python scripts/draw_figures.py --results results > {log:q} 2>&1"
+        "python scripts/draw_figures.py --results results --out {output:q} > {log:q} 2>&1"
 
 
 rule write_machine_report:
     input:
         FINDINGS,
-        "results/figures",
+        figures="results/figures",
     output:
         report(
             "results/reports/{machine}.pdf",
@@ -50,22 +61,23 @@ rule write_machine_report:
         ),
     log:
         "logs/{machine}/write_report.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
         code=code_of("write_report.py"),
-        looks=LOOKS,
+        static=STATIC_FILES,
     shell:
         "python scripts/write_report.py machine --results results"
-        " --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
+        " --figures {input.figures:q} --machine {wildcards.machine:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule write_findings_report:
     input:
         FINDINGS,
-        "results/figures",
+        figures="results/figures",
     output:
         pdf=report(
             "results/reports/findings.pdf",
@@ -76,13 +88,14 @@ rule write_findings_report:
         html="results/reports/findings.html",
     log:
         "logs/write_report_findings.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
         timing_slot=SLOTS,
     params:
         code=code_of("write_report.py"),
-        looks=LOOKS,
+        static=STATIC_FILES,
     shell:
         "python scripts/write_report.py findings --results results"
-        " --out-pdf {output.pdf:q} --out-html {output.html:q} > {log:q} 2>&1"
+        " --figures {input.figures:q} --out-pdf {output.pdf:q} --out-html {output.html:q} > {log:q} 2>&1"

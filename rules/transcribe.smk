@@ -28,5 +28,5 @@ rule transcribe:
     # The study's name is no parameter: another name measures nothing again.
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
-        " --study {STUDY.settings[name]:q} --results results --log {log:q} --record {output:q}"
+        " --study {STUDY.settings[name]:q} --manifests {input:q} --log {log:q} --record {output:q}"
         " --parent $PPID"

@@ -9,9 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription import errors
-from parallel_transcription import host as machine
+from parallel_transcription import host
+from parallel_transcription.errors import run
 from parallel_transcription.jobs import preflight
+from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.study import load_study
 
 
@@ -20,9 +21,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, nargs="?", default=Path("config/gpu.yaml"))
     given = parser.parse_args()
-    root = Path(__file__).resolve().parent.parent
-    study = load_study([str(given.study)], root)
-    for gpu in machine.gpus():
+    study = load_study([str(given.study)], PROJECT_ROOT)
+    for gpu in host.gpus():
         print(f"GPU {gpu['number']}: {gpu['name']}, driver {gpu['driver']}")
     configurations = [point.configuration for point in study.wanted.values()]
     missing = preflight.problems(configurations, study.settings.get("packing"))
@@ -35,4 +35,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run(main)

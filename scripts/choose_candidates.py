@@ -1,7 +1,7 @@
 """Choose what to measure again: the winner and the runner-up of a machine, for fresh rounds.
 
-From the run records of the study's own machine, RESULTS/<machine>/runs/. Rounds above 900, the
-fresh ones, take no part in the choice.
+Chosen from the machine's own run records of this study. Rounds above 900, the fresh ones, take no
+part in the choice.
 """
 
 import argparse
@@ -17,46 +17,36 @@ from parallel_transcription.results.records import set_aside
 from parallel_transcription.study.study import expand_grid, settings_from_json
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument(
-        "--study", required=True, help="the study's settings as JSON, or a file that holds them"
-    )
-    parser.add_argument("--machine", help="label of the machine; the study's unless given")
-    parser.add_argument("--out", type=Path, help="default: RESULTS/candidates.json")
-    args = parser.parse_args()
-    settings = _settings(args.study)
-    label = args.machine or settings.get("machine")
-    results = _from_records(args.results, settings, label)
-    chosen = candidates_to_confirm(results, label)
-    write_json(args.out or args.results / "candidates.json", chosen, indent=2)
-    for name in chosen["configurations"]:
-        print(name)
+def choose_candidates(records: Path, study: str, out: Path) -> None:
+    """Choose for one machine.
 
-
-def _settings(given: str) -> dict:
-    text = given
-    if not given.lstrip().startswith("{"):
-        text = Path(given).read_text(encoding="utf-8")
-    return settings_from_json(text)
-
-
-def _from_records(results: Path, settings: dict, label: str | None) -> Results:
-    if not label:
-        raise TableError("the study names no machine; give --machine")
+    Args:
+        records: The folder with the machine's run records.
+        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
+        out: The JSON file to write, with the ids of the chosen configurations.
+    """
+    settings = settings_from_json(study)
     grid = expand_grid(settings, settings["file"])
-    folder = results / label / "runs"
-    paths = sorted(folder.glob("*.json"))
+    paths = sorted(records.glob("*.json"))
     merged = merge_records(paths, settings, lambda record: record["configuration_id"] in grid)
-    left_out = set_aside(merged.left_out, folder, grid)
-    for file, reason in left_out:
+    for file, reason in set_aside(merged.left_out, records, grid):
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
     if merged.runs.empty:
-        raise TableError(f"no run records of this study under {folder}")
-    return Results(merged.runs, merged.timings, merged.machines, settings)
+        raise TableError(f"no run records of this study under {records}")
+    found = Results(merged.runs, merged.timings, merged.machines, settings)
+    chosen = candidates_to_confirm(found, settings["machine"])
+    write_json(out, chosen, indent=2)
+    print(*chosen["configurations"], sep="\n")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=Path, required=True, help="folder of run records")
+    parser.add_argument("--study", required=True, help="the study's settings as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="candidates.json to write")
+    args = parser.parse_args()
+    choose_candidates(args.records, args.study, args.out)
 
 
 if __name__ == "__main__":

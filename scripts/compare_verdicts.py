@@ -6,10 +6,12 @@ Each study is NAME=findings.json, for example small=a/results/findings.json.
 
 import argparse
 import json
-import sys
 from pathlib import Path
+from typing import Any
 
-Findings = dict[tuple[int, str], dict]
+from parallel_transcription.errors import InputError, run
+
+Findings = dict[tuple[int, str], dict[str, Any]]
 
 
 def read_findings(path: Path) -> Findings:
@@ -31,7 +33,7 @@ def table(studies: dict[str, Findings]) -> str:
     return "\n".join(lines)
 
 
-def _cell(finding: dict | None) -> str:
+def _cell(finding: dict[str, Any] | None) -> str:
     if finding is None:
         return "–"
     effect = finding["effect"]
@@ -43,8 +45,8 @@ def _cell(finding: dict | None) -> str:
     return f"{text} {effect['unit']}"
 
 
-def main() -> int:
-    """Print the table; returns the exit status."""
+def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,11 +57,9 @@ def main() -> int:
         try:
             studies[name] = read_findings(Path(file))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            print(f"error: {given}: no findings can be read from it ({error})", file=sys.stderr)
-            return 2
+            raise InputError(f"{given}: no findings can be read from it ({error})") from None
     print(table(studies))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, refused=2)

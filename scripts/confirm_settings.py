@@ -12,7 +12,7 @@ from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.files import write_json
-from parallel_transcription.jobs.command_line import one_line_errors
+from parallel_transcription.jobs.command_line import tied_to
 from parallel_transcription.jobs.transcribe import (
     describe,
     is_measured,
@@ -24,8 +24,8 @@ from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.study import Study, build_study_again, settings_from_json
 
 
-def main() -> int:
-    """Confirm; returns the exit status."""
+def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--study", required=True, help="the study's settings as JSON")
@@ -34,27 +34,34 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON list of the runs")
     parser.add_argument("--parent", type=int, default=0, help="end with this process")
     given = parser.parse_args()
-    with one_line_errors(given.parent):
-        confirm(given)
-    return 0
+    with tied_to(given.parent):
+        confirm_settings(given.results, given.study, given.candidates, given.log, given.out)
 
 
-def confirm(given: argparse.Namespace) -> None:
-    """Measure what is not measured yet, and write the list of runs."""
-    study = build_study_again(settings_from_json(given.study), PROJECT_ROOT)
-    name = study.settings["name"]
+def confirm_settings(results: Path, study: str, candidates: Path, log: Path, out: Path) -> None:
+    """Measure what is not measured yet, and write the list of runs.
+
+    Args:
+        results: The folder with the manifests, which takes the records.
+        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
+        candidates: What choose_candidates.py wrote.
+        log: Takes the measured processes' own output.
+        out: The JSON file to write, with the ids of the runs.
+    """
+    built = build_study_again(settings_from_json(study), PROJECT_ROOT)
     cache = Path(".snakemake/parallel_transcription/hashes")
-    plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
+    plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
     (machine,) = plan.machines
-    runs = plan.confirmations(_candidates(given.candidates, study))
+    runs = plan.confirmations(_candidates(candidates, built))
+    name = built.settings["name"]
     for run_id in runs:
         specification = plan.specification(machine, run_id)
         record = Path(plan.record(machine, run_id))
         if not is_measured(record, specification):
-            done = measure_specified(specification, name, given.results, given.log, record)
+            done = measure_specified(specification, name, plan.manifests(run_id), log, record)
             with contextlib.suppress(OSError):
                 print(describe(done), file=sys.stderr, flush=True)
-    write_json(given.out, runs)
+    write_json(out, runs)
 
 
 def _candidates(file: Path, study: Study) -> list[str]:

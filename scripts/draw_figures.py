@@ -1,38 +1,32 @@
 """Draw the figures of a results folder: one SVG and one PNG per figure and machine."""
 
-from __future__ import annotations
-
 import argparse
-import sys
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.report.figures.draw import FIGURES, draw
+from parallel_transcription.report.figures.draw import draw
 from parallel_transcription.results.read import read_results
 
 
-def main() -> int:
+def draw_figures(results: Path, out: Path) -> None:
+    """Draw from a folder's tables and findings.
+
+    Args:
+        results: The folder with the tables, the findings and the recommended settings.
+        out: The folder of the figures, made where it is missing.
+    """
+    found = read_results(results)
+    for label in found.labels:
+        print(f"{len(draw(found.of(label), out))} figures of {label} in {out}")
+
+
+def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder")
-    parser.add_argument("--machine", action="append", help="label of a machine (default: all)")
-    parser.add_argument("--only", action="append", choices=list(FIGURES), help="draw this figure")
-    parser.add_argument("--out", type=Path, help="folder (default: RESULTS/figures)")
+    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the figures to write")
     args = parser.parse_args()
-    results = read_results(args.results)
-    labels = args.machine or results.labels
-    unknown = [label for label in labels if label not in results.labels]
-    if unknown:
-        known = ", ".join(results.labels) or "none"
-        print(
-            f"draw_figures: no results of machine {unknown[0]!r} in {args.results} "
-            f"(machines there: {known})",
-            file=sys.stderr,
-        )
-        return 1
-    for label in labels:
-        written = draw(results.of(label), args.out or args.results / "figures", args.only)
-        print(f"{len(written)} figures of {label} in {written[0].parent if written else '-'}")
-    return 0
+    draw_figures(args.results, args.out)
 
 
 if __name__ == "__main__":

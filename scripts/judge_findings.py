@@ -1,4 +1,4 @@
-"""Judge every question from the tables: findings.json and scoreboard.json."""
+"""Judge every question from the tables, and compare the answers with what was published."""
 
 import argparse
 from collections import Counter
@@ -13,24 +13,30 @@ from parallel_transcription.results import finding
 from parallel_transcription.results.read import read_tables
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Needs nothing but the tables; can be run on another machine.",
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"),
-        help="folder with runs.parquet, timings.parquet, machines.json, study.json",
-    )  # fmt: skip
-    parser.add_argument("--findings", type=Path, help="output (default: RESULTS/findings.json)")
-    parser.add_argument("--scoreboard", type=Path, help="output (default: RESULTS/scoreboard.json)")
-    args = parser.parse_args()
-    found = judge(read_tables(args.results))
+def judge_findings(results: Path, findings: Path, claims: Path) -> None:
+    """Judge a folder's tables.
+
+    Args:
+        results: The folder with the tables of merge_timings.py.
+        findings: The JSON file to write, a list of findings.
+        claims: The JSON file to write, the published claims beside them.
+    """
+    found = judge(read_tables(results))
     board = scoreboard.to_json(scoreboard.scoreboard(found, read_published()))
-    write_json(args.findings or args.results / "findings.json", finding.to_json(found), indent=2)
-    write_json(args.scoreboard or args.results / "scoreboard.json", board, indent=2)
+    write_json(findings, finding.to_json(found), indent=2)
+    write_json(claims, board, indent=2)
     counts = Counter(str(one.verdict) for one in found)
     print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--findings", type=Path, required=True, help="findings.json to write")
+    parser.add_argument("--scoreboard", type=Path, required=True, help="scoreboard.json to write")
+    args = parser.parse_args()
+    judge_findings(args.results, args.findings, args.scoreboard)
 
 
 if __name__ == "__main__":

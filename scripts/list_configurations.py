@@ -5,24 +5,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.study.file import StudyError
+from parallel_transcription.errors import run
+from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.runs import run_id
 from parallel_transcription.study.study import load_study
 
-ROOT = Path(__file__).resolve().parent.parent
 
-
-def main() -> int:
-    """Check and list; returns the exit status."""
+def main() -> None:
+    """Check and list."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, nargs="?", default=Path("config/config.yaml"))
     parser.add_argument("--runs", action="store_true", help="list every run, not configurations")
     given = parser.parse_args()
-    try:
-        study = load_study([str(given.study)], ROOT, on_cluster=None)
-    except StudyError as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2
+    study = load_study([str(given.study)], PROJECT_ROOT, on_cluster=None)
     shown = set()
     for point, round_number in study.schedule:
         if given.runs:
@@ -37,8 +32,7 @@ def main() -> int:
         f"{len(study.schedule)} runs on each of {', '.join(study.machines)}",
         file=sys.stderr,
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, refused=2)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Merge run records into results/timings.csv, runs.csv (both also as Parquet) and machines.json.
+"""Merge run records, RESULTS/*/runs/*.json, into the tables of timings, runs and machines.
 
-Takes every record under RESULTS/*/runs/. With --study, records of the study's own machines that do
-not belong to its grid are left out; those of other machines are all taken.
+With --study, records of the study's own machines that do not belong to its grid are left out; those
+of other machines are all taken.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,50 +18,55 @@ from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.results.export import write_tables
-from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.merge import Merged, merge_records
 from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
 from parallel_transcription.untrusted import hide_homes
 
 
-def main() -> int:
-    """Merge; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def merge_timings(
+    results: Path, out: Path, study: str | None = None, machines: Sequence[str] = ()
+) -> None:
+    """Merge all records of a folder.
+
+    Args:
+        results: The folder with the records.
+        out: The folder for the tables and for study.json, made where it is missing.
+        study: The study's settings, JSON from `Plan.settings_json`; else those of the last study
+            that was merged in `results`, or the defaults.
+        machines: The study's machines.
+
+    Raises:
+        TableError: if there is no record.
+    """
+    settings = settings_from_json(study) if study else _settings_found(results)
+    merged = (
+        _merge_study(results, settings, machines)
+        if study
+        else merge_records(record_files(results), settings)
     )
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--out", type=Path, help="folder for the tables; RESULTS unless given")
-    parser.add_argument("--study", help="the study's settings as JSON")
-    parser.add_argument("--machines", nargs="*", default=[], help="labels of the study's machines")
-    given = parser.parse_args()
-    paths = record_files(given.results)
-    if given.study:
-        settings = settings_from_json(given.study)
-        grid = expand_grid(settings, settings["file"])
-        merged = merge_records(
-            paths,
-            settings,
-            lambda record: (
-                record["machine"] not in given.machines or record["configuration_id"] in grid
-            ),
-            _references(settings.get("audio_files", [])),
-        )
-        for machine in given.machines:
-            runs = given.results / machine / "runs"
-            merged = replace(merged, left_out=set_aside(merged.left_out, runs, grid))
-    else:
-        settings = _settings_found(given.results)
-        merged = merge_records(paths, settings)
     for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
     if merged.runs.empty:
-        raise TableError(f"no run records under {given.results}/*/runs/; run the study first")
-    out = given.out or given.results
+        raise TableError(f"no run records under {results}/*/runs/; run the study first")
     out.mkdir(parents=True, exist_ok=True)
     write_tables(merged, out)
     write_json(out / "study.json", _private(settings))
-    return 0
+
+
+def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str]) -> Merged:
+    grid = expand_grid(settings, settings["file"])
+    merged = merge_records(
+        record_files(results),
+        settings,
+        lambda record: record["machine"] not in machines or record["configuration_id"] in grid,
+        _references(settings.get("audio_files", [])),
+    )
+    for machine in machines:
+        left_out = set_aside(merged.left_out, results / machine / "runs", grid)
+        merged = replace(merged, left_out=left_out)
+    return merged
 
 
 def _references(files: list[str]) -> dict[str, str | None]:
@@ -77,7 +83,7 @@ def _private(value: Any) -> Any:
     return hide_homes(value) if isinstance(value, str) else value
 
 
-def _settings_found(results: Path) -> dict:
+def _settings_found(results: Path) -> dict[str, Any]:
     """The settings of the last study merged here, or the defaults."""
     known = results / "study.json"
     if known.exists():
@@ -86,6 +92,19 @@ def _settings_found(results: Path) -> dict:
         except (ValueError, TypeError):
             raise TableError(f"{known} is no study's settings; remove it") from None
     return {**DEFAULTS, "name": "collected", "file": "", "grid": []}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, required=True, help="folder with the run records")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tables to write")
+    parser.add_argument("--study", help="the study's settings as JSON")
+    parser.add_argument("--machines", nargs="*", default=[], help="labels of the study's machines")
+    args = parser.parse_args()
+    merge_timings(args.results, args.out, args.study, args.machines)
 
 
 if __name__ == "__main__":

@@ -4,44 +4,32 @@ The manifest says where the model is and what it contains. Nothing is timed here
 downloaded anywhere else.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path
 
+from parallel_transcription.errors import run
 from parallel_transcription.files import write_json
-from parallel_transcription.inputs import models
-from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.inputs.model_names import parse_model
+from parallel_transcription.inputs.models import prepare, print_progress
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Prepare one model and write its manifest; 1 if that is not possible."""
+def main() -> None:
+    """Prepare one model and write its manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--model", required=True, help="mini-en, dummy-tiny, small, org/name, ./folder"
     )
-    parser.add_argument("--models-folder", type=Path, default=Path("results/models"))
-    parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     parser.add_argument(
-        "--root", type=Path, default=PROJECT_ROOT, help="what './folder' is relative to"
+        "--models-folder", type=Path, default=Path("results/models"), help="for dummy weights"
     )
-    options = parser.parse_args(arguments)
-    try:
-        source = models.parse_model(options.model, options.root)
-        folder = options.models_folder.absolute()
-        manifest = models.prepare(source, folder, options.root, say=models.print_progress)
-        write_json(options.manifest, manifest)
-    except models.ModelError as error:
-        print(f"Error: model: {error}.", file=sys.stderr)
-        return 1
-    except OSError as error:
-        where = f" {str(error.filename)!r}" if error.filename else ""
-        print(f"Error: cannot write{where}: {error.strerror or error}.", file=sys.stderr)
-        return 1
+    parser.add_argument("--out", type=Path, required=True, help="the manifest to write (JSON)")
+    args = parser.parse_args()
+    source = parse_model(args.model)
+    manifest = prepare(source, args.models_folder.absolute(), say=print_progress)
+    write_json(args.out, manifest)
     print(f"{manifest['name']} is ready in {manifest['path']}", file=sys.stderr)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,4 +1,4 @@
-"""Recommend settings for every machine: recommended.yaml."""
+"""Recommend settings for every machine, from the tables."""
 
 import argparse
 from pathlib import Path
@@ -9,18 +9,26 @@ from parallel_transcription.results.read import read_tables
 from parallel_transcription.results.recommended import write_recommended
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"),
-        help="folder with runs.parquet, timings.parquet, machines.json, study.json",
-    )  # fmt: skip
-    parser.add_argument("--output", type=Path, help="default: RESULTS/recommended.yaml")
-    args = parser.parse_args()
-    recommended = recommend(read_tables(args.results))
-    write_recommended(recommended, args.output or args.results / "recommended.yaml")
+def recommend_settings(results: Path, out: Path) -> None:
+    """Recommend from a folder's tables.
+
+    Args:
+        results: The folder with the tables of merge_timings.py.
+        out: The YAML file to write, settings by machine.
+    """
+    recommended = recommend(read_tables(results))
+    write_recommended(recommended, out)
     for label, settings in recommended.items():
         print(f"{label}: {settings.snippet or settings.reason} ({settings.status})")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--out", type=Path, required=True, help="recommended.yaml to write")
+    args = parser.parse_args()
+    recommend_settings(args.results, args.out)
 
 
 if __name__ == "__main__":

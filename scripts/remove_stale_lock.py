@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from parallel_transcription.errors import InputError, run
+
 from parallel_transcription.jobs import progress  # isort: skip  (first: it says what is missing)
 
 import psutil
@@ -20,7 +22,7 @@ LOCKS = Path(".snakemake/locks")
 
 
 def main() -> int:
-    """Unlock where that is safe; returns the exit status, 1 where it is not."""
+    """Unlock where that is safe; returns the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -33,8 +35,7 @@ def main() -> int:
             return 0
         danger = _why_not(progress.read())
         if danger:
-            print(f"error: this checkout is locked: {danger}", file=sys.stderr)
-            return 1
+            raise InputError(f"this checkout is locked: {danger}")
         print("A killed Snakemake left its lock here; no other lives, so it goes.", file=sys.stderr)
         return subprocess.run(
             [sys.executable, "-m", "snakemake", "--unlock", "--quiet", *arguments]
@@ -80,4 +81,4 @@ def _works_here(process: psutil.Process) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

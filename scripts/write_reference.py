@@ -8,10 +8,11 @@ With --check, write nothing and fail if a file differs from what the code says.
 import argparse
 import json
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from parallel_transcription.errors import run
+from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.record import record_schema
 from parallel_transcription.results import columns
 from parallel_transcription.study.dimensions import DIMENSIONS
@@ -23,18 +24,16 @@ from parallel_transcription.study.settings import (
     study_schema,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def reference() -> dict[Path, str]:
     """The text that each file should have."""
     tables = {
-        ROOT / "config" / "README.md": {
+        PROJECT_ROOT / "config" / "README.md": {
             "settings": settings_table(SETTINGS),
             "machines": settings_table(MACHINE_KEYS),
             "dimensions": dimensions_table(),
         },
-        ROOT / "docs" / "output.md": {
+        PROJECT_ROOT / "docs" / "output.md": {
             "runs": columns_table(columns.RUNS),
             "timings": columns_table(columns.TIMINGS),
         },
@@ -47,7 +46,7 @@ def reference() -> dict[Path, str]:
     return {
         **{page: _with_tables(page, own) for page, own in tables.items()},
         **{
-            ROOT / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"
+            PROJECT_ROOT / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"
             for name, schema in schemas.items()
         },
     }
@@ -123,14 +122,14 @@ def main() -> int:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if check:
-            print(f"{path.relative_to(ROOT)} is not what the code says; run {__file__}")
+            print(f"{path.relative_to(PROJECT_ROOT)} is not what the code says; run {__file__}")
             status = 1
         else:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
+            print(f"wrote {path.relative_to(PROJECT_ROOT)}")
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -339,9 +339,8 @@ def inspect_audio(*arguments: str, cwd: Path):
 def test_script_writes_a_manifest_sorted_by_path(folder):
     for name in ("b.wav", "-rf.wav", "a\nb.wav"):
         write_sound(folder / name, seconds=0.2)
-    (folder / "more.json").write_text(json.dumps(["a\nb.wav", "b.wav"]))
-    options = ("--out", "new/audio.json", "--files-from", "more.json", "--cache", "hashes.txt")
-    done = inspect_audio(*options, "--", "b.wav", "-rf.wav", cwd=folder)
+    names = ("b.wav", "-rf.wav", "a\nb.wav", "b.wav")
+    done = inspect_audio("--out", "new/audio.json", "--", *names, cwd=folder)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((folder / "new" / "audio.json").read_text())
     assert [entry["path"] for entry in manifest] == ["-rf.wav", "a\nb.wav", "b.wav"]
@@ -354,14 +353,7 @@ def test_script_names_all_bad_files_and_writes_nothing(folder):
     done = inspect_audio("--out", "audio.json", "good.wav", "bad.wav", "gone.wav", cwd=folder)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "Error: audio: 'bad.wav' is empty (0 bytes); copy it again from its source.",
-        "Error: audio: 'gone.wav' does not exist; correct the name.",
+        "error: 'bad.wav' is empty (0 bytes); copy it again from its source",
+        "error: 'gone.wav' does not exist; correct the name",
     ]
     assert not (folder / "audio.json").exists()
-
-
-@pytest.mark.parametrize("options", [(), ("--files-from", "nowhere.json")])
-def test_script_without_files(folder, options):
-    done = inspect_audio("--out", "audio.json", *options, cwd=folder)
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: ") and "Traceback" not in done.stderr

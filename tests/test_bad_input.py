@@ -412,7 +412,9 @@ def test_any_text_is_yaml_or_a_clear_error(data, tmp_path_factory):
 # ----------------------------------------------------------------- command lines, by hand
 
 NO_STUDY = ("--study", "{}")
-SPEC = ("--results", "nowhere", "--log", "l", "--record", "r.json")
+MERGING = ("merge_timings.py", "--results", "empty", "--out", "o")
+JUDGED, PAGES = "--findings f.json --scoreboard s.json", "--figures figures"
+SPEC = ("--manifests", "nowhere", "--log", "l", "--record", "r.json")
 # name: (script and arguments, exit status, what the message must contain)
 COMMANDS = {
     "no file": ("transcribe_one_model.py", 2, ["name at least one audio file"]),
@@ -441,40 +443,47 @@ COMMANDS = {
     "half a specification": ("transcribe_one_model.py --spec {", 2, ["--spec", "workflow"]),
     "an empty specification": (("transcribe_one_model.py", "--spec", "{}", *SPEC), 2, ["--spec"]),
     "a specification alone": (("transcribe_one_model.py", "--spec", '{"model": "x"}'), 2,
-                              ["--results"]),
-    "a model without a name": ("prepare_model.py --model= --manifest m.json", 1,
+                              ["--spec", "by hand"]),
+    "a model without a name": ("prepare_model.py --model= --out m.json", 1,
                                ["a model is a name", "mini-en"]),
-    "a manifest in a file": ("prepare_model.py --model mini-en --manifest file/m.json", 1,
-                             ["cannot write", "file"]),
-    "audio without a name": ("inspect_audio.py --out o.json --", 1, ["no files are named"]),
+    "a manifest in a file": ("prepare_model.py --model mini-en --out file/m.json", 1,
+                             ["file/m.json: "]),
+    "no audio": ("inspect_audio.py --out o.json --", 2, ["FILE"]),
+    "audio without a name": (("inspect_audio.py", "--out", "o.json", "--", ""), 1,
+                             ["is a folder", "give an audio file"]),
     "audio that is text": ("inspect_audio.py --out o.json -- file", 1, ["'file'", "decoded"]),
     "two bad audio files": ("inspect_audio.py --out o.json -- file nowhere.wav", 1,
                             ["'file'", "'nowhere.wav' does not exist"]),
     "a study that is a folder": ("list_configurations.py .", 2, [".: is a folder"]),
-    "merging nothing": ("merge_timings.py --results empty", 1, ["empty/*/runs/", "run the study"]),
-    "merging without a study": (("merge_timings.py", "--results", "empty", *NO_STUDY), 1,
-                                ["--study", "{}"]),
-    "merging half a study": (("merge_timings.py", "--study", "{"), 1, ["--study", "not JSON"]),
-    "merging foreign files": ("merge_timings.py --results foreign", 1, ["study.json", "remove it"]),
-    "choosing from nothing": ("choose_candidates.py --results empty", 2, ["--study"]),
-    "choosing without a study": (("choose_candidates.py", *NO_STUDY), 1, ["--study", "{}"]),
+    "merging nothing": ("merge_timings.py --results empty --out o", 1,
+                        ["empty/*/runs/", "run the study"]),
+    "merging without a study": ((*MERGING, *NO_STUDY), 1, ["--study", "{}"]),
+    "merging half a study": ((*MERGING, "--study", "{"), 1, ["--study", "not JSON"]),
+    "merging foreign files": ("merge_timings.py --results foreign --out o", 1,
+                              ["study.json", "remove it"]),
+    "choosing without a study": (("choose_candidates.py", "--records", "empty", "--out", "o",
+                                  *NO_STUDY), 1, ["--study", "{}"]),
     "confirming without a study": (("confirm_settings.py", "--results", "empty", *NO_STUDY,
                                     "--candidates", "x", "--log", "l", "--out", "o"), 1,
                                    ["--study", "{}"]),
-    "judging nothing": ("judge_findings.py --results empty", 1,
+    "judging nothing": (f"judge_findings.py --results empty {JUDGED}", 1,
                         ["no results in empty", "merge_timings.py"]),
-    "judging foreign tables": ("judge_findings.py --results foreign", 1, ["foreign/"]),
-    "recommending from nothing": ("recommend_settings.py --results empty", 1,
+    "judging foreign tables": (f"judge_findings.py --results foreign {JUDGED}", 1, ["foreign/"]),
+    "recommending from nothing": ("recommend_settings.py --results empty --out o", 1,
                                   ["no results in empty"]),
-    "drawing nothing": ("draw_figures.py --results empty", 1, ["no results in empty"]),
-    "drawing foreign results": ("draw_figures.py --results foreign", 1,
+    "drawing nothing": ("draw_figures.py --results empty --out o", 1, ["no results in empty"]),
+    "drawing foreign results": ("draw_figures.py --results foreign --out o", 1,
                                 ["foreign/", "is not what this workflow writes", "make it again"]),
-    "a report of nothing": ("write_report.py findings --results empty --out-pdf x.pdf", 1,
+    "a report of nothing": (f"write_report.py findings --results empty {PAGES} --out-pdf x.pdf", 1,
                             ["no results in empty"]),
-    "a report of foreign results": ("write_report.py findings --results foreign --out-pdf x.pdf", 1,
+    "a report of foreign results": (f"write_report.py findings --results foreign {PAGES}"
+                                    " --out-pdf x.pdf", 1,
                                     ["foreign/", "is not what this workflow writes"]),
-    "a report of no machine": ("write_report.py machine --machine m --results empty --out x.pdf", 1,
+    "a report of no machine": (f"write_report.py machine --machine m --results empty {PAGES}"
+                               " --out x.pdf", 1,
                                ["no results in empty"]),
+    "a report of no form": (f"write_report.py findings --results empty {PAGES}", 2, ["--out-pdf"]),
+    "reports of nothing": ("build_reports.py --results empty", 1, ["empty/*/runs/"]),
     "a report without a kind": ("write_report.py", 2, ["kind"]),
     "comparing nothing": ("compare_verdicts.py a=nowhere", 2, ["a=nowhere", "No such file"]),
     "comparing foreign findings": ("compare_verdicts.py a=foreign/findings.json", 2, ["a=foreign"]),
@@ -519,7 +528,7 @@ def test_a_bad_command_line_gets_clear_lines(case, place, script, monkeypatch):
 def test_another_python_is_told_to_use_the_environment(tmp_path):
     """Started without the packages: one line that says what to do, not an ImportError."""
     for name in sorted(path.name for path in (ROOT / "scripts").glob("*.py")):
-        if name in ("check_system.py", "compare_verdicts.py"):  # need no package
+        if name in ("check_system.py",):  # needs no package
             continue
         command = [sys.executable, "-S", ROOT / "scripts" / name, "--help"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -536,7 +545,7 @@ def test_missing_libraries_of_weasyprint_are_named(tmp_path, finished_tables):
     out = tmp_path / "x.pdf"
     command = [sys.executable, ROOT / "scripts/write_report.py", "findings"]
     done = subprocess.run(
-        [*command, "--results", finished_tables, "--out-pdf", out],
+        [*command, "--results", finished_tables, "--figures", "figures", "--out-pdf", out],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,

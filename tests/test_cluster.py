@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from parallel_transcription.jobs import cluster
+from parallel_transcription.jobs.snakemake_insides import hands_out_jobs
 from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
 
@@ -76,7 +77,7 @@ def test_an_option_that_the_workflow_sets_is_refused(extra):
 )
 def test_the_executor_is_known_from_command_line_and_profile(monkeypatch, arguments, expected):
     monkeypatch.chdir(ROOT)
-    assert cluster.is_executor(arguments) is expected
+    assert hands_out_jobs(arguments) is expected
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from parallel_transcription.inputs import dummy_weights
-from parallel_transcription.inputs.dummy_weights import ARCHITECTURES, DummyError, Vocabulary, build
+from parallel_transcription.inputs.dummy_vocabulary import LANGUAGES, TEXT_TOKENS, Vocabulary
+from parallel_transcription.inputs.dummy_weights import ARCHITECTURES, DummyError, build
 from parallel_transcription.places import SCRIPTS
 
 # Numbers in the published checkpoints (openai/whisper-*) in millions, token embeddings once.
@@ -71,7 +72,7 @@ def sound(kind: str, seconds: float):
 
 
 def text_tokens(segment) -> int:
-    return sum(token < dummy_weights.TEXT_TOKENS - 1 for token in segment.tokens)
+    return sum(token < TEXT_TOKENS - 1 for token in segment.tokens)
 
 
 # ------------------------------------------------------------------------------------- bytes
@@ -165,7 +166,7 @@ def test_model_on_disk_has_the_parameters_of_its_architecture(tiny):
 @pytest.mark.parametrize("size", ["tiny", "large-v3"])
 def test_vocabulary_is_laid_out_as_whispers(size):
     """Ids of openai/whisper's tokenizer (multilingual; large-v3 has one language more)."""
-    vocabulary = Vocabulary.of(ARCHITECTURES[size])
+    vocabulary = Vocabulary.of(ARCHITECTURES[size].vocabulary)
     ids = vocabulary.ids()
     shift = size == "large-v3"
     assert len(ids) == ARCHITECTURES[size].vocabulary
@@ -182,7 +183,7 @@ def test_vocabulary_is_laid_out_as_whispers(size):
 def test_languages_are_faster_whispers():
     from faster_whisper.tokenizer import _LANGUAGE_CODES
 
-    assert sorted(dummy_weights.LANGUAGES) == sorted(_LANGUAGE_CODES)
+    assert sorted(LANGUAGES) == sorted(_LANGUAGE_CODES)
 
 
 def test_tokenizer_gives_back_any_text(tiny):
@@ -256,7 +257,7 @@ WIDEST = ("medium", "large-v2", "large-v3")  # seconds and up to 0.7 GB each
 def one_layer(size: str, tokens: int = dummy_weights.DEFAULT_TOKENS):
     """The specification of a size with one layer each: all kinds of matrices, planted ones too."""
     shape = replace(ARCHITECTURES[size], encoder_layers=1, decoder_layers=1)
-    spec = dummy_weights._specification(shape, Vocabulary.of(shape), tokens, seed=0)
+    spec = dummy_weights._specification(shape, Vocabulary.of(shape.vocabulary), tokens, seed=0)
     spec.validate()
     return spec
 
@@ -396,7 +397,7 @@ def test_nothing_stays_when_writing_fails(tmp_path, monkeypatch):
     def full_disk(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dummy_weights, "_write_tokenizer", full_disk)
+    monkeypatch.setattr(dummy_weights, "write_tokenizer", full_disk)
     with pytest.raises(OSError, match="No space"):
         build("tiny", tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

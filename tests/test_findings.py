@@ -585,24 +585,32 @@ def script(name, *arguments):
 def test_the_scripts_write_the_results_and_twice_the_same(tmp_path):
     write_tables(small(points=queue_points()), tmp_path)
     command = [sys.executable, ROOT / "scripts" / "judge_findings.py", "--results", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    outputs = [
+        "--findings",
+        tmp_path / "findings.json",
+        "--scoreboard",
+        tmp_path / "scoreboard.json",
+    ]
+    done = subprocess.run([*command, *outputs], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     first = (tmp_path / "findings.json").read_bytes()
     assert json.loads((tmp_path / "scoreboard.json").read_text())
-    assert script("judge_findings.py", "--results", tmp_path).returncode == 0
+    assert script("judge_findings.py", "--results", tmp_path, *outputs).returncode == 0
     assert (tmp_path / "findings.json").read_bytes() == first
 
 
-@pytest.mark.parametrize("name", ["judge_findings.py", "recommend_settings.py"])
-def test_a_missing_table_is_an_error_in_one_line(name, tmp_path):
-    done = script(name, "--results", tmp_path / "nowhere")
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [("judge_findings.py", ["--findings", "f", "--scoreboard", "s"]),
+     ("recommend_settings.py", ["--out", "r"])],
+)  # fmt: skip
+def test_a_missing_table_is_an_error_in_one_line(name, outputs, tmp_path):
+    done = script(name, "--results", tmp_path / "nowhere", *outputs)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["judge_findings.py", "recommend_settings.py", "choose_candidates.py"]
-)
+@pytest.mark.parametrize("name", ["judge_findings.py", "recommend_settings.py"])
 def test_the_scripts_explain_themselves(name):
     done = script(name, "--help")
     assert done.returncode == 0 and "--results" in done.stdout

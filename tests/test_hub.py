@@ -44,7 +44,7 @@ def prepare(hub, tmp_path):
         manifest = tmp_path / "manifest.json"
         manifest.unlink(missing_ok=True)
         command = [sys.executable, ROOT / "scripts/prepare_model.py", "--model", model,
-                   "--models-folder", tmp_path / "models", "--manifest", manifest]  # fmt: skip
+                   "--models-folder", tmp_path / "models", "--out", manifest]  # fmt: skip
         done = subprocess.run(
             command,
             cwd=tmp_path,
@@ -105,7 +105,7 @@ def test_what_goes_wrong_is_said_and_the_next_try_succeeds(hub, prepare, fault):
     commit = hub.publish(MODEL, mini_en())
     hub.fault = fault
     message = prepare(MODEL)
-    assert "Error: model: 'org/name'" in message
+    assert "error: 'org/name'" in message
     for part in FAULTS[fault]:
         assert part in message, message
     hub.fault = None

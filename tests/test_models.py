@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,12 @@ from hypothesis import strategies as st
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from parallel_transcription.inputs import dummy_weights, models
-from parallel_transcription.inputs.models import ModelError, identity, parse_model, prepare, verify
+from parallel_transcription.inputs import dummy_weights, model_files, models
+from parallel_transcription.inputs import hub as the_hub
+from parallel_transcription.inputs.dummy_vocabulary import TEXT_TOKENS
+from parallel_transcription.inputs.model_files import verify
+from parallel_transcription.inputs.model_names import HUB_MODELS, ModelError, embedded, parse_model
+from parallel_transcription.inputs.models import identity, prepare
 from parallel_transcription.places import PROJECT_ROOT, SCRIPTS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -80,7 +85,7 @@ def test_names_of_every_kind(root):
 def test_faster_whispers_names_are_all_known():
     from faster_whisper.utils import _MODELS
 
-    assert models.HUB_MODELS == _MODELS
+    assert HUB_MODELS == _MODELS
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_wrong_names_are_refused_with_a_remedy(root, name, message):
 )
 def test_slugs_of_folders_are_safe(name):
     slug = parse_model(name).slug
-    assert models.re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", slug) and ".." not in slug
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", slug) and ".." not in slug
 
 
 def test_slugs_tell_models_apart(root):
@@ -153,7 +158,7 @@ def test_any_text_is_a_model_or_a_clear_error(name):
     except ModelError as error:
         assert str(error).isprintable() and len(str(error)) < 1500
     else:
-        assert models.re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", source.slug)
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", source.slug)
         assert ".." not in source.slug
 
 
@@ -192,7 +197,7 @@ def test_dummy_of_another_recipe_has_its_own_folder(tmp_path, monkeypatch):
 
 
 def test_identity_of_a_hub_model_needs_no_network(root, monkeypatch):
-    monkeypatch.setattr(models, "_snapshot", None)
+    monkeypatch.setattr(the_hub, "_snapshot", None)
     assert identity(parse_model("org/name@v1", root), root) == {
         "kind": "hub",
         "repository": "org/name",
@@ -316,7 +321,7 @@ def test_missing_preprocessor_is_fatal_only_with_other_mel_bins(copy, monkeypatc
     (copy / "preprocessor_config.json").unlink()
     assert verify(copy)["mel_bins"] == 80
     with pytest.raises(ModelError, match=r"wants 128 mel bins.*is missing, which means 80"):
-        models._check_preprocessor(copy, 128)
+        model_files._check_preprocessor(copy, 128)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -376,7 +381,7 @@ def test_dummy_is_built_once_repaired_when_damaged_and_loads(tmp_path):
 
     audio = numpy.zeros(16000 * 5, numpy.float32)
     segments = list(model.transcribe(audio, language="en", beam_size=1)[0])
-    tokens = [token for s in segments for token in s.tokens if token < dummy_weights.TEXT_TOKENS]
+    tokens = [token for s in segments for token in s.tokens if token < TEXT_TOKENS]
     assert len(segments) == 1 and len(tokens) == source.tokens
 
 
@@ -429,7 +434,7 @@ def test_file_system_without_locks_is_no_fault(tmp_path, monkeypatch):
 
 
 def test_real_embedded_model_if_it_is_there():
-    if "mini-en" not in models._embedded(PROJECT_ROOT):
+    if "mini-en" not in embedded(PROJECT_ROOT):
         pytest.skip("the checkout has no embedded model")
     manifest = prepare(parse_model("mini-en"), "results/models")
     assert manifest["multilingual"] is False
@@ -454,7 +459,7 @@ def hub(monkeypatch, tiny, tmp_path):
         return answer
 
     hub = SimpleNamespace(asked=[], online=str(cached), cache=str(cached))
-    monkeypatch.setattr(models, "_snapshot", snapshot)
+    monkeypatch.setattr(the_hub, "_snapshot", snapshot)
     return hub
 
 
@@ -529,13 +534,13 @@ def test_repository_without_a_ctranslate2_model(hub, tmp_path):
 
 def test_download_asks_faster_whisper(monkeypatch):
     """The boundary itself: the arguments that faster-whisper's own function takes."""
-    import faster_whisper
+    from faster_whisper import utils
 
     asked = {}
     monkeypatch.setattr(
-        faster_whisper, "download_model", lambda name, **options: asked.update(options, name=name)
+        utils, "download_model", lambda name, **options: asked.update(options, name=name)
     )
-    models._snapshot("org/name", "v1", True)
+    the_hub._snapshot("org/name", "v1", True)
     assert asked == {"name": "org/name", "revision": "v1", "local_files_only": True}
 
 
@@ -549,7 +554,7 @@ def prepare_model(*arguments: str, cwd: Path = SCRIPTS):
 
 def test_script_writes_the_manifest(tiny, tmp_path):
     out = tmp_path / "new" / "manifest.json"
-    options = ("--models-folder", str(tmp_path / "m"), "--manifest", str(out))
+    options = ("--models-folder", str(tmp_path / "m"), "--out", str(out))
     done = prepare_model("--model", str(tiny), *options)
     assert done.returncode == 0, done.stderr
     manifest = json.loads(out.read_text())
@@ -560,14 +565,14 @@ def test_script_writes_the_manifest(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("model", "manifest", "message"),
     [
-        ("tinny", "m.json", "Error: model: there is no model 'tinny'; did you mean 'tiny'"),
-        ("./nowhere", "m.json", "Error: model: './nowhere': there is no folder"),
-        (None, "file/m.json", "Error: cannot write"),
+        ("tinny", "m.json", "error: there is no model 'tinny'; did you mean 'tiny'"),
+        ("./nowhere", "m.json", "error: './nowhere': there is no folder"),
+        (None, "file/m.json", "error: "),
     ],
 )
 def test_script_fails_with_one_clear_line(tiny, tmp_path, model, manifest, message):
     (tmp_path / "file").write_text("in the way")
-    options = ("--models-folder", str(tmp_path / "m"), "--manifest", str(tmp_path / manifest))
+    options = ("--models-folder", str(tmp_path / "m"), "--out", str(tmp_path / manifest))
     done = prepare_model("--model", model or str(tiny), *options)
     assert done.returncode == 1
     assert done.stderr.startswith(message) and "Traceback" not in done.stderr

@@ -253,10 +253,12 @@ def test_the_finding_shows_every_configuration_and_the_front():
     assert finding.verdict == "inconclusive"
 
 
-def test_the_scripts(tmp_path):
+def test_the_script(tmp_path):
     made, tables = tables_of(points())
     write_tables(made, tmp_path)
-    done = script("recommend_settings.py", "--results", tmp_path)
+    done = script(
+        "recommend_settings.py", "--results", tmp_path, "--out", tmp_path / "recommended.yaml"
+    )
     assert done.returncode == 0, done.stderr
     written = yaml.safe_load((tmp_path / "recommended.yaml").read_text(encoding="utf-8"))
     assert written["synthetic-a"]["status"] == "not yet"
@@ -267,12 +269,12 @@ def test_the_candidates_come_from_the_records_of_the_studys_machine(tmp_path):
     made, _ = tables_of(points())
     write_records(made, tmp_path)
     grid = [{name: point[name] for name in DIMENSIONS} for point in points()]
-    study = json.dumps({**DEFAULTS, "file": "", "machine": "", "audio_files": [], "grid": grid})
-    command = ["choose_candidates.py", "--results", tmp_path, "--study", study]
-    done = script(*command, "--machine", "synthetic-a", "--out", tmp_path / "c.json")
+    study = {**DEFAULTS, "file": "", "audio_files": [], "grid": grid, "machine": "synthetic-a"}
+    command = ["choose_candidates.py", "--study", json.dumps(study), "--out", tmp_path / "c.json"]
+    done = script(*command, "--records", tmp_path / "synthetic-a" / "runs")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
-    wrong = script(*command, "--machine", "nobody")
+    wrong = script(*command, "--records", tmp_path / "nobody" / "runs")
     assert wrong.returncode == 1 and "no run records of this study" in wrong.stderr
 
 

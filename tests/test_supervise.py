@@ -16,6 +16,7 @@ import pytest
 from faster_whisper import decode_audio
 
 from parallel_transcription.inputs import models
+from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.measure.loading import load_staggered
 from parallel_transcription.measure.messages import PassBegins, Protocol, Task
 from parallel_transcription.measure.supervise import (
@@ -40,7 +41,7 @@ def task(files=(CLIP, CLIP), **values):
         | {"files_in_parallel": len(files)}
         | values
     )
-    model = ROOT / models.prepare(models.parse_model("mini-en"), "unused")["path"]
+    model = ROOT / models.prepare(parse_model("mini-en"), "unused")["path"]
     return Task(configuration=configuration, model_path=str(model), files=list(files))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from parallel_transcription.fingerprint import folder_sha256
 from parallel_transcription.inputs import dummy_weights
+from parallel_transcription.inputs.dummy_vocabulary import TEXT_TOKENS
 from parallel_transcription.jobs import trial
 from parallel_transcription.measure import walk
 from parallel_transcription.measure.configuration import Configuration
@@ -52,7 +53,7 @@ def task(folder, files=(CLIP,), **values):
 
 
 def test_text_ends_where_the_vocabulary_of_dummy_weights_says():
-    assert walk.TEXT_IDS == dummy_weights.TEXT_TOKENS
+    assert walk.TEXT_IDS == TEXT_TOKENS
 
 
 @pytest.mark.parametrize(

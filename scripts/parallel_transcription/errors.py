@@ -1,4 +1,26 @@
-"""What stops a step: said in one line, without a traceback, with an exit status that is not 0."""
+"""What stops a step: one tree of errors, and how every script ends.
+
+    InputError                 something given cannot be used; a person can mend it
+    ├── AudioError             an audio file or a pattern (inputs.audio)
+    ├── ClusterError           what stands in the way of submitting jobs (jobs.cluster)
+    ├── ConfigurationError     a combination of dimensions that cannot exist (study.configuration)
+    ├── FingerprintError       a file that cannot be read, or no valid Python (fingerprint)
+    ├── ModelError             a model: not there, damaged, not to be had (inputs.model_names)
+    ├── PackingError           a slot that does not fit on this machine (jobs.packing)
+    ├── StudyError             a study: file, key, value and remedy (study.file)
+    ├── TableError             a table or another result (errors)
+    ├── Unreadable             what is no regular file, or cannot be read (inputs.regular_file)
+    └── WalkLost               dummy weights that do not say their text here (jobs.trial)
+
+Their messages begin with a lower-case letter, have no full stop, hold one fault a line, and name
+what is wrong and the remedy.
+
+Four errors stand apart and never reach the end of a script. `CudaError` and `ProcessEnded` belong
+to the measured process, whose code knows nothing of ours: its supervisor writes their texts into
+the run record. `DummyError` is a fault of the caller (a study can only name what there is), and the
+code of dummy weights, which is a part of their identity, imports nothing that may change. `Refused`
+is said to WeasyPrint, which asks for what a report does not bring along.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +36,27 @@ class TableError(InputError):
     """A table or another result is missing or cannot be used; the message says which and why."""
 
 
-def run(main: Callable[[], int | None]) -> None:
-    """Run a script's main and end with its status; what is wrong with the input is said plainly."""
+def reason(error: BaseException) -> str:
+    """Why the system refused something, in its own words."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def run(main: Callable[[], int | None], refused: int = 1) -> None:
+    """Run a script's main and end with its status.
+
+    What stops it is said on standard error, a line `error: …` each, without a traceback. Statuses:
+    0 done; 1 not done: the disk, the network, a run that is not ok; `refused` for input that cannot
+    be used, 2 where a person names it on the command line (as argparse does); 130 interrupted.
+    """
     try:
         sys.exit(main())
     except InputError as error:
-        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+        status, lines = refused, str(error).splitlines()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {where}{error.strerror or error}")
+        status, lines = 1, [where + reason(error), *getattr(error, "__notes__", [])]
+    except KeyboardInterrupt as error:
+        status, lines = 130, ["interrupted", *getattr(error, "__notes__", [])]
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(status)

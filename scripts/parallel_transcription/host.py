@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +114,6 @@ def _label_words(name: str) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that matter, as far as they are installed."""
-    from importlib import metadata
-
     found = {}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -165,7 +165,7 @@ def _text(value: str | bytes) -> str:
 
 def _gpus_by_driver(folder: Path = Path("/proc/driver/nvidia")) -> list[dict[str, Any]]:
     version = re.search(r"Kernel Module\D*([\d.]+)", _read(folder / "version") or "")
-    found = []
+    found: list[dict[str, Any]] = []
     for file in sorted(folder.glob("gpus/*/information")):
         name = re.search(r"^Model:\s*(.+)$", _read(file) or "", re.MULTILINE)
         found.append(
@@ -260,24 +260,19 @@ def _cache_size(text: str) -> str:
 # ------------------------------------------------------------------- memory and system
 
 
-def _memory_mb() -> int | None:
-    if sys.platform == "darwin":
-        size = _number(_sysctl("hw.memsize"))
-        return round(size / 1e6) if size else None
-    total = re.search(r"^MemTotal:\s+(\d+) kB", _read(Path("/proc/meminfo")) or "", re.MULTILINE)
-    return round(int(total[1]) * 1024 / 1e6) if total else None
+def _memory_mb() -> int:
+    import psutil
+
+    return round(psutil.virtual_memory().total / 1e6)
 
 
 def _system() -> str:
     if sys.platform == "darwin":
-        import platform
-
         return f"macOS {platform.mac_ver()[0]}"
-    for file in ("/etc/os-release", "/usr/lib/os-release"):
-        name = re.search(r'^PRETTY_NAME="?([^"\n]+)', _read(Path(file)) or "", re.MULTILINE)
-        if name:
-            return name[1].strip()
-    return os.uname().sysname
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:  # a system without os-release
+        return os.uname().sysname
 
 
 _HYPERVISORS = {

@@ -6,5 +6,4 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 PROJECT_ROOT = SCRIPTS.parent
 RESOURCES = PROJECT_ROOT / "resources"
 FONTS = RESOURCES / "fonts"
-EMBEDDED_MODELS = RESOURCES / "models"
 PUBLISHED = RESOURCES / "published"

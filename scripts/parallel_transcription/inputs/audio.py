@@ -11,13 +11,13 @@ import glob
 import math
 import os
 import re
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from parallel_transcription.errors import InputError
 from parallel_transcription.fingerprint import FingerprintError, file_sha256
+from parallel_transcription.inputs.regular_file import Unreadable, size_of
 
 SAMPLE_RATE = 16000  # what Whisper works on, samples per second
 SHORTEST_S = 0.1
@@ -100,7 +100,7 @@ def check_files(paths: Iterable[Path], base: str | os.PathLike[str]) -> None:
         raise AudioError("\n".join(bad))
 
 
-def natural_key(path: str | os.PathLike[str]) -> tuple:
+def natural_key(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts names as people do: digits by their value, then letters without regard to case."""
     text = os.fspath(path)
     parts = re.split(r"(\d+)", text)
@@ -169,7 +169,7 @@ def inspect_all(
 ) -> list[dict[str, Any]]:
     """Inspect many files, sorted by path. Raises one AudioError with a line per bad file."""
     good, bad = [], []
-    for path in sorted(set(map(os.fspath, paths))):
+    for path in sorted({os.fspath(path) for path in paths}):
         try:
             good.append(inspect(path, cache))
         except AudioError as error:
@@ -201,20 +201,12 @@ def _bad(path: Path, fault: str, remedy: str) -> AudioError:
 
 def _size_of(path: Path, base: str | os.PathLike[str] = "") -> int:
     try:
-        status = Path(base, path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise _bad(path, f"is {kind}", "give an audio file")
-        with Path(base, path).open("rb"):
-            pass
-    except FileNotFoundError:
-        raise _bad(path, "does not exist", "correct the name") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise _bad(path, f"cannot be read ({reason})", "check its name and rights") from None
-    if status.st_size == 0:
+        size = size_of(Path(base, path), "an audio file")
+    except Unreadable as error:
+        raise _bad(path, error.fault, error.remedy) from None
+    if size == 0:
         raise _bad(path, "is empty (0 bytes)", "copy it again from its source")
-    return status.st_size
+    return size
 
 
 def _describe_stream(path: Path) -> dict[str, Any]:

@@ -37,10 +37,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from parallel_transcription.inputs.dummy_layers import Layers, Random
+from parallel_transcription.inputs.dummy_vocabulary import (
+    FIRST_WORD,
+    TEXT_TOKENS,
+    Vocabulary,
+    write_tokenizer,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,17 +81,6 @@ ARCHITECTURES = {
     "large-v3-turbo": Architecture(1280, 32, 4, 20, 128, 51866),
 }
 
-# In the order of the language tokens of openai/whisper; the last one only exists since large-v3.
-_LANGUAGES = (
-    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no "
-    "th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw "
-    "gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl "
-    "mg as tt haw ln ha ba jw su yue"
-)
-LANGUAGES = tuple(_LANGUAGES.split())
-TEXT_TOKENS = 50257  # ids 0 … 50256; the last one is empty, CTranslate2's sign of "multilingual"
-_FIRST_WORD = 257  # ids below are single bytes, which would look odd as text
-_TIMESTAMPS = 1501  # <|0.00|> … <|30.00|> in steps of 0.02 s
 _AUDIO_POSITIONS = 1500
 _TEXT_POSITIONS = 448
 
@@ -115,7 +111,7 @@ def build(
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".tmp", dir=target.parent))
     try:
-        vocabulary = Vocabulary.of(ARCHITECTURES[size])
+        vocabulary = Vocabulary.of(ARCHITECTURES[size].vocabulary)
         spec = _specification(ARCHITECTURES[size], vocabulary, tokens, seed)
         spec.validate()
         _check_neighbours(spec)
@@ -123,7 +119,7 @@ def build(
         spec.optimize(quantization="int8_float32" if quantization == "int8" else quantization)
         spec.save(str(work))
         del spec
-        _write_tokenizer(work / "tokenizer.json", vocabulary)
+        write_tokenizer(work / "tokenizer.json", vocabulary)
         _write_preprocessor(work / "preprocessor_config.json", ARCHITECTURES[size].mel_bins)
         _write_manifest(work, size, tokens, seed, quantization)
         work.chmod(0o755)
@@ -136,13 +132,13 @@ def build(
 def check_arguments(size: str, tokens: int, seed: int, quantization: str) -> None:
     """Raise DummyError unless `build` can make this model."""
     if size not in ARCHITECTURES:
-        raise DummyError(f"No dummy size {size!r}; there are {', '.join(ARCHITECTURES)}.")
+        raise DummyError(f"no dummy size {size!r}; there are {', '.join(ARCHITECTURES)}")
     if isinstance(tokens, bool) or not isinstance(tokens, int) or not 1 <= tokens <= MAX_TOKENS:
-        raise DummyError(f"tokens must be a whole number from 1 to {MAX_TOKENS}, not {tokens!r}.")
+        raise DummyError(f"tokens must be a whole number from 1 to {MAX_TOKENS}, not {tokens!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DummyError(f"seed must be a whole number from 0, not {seed!r}.")
+        raise DummyError(f"seed must be a whole number from 0, not {seed!r}")
     if quantization not in QUANTIZATIONS:
-        raise DummyError(f"No quantization {quantization!r}; there are {', '.join(QUANTIZATIONS)}.")
+        raise DummyError(f"no quantization {quantization!r}; there are {', '.join(QUANTIZATIONS)}")
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -154,161 +150,14 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) else None
 
 
-# -------------------------------------------------------------------------------- vocabulary
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The tokens of a Whisper model: invented words, then Whisper's own special tokens."""
-
-    tokens: tuple[str, ...]
-    languages: tuple[str, ...]
-    special: int  # how many follow the text tokens before the timestamps
-
-    @classmethod
-    def of(cls, architecture: Architecture) -> Vocabulary:
-        """The vocabulary with as many tokens and languages as this architecture has."""
-        languages = LANGUAGES[: architecture.vocabulary - 51766]
-        special = [
-            "<|endoftext|>",
-            "<|startoftranscript|>",
-            *(f"<|{language}|>" for language in languages),
-            "<|translate|>",
-            "<|transcribe|>",
-            "<|startoflm|>",
-            "<|startofprev|>",
-            "<|nospeech|>",
-            "<|notimestamps|>",
-        ]
-        letters = _byte_letters()
-        words = _words(TEXT_TOKENS - 1 - len(letters))
-        timestamps = [f"<|{i * 0.02:.2f}|>" for i in range(_TIMESTAMPS)]
-        tokens = (*letters, *words, "", *special, *timestamps)
-        assert len(tokens) == architecture.vocabulary == len(set(tokens))
-        return cls(tokens, languages, len(special))
-
-    def ids(self) -> dict[str, int]:
-        """The id of every token."""
-        return {token: number for number, token in enumerate(self.tokens)}
-
-
-def _byte_letters() -> list[str]:
-    """GPT-2's letter for each byte, in the order of their ids; "Ġ", the space, gets id 220."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
-
-
-def _words(count: int) -> list[str]:
-    """Different words of three syllables, each with a space before it."""
-    syllables = [consonant + vowel for consonant in "bdfghklmnprstvz" for vowel in "aeiou"]
-    n = len(syllables)
-    return [
-        "Ġ" + syllables[i % n] + syllables[i // n % n] + syllables[i // n**2 % n]
-        for i in range(count)
-    ]
-
-
 # ----------------------------------------------------------------------------------- weights
-
-
-_CHUNK = 1 << 18
-
-
-class _Random:
-    """Random weights from raw 64-bit numbers of PCG64, each cut into four of 16 bits."""
-
-    def __init__(self, seed: int):
-        import numpy
-
-        self._numpy = numpy
-        self._bits = numpy.random.PCG64(seed)
-        self._tables: dict[float, np.ndarray] = {}
-
-    def weights(self, deviation: float, *shape: int) -> np.ndarray:
-        """Uniformly distributed around 0 with this standard deviation, float16.
-
-        Numbers 2j and 2j + 1 have opposite signs.
-        """
-        numpy = self._numpy
-        count = 1
-        for length in shape:
-            count *= length
-        raw = self._bits.random_raw((count + 3) // 4).astype("<u8", copy=False)
-        pairs = raw.view("<u4")  # number 2j in the lower half, 2j + 1 above it; bit 15 is a sign
-        indices = raw.view("<u2")[:count]
-        table = self._table(deviation)
-        result = numpy.empty(count, numpy.float16)
-        for first in range(0, count, _CHUNK):  # `take` makes indices of 8 bytes from those of 2
-            pair = pairs[first // 2 : (first + _CHUNK) // 2]
-            pair[:] = (pair & 0x7FFFFFFF) | ((~pair & 0x8000) << 16)
-            part = slice(first, first + _CHUNK)
-            numpy.take(table, indices[part], out=result[part], mode="clip")
-        return result.reshape(shape)
-
-    def _table(self, deviation: float) -> np.ndarray:
-        """The float16 weight for each of the 65536 patterns of 16 bits, read as signed numbers.
-
-        They are looked up because converting each weight would take ten times as long: many are
-        subnormal in float16.
-        """
-        numpy = self._numpy
-        if deviation not in self._tables:
-            values = numpy.arange(-32768, 32768, dtype=numpy.float32) + numpy.float32(0.5)
-            values *= numpy.float32(deviation * 3**0.5 / 32768)
-            self._tables[deviation] = numpy.roll(values, 32768).astype(numpy.float16)
-        return self._tables[deviation]
-
-    def choice(self, items: Sequence[int]) -> int:
-        """One of the items."""
-        return int(items[int(self._bits.random_raw()) % len(items)])
-
-
-class _Layers:
-    """Fills the layers of a CTranslate2 specification with random weights."""
-
-    def __init__(self, width: int, random: _Random):
-        self.width = width
-        self.random = random
-        self.inner = width**-0.5  # keeps the size of what goes in
-        self.outer = 0.1 / width  # keeps branches small beside the residual stream
-
-    def linear(self, spec: Any, rows: int, columns: int, deviation: float) -> None:
-        """A matrix of this shape and a bias."""
-        spec.weight = self.random.weights(deviation, rows, columns)
-        spec.bias = self.random.weights(1e-3, rows)
-
-    def norm(self, spec: Any, gain: float = 1.0) -> None:
-        """A layer norm. Not exactly `gain` and 0: CTranslate2 would alias equal arrays."""
-        gamma = 1 + self.random.weights(1e-3, self.width).astype("float32")
-        spec.gamma = (gain * gamma).astype("float16")
-        spec.beta = self.random.weights(1e-4, self.width)
-
-    def convolution(self, spec: Any, channels: int) -> None:
-        """A convolution of kernel size 3 from this many channels."""
-        spec.weight = self.random.weights((channels * 3) ** -0.5, self.width, channels, 3)
-        spec.bias = self.random.weights(1e-3, self.width)
-
-    def attention(self, spec: Any, cross: bool = False) -> None:
-        """Self-attention (query, key and value in one matrix) or cross-attention (query apart)."""
-        self.norm(spec.layer_norm)
-        rows = (1, 2, 1) if cross else (3, 1)
-        for matrix, (layer, factor) in enumerate(zip(spec.linear, rows, strict=True), start=1):
-            deviation = self.outer if matrix == len(rows) else self.inner
-            self.linear(layer, factor * self.width, self.width, deviation)
-
-    def feed_forward(self, spec: Any) -> None:
-        """Two matrices with four times the width between them."""
-        self.norm(spec.layer_norm)
-        self.linear(spec.linear_0, 4 * self.width, self.width, self.inner)
-        self.linear(spec.linear_1, self.width, 4 * self.width, self.outer / 2)
 
 
 def _specification(shape: Architecture, vocabulary: Vocabulary, tokens: int, seed: int) -> Any:
     """A filled `WhisperSpec`; all weights in float16."""
     from ctranslate2.specs import whisper_spec
 
-    layers = _Layers(shape.width, _Random(seed))
+    layers = Layers(shape.width, Random(seed))
     spec = whisper_spec.WhisperSpec(
         shape.encoder_layers, shape.heads, shape.decoder_layers, shape.heads
     )
@@ -329,7 +178,7 @@ def _specification(shape: Architecture, vocabulary: Vocabulary, tokens: int, see
     return spec
 
 
-def _fill_encoder(encoder: Any, shape: Architecture, layers: _Layers) -> None:
+def _fill_encoder(encoder: Any, shape: Architecture, layers: Layers) -> None:
     layers.convolution(encoder.conv1, shape.mel_bins)
     layers.convolution(encoder.conv2, shape.width)
     encoder.position_encodings.encodings = _sinusoids(_AUDIO_POSITIONS, shape.width)
@@ -339,7 +188,7 @@ def _fill_encoder(encoder: Any, shape: Architecture, layers: _Layers) -> None:
     layers.norm(encoder.layer_norm)
 
 
-def _fill_decoder(decoder: Any, layers: _Layers) -> None:
+def _fill_decoder(decoder: Any, layers: Layers) -> None:
     decoder.scale_embeddings = False
     for layer in decoder.layer:
         layers.attention(layer.self_attention)
@@ -371,7 +220,7 @@ class _Walk:
 
     START, LANGUAGE, TASK, NO_TIMESTAMPS, FIRST_TIME, LAST_TIME, END, OTHER, TEXT = range(9)
 
-    def __init__(self, vocabulary: Vocabulary, tokens: int, random: _Random):
+    def __init__(self, vocabulary: Vocabulary, tokens: int, random: Random):
         self.count = self.TEXT + tokens
         last_text = self.count - 1
         ids = vocabulary.ids()
@@ -398,7 +247,7 @@ class _Walk:
             self.END: ids["<|endoftext|>"],
         }
         for state in range(self.TEXT, self.count):
-            first = _FIRST_WORD + (state - self.TEXT - _FIRST_WORD) % tokens
+            first = FIRST_WORD + (state - self.TEXT - FIRST_WORD) % tokens
             self.emits[state] = random.choice(range(first, TEXT_TOKENS - 1, tokens))
 
     def _states(self, vocabulary: Vocabulary, ids: dict[str, int], tokens: int) -> list[int]:
@@ -418,7 +267,7 @@ class _Walk:
         return states
 
 
-def _plant_walk(decoder: Any, vocabulary: Vocabulary, tokens: int, layers: _Layers) -> None:
+def _plant_walk(decoder: Any, vocabulary: Vocabulary, tokens: int, layers: Layers) -> None:
     """Set the embeddings and the last feed-forward layer so that the decoder takes the walk."""
     import numpy
 
@@ -468,7 +317,7 @@ def _directions(count: int, width: int) -> np.ndarray:
     return directions
 
 
-def _embeddings(walk: _Walk, directions: np.ndarray, radius: float, layers: _Layers) -> np.ndarray:
+def _embeddings(walk: _Walk, directions: np.ndarray, radius: float, layers: Layers) -> np.ndarray:
     """A vector of length `radius` per token: its state's direction, pure or with noise."""
     import numpy
 
@@ -512,51 +361,6 @@ def _check_neighbours(spec: Any) -> None:
 
 
 # --------------------------------------------------------------------------------- the files
-
-
-def _write_tokenizer(path: Path, vocabulary: Vocabulary) -> None:
-    """A tokenizer.json (Hugging Face tokenizers, byte-level BPE without merges)."""
-    byte_level = {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": True,
-    }
-    added = [
-        {
-            "id": TEXT_TOKENS + number,
-            "content": token,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": number < vocabulary.special,
-        }
-        for number, token in enumerate(vocabulary.tokens[TEXT_TOKENS:])
-    ]
-    model = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": "",
-        "end_of_word_suffix": "",
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "vocab": {token: number for number, token in enumerate(vocabulary.tokens[:TEXT_TOKENS])},
-        "merges": [],
-    }
-    tokenizer = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": added,
-        "normalizer": None,
-        "pre_tokenizer": byte_level,
-        "post_processor": None,
-        "decoder": byte_level,
-        "model": model,
-    }
-    path.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
 
 
 def _write_preprocessor(path: Path, mel_bins: int) -> None:

@@ -6,8 +6,6 @@ What Snakemake calls resources is described in its Slurm plugin's documentation
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import subprocess
@@ -30,22 +28,6 @@ _SLACK_MIN = 5  # to start two Snakemakes, the measured process and its meters
 
 class ClusterError(InputError):
     """What stands in the way of submitting jobs, and what to do about it."""
-
-
-def is_executor(arguments: Sequence[str]) -> bool:
-    """Whether a Snakemake command line, with its profiles, hands jobs to more than this host.
-
-    Rules cannot ask the workflow: it learns of its executor when they have been read. What is no
-    command line of Snakemake (it was started through its API) counts as this host.
-    """
-    from snakemake.cli import parse_args
-
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            _, parsed = parse_args(list(arguments))
-        except SystemExit:
-            return False
-    return parsed.executor not in (None, "local", "dryrun", "touch")
 
 
 def resources(machine: Resources) -> dict[str, Any]:

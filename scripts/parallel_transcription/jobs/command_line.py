@@ -11,6 +11,7 @@ from pathlib import Path
 from parallel_transcription import host
 from parallel_transcription.errors import InputError
 from parallel_transcription.inputs import audio, models
+from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.jobs import progress
 from parallel_transcription.jobs.transcribe import (
     Run,
@@ -41,40 +42,34 @@ _TYPES: dict[str, Callable[[str], int | float]] = {"integer": int, "number": flo
 
 def main(strategy: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """The command line of a ``transcribe_*.py`` script; returns its exit status."""
-    parser = _parser(strategy, description)
-    given = parser.parse_args(arguments)
-    try:
-        with one_line_errors(given.parent):
-            if given.specification:
-                return _run_specification(given)
-            return _run_by_hand(strategy, given)
-    except (models.ModelError, InputError) as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2
+    given = _parser(strategy, description).parse_args(arguments)
+    with tied_to(given.parent):
+        return _run_specification(given) if given.specification else _run_by_hand(strategy, given)
 
 
 @contextlib.contextmanager
-def one_line_errors(parent: int) -> Iterator[None]:
-    """Turn fatal errors of a measuring script into one-line messages.
+def tied_to(parent: int) -> Iterator[None]:
+    """Measure as a part of a workflow; what stops it says what became of the run.
 
     Args:
         parent: Process id of the workflow that started the script: the script ends with it, so
             that nothing measures beside a later workflow. 0 for none.
+
+    Raises:
+        InputError: if the workflow has ended already.
     """
     try:
-        try:
-            end_with(parent)
-        except ProcessLookupError:
-            sys.exit("error: the workflow that started this run has ended; nothing was measured")
+        end_with(parent)
+    except ProcessLookupError:
+        raise InputError(
+            "the workflow that started this run has ended; nothing was measured"
+        ) from None
+    try:
         yield
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        again = "This run has no record; the next snakemake measures it again." if parent else ""
-        print(f"error: {file}{error.strerror or error}. {again}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted: this run has no record", file=sys.stderr)
-        sys.exit(130)
+    except (OSError, KeyboardInterrupt) as error:
+        again = "; the next snakemake measures it again" if parent else ""
+        error.add_note(f"this run has no record{again}")
+        raise
 
 
 def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
@@ -98,7 +93,7 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     rules = parser.add_argument_group("for the workflow's rules")
     rules.add_argument("--specification", help="the run as JSON; replaces what is above but two")
     rules.add_argument("--study", default="", help="the study's name, for the record")
-    rules.add_argument("--results", type=Path, help="where the manifests of models and audio are")
+    rules.add_argument("--manifests", nargs="*", default=[], help="its model's and audio's")
     rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
 
@@ -124,8 +119,7 @@ def _add_option(parser: argparse.ArgumentParser, dimension: Key) -> None:
 
 def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
     if not given.files:
-        print("error: name at least one audio file (see --help)", file=sys.stderr)
-        return 2
+        raise InputError("name at least one audio file (see --help)")
     values = {d.name: getattr(given, d.name, None) for d in DIMENSIONS}
     values |= {"strategy": strategy, "files_in_parallel": len(given.files)}
     if strategy != "one_model" and given.instances is None:
@@ -149,7 +143,7 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
         configuration=configuration,
         round=1,
         protocol=protocol,
-        model=models.prepare(models.parse_model(configuration.model), MODELS_FOLDER),
+        model=models.prepare(parse_model(configuration.model), MODELS_FOLDER),
         audio=[audio.inspect(Path(file)) | {"path": file} for file in given.files],
         code=measuring_code(),
     )
@@ -161,12 +155,8 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 
 def _run_specification(given: argparse.Namespace) -> int:
-    if not given.results:
-        raise StudyError(
-            "--specification is for the workflow, with --results; by hand, name audio files"
-        )
     record = measure_specified(
-        given.specification, given.study, given.results, given.log, given.record
+        given.specification, given.study, given.manifests, given.log, given.record
     )
     # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
     run = f"{record['machine']}/{record['run']}"

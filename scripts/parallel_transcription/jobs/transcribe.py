@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,21 +118,25 @@ def _planned(run: Run) -> walk.Planned | None:
 
 
 def measure_specified(
-    specification: str, study: str, results: Path, log: Path | None, record_file: Path | None
+    specification: str,
+    study: str,
+    manifests: Iterable[Path | str],
+    log: Path | None,
+    record_file: Path | None,
 ) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
     Args:
         specification: JSON from ``Plan.specification``.
         study: The study's name. It is no part of the specification: another name measures nothing.
-        results: The folder with the manifests of models and audio.
+        manifests: Those of its model and its audio, as in ``Plan.manifests``.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
 
     Raises:
         StudyError: for any other text, or where a manifest is missing.
     """
-    prepared = results / "prepared"
+    prepared = {path.stem: path for path in map(Path, manifests)}
     try:
         told = json.loads(specification)
         run = Run(
@@ -141,8 +145,8 @@ def measure_specified(
             configuration=complete(told["configuration"]),
             round=told["round"],
             protocol=Protocol(**told["protocol"]),
-            model=_read(prepared / "models" / f"{told['model']}.json"),
-            audio=[_read(prepared / "audio" / f"{key}.json")[0] for key in told["audio"]],
+            model=_read(prepared[told["model"]]),
+            audio=[_read(prepared[key])[0] for key in told["audio"]],
             code=told["code"],
             specification=fingerprint_of(specification),
             packing=told.get("packing"),

@@ -11,7 +11,6 @@ import datetime
 import math
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 
 from parallel_transcription.errors import InputError
+from parallel_transcription.inputs.regular_file import Unreadable, size_of
 
 LARGEST_FILE = 200_000  # bytes
 MOST_VALUES = 50_000  # with aliases written out
@@ -58,21 +58,15 @@ def read_study_file(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read(path: Path, file: str) -> str:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise StudyError(f"{file}: is {kind}; give the study's YAML file")
-        if status.st_size > LARGEST_FILE:
+        size = size_of(path, "the study's YAML file")
+        if size > LARGEST_FILE:
             raise StudyError(
-                f"{file}: has {status.st_size} bytes, more than {LARGEST_FILE}; a study is a few "
-                "lines of YAML: is this another file?"
+                f"{file}: has {size} bytes, more than {LARGEST_FILE}; a study is a few lines of "
+                "YAML: is this another file?"
             )
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise StudyError(f"{file}: does not exist; correct the name") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StudyError(f"{file}: cannot be read ({reason}); check its name and rights") from None
+    except Unreadable as error:
+        raise StudyError(f"{file}: {error}") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

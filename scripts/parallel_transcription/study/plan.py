@@ -15,6 +15,7 @@ from typing import Any, NotRequired, TypedDict
 
 from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
+from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.study.configuration import canonical_json, compact, slug
 from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.runs import (
@@ -60,7 +61,7 @@ class Plan:
         self._code = code
         self._sha256 = {path: fingerprint.file_sha256(path, cache) for path in self.audio}
         names = sorted({p.configuration.model for p in study.points.values()})
-        self._identities = {name: models.identity(models.parse_model(name), root) for name in names}
+        self._identities = {name: models.identity(parse_model(name), root) for name in names}
         self._audio_keys = {
             path: _key(Path(path).stem, [path, sha256]) for path, sha256 in self._sha256.items()
         }
@@ -102,12 +103,19 @@ class Plan:
         Their names follow from the content, so a changed file has another manifest, and one that is
         there is never out of date.
         """
-        point = self.study.points[round_of(run)[0]]
+        return self._manifests_of(self.study.points[round_of(run)[0]])
+
+    def _manifests_of(self, point: GridPoint) -> list[str]:
         files = dict.fromkeys(self.files_of(point))
         return [
             f"{self.results}/prepared/models/{self._model_keys[point.configuration.model]}.json",
             *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
         ]
+
+    def all_manifests(self) -> list[str]:
+        """The manifests that some run on a machine needs."""
+        wanted = map(self._manifests_of, self.study.wanted.values())
+        return sorted({manifest for manifests in wanted for manifest in manifests})
 
     def unused_manifests(self) -> list[str]:
         """The manifests of listed files that no configuration uses: they are checked all the same.

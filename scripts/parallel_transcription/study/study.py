@@ -13,6 +13,7 @@ import yaml
 
 from parallel_transcription import host
 from parallel_transcription.inputs import audio, models
+from parallel_transcription.inputs.model_names import ModelError, parse_model
 from parallel_transcription.study.configuration import ConfigurationError
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.file import StudyError, problems_in, read_study_file
@@ -300,8 +301,8 @@ def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
     for name in sorted({point.configuration.model for point in points.values()}):
         try:
-            models.identity(models.parse_model(name), root)
-        except models.ModelError as error:
+            models.identity(parse_model(name), root)
+        except ModelError as error:
             raise StudyError(f"{file}: model: {error}") from None
 
 

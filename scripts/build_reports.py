@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Build all tables, findings, figures and reports of a folder from its run records alone.
+
+The records, RESULTS/<machine>/runs/*.json, may come from any machines. What is built is what the
+workflow builds from them, in the same places: tables and findings in RESULTS, figures in
+RESULTS/figures, reports in RESULTS/reports.
+"""
+
+import argparse
+from pathlib import Path
+
+from draw_figures import draw_figures
+from judge_findings import judge_findings
+from merge_timings import merge_timings
+from parallel_transcription.errors import run
+from parallel_transcription.results.read import read_tables
+from recommend_settings import recommend_settings
+from write_report import write_findings_report, write_machine_report
+
+
+def build_reports(results: Path) -> None:
+    """Run the workflow's steps from the records on, one after another."""
+    figures, reports = results / "figures", results / "reports"
+    merge_timings(results, results)
+    judge_findings(results, results / "findings.json", results / "scoreboard.json")
+    recommend_settings(results, results / "recommended.yaml")
+    draw_figures(results, figures)
+    for machine in read_tables(results).labels:
+        write_machine_report(results, figures, machine, reports / f"{machine}.pdf")
+    write_findings_report(results, figures, reports / "findings.pdf", reports / "findings.html")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, required=True, help="folder with the run records")
+    build_reports(parser.parse_args().results)
+
+
+if __name__ == "__main__":
+    run(main)

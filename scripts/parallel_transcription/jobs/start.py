@@ -1,0 +1,86 @@
+"""What is done before the first job of a workflow: checks, notes, and records taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from parallel_transcription.errors import InputError, reason
+from parallel_transcription.files import check_writable
+from parallel_transcription.jobs import cluster, preflight, progress
+from parallel_transcription.jobs.snakemake_insides import adopt_files, wanted_files
+from parallel_transcription.jobs.transcribe import is_measured
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.runs import round_of
+
+
+def before_first_job(
+    workflow: Any, plan: Plan, on_cluster: bool, warn: Callable[[str], None]
+) -> None:
+    """Check that what is planned can be measured and recorded, and note it for the estimates.
+
+    Args:
+        workflow: Snakemake's, with its jobs planned.
+        plan: The study's.
+        on_cluster: Whether jobs go to a scheduler. What a node lacks is then seen on the node.
+        warn: Takes what is worth knowing and stops nothing.
+
+    Raises:
+        InputError: for folders that take no record, records of something else, jobs of an earlier
+            workflow, and what this machine lacks.
+    """
+    _check_folders(plan)
+    for file in plan.study.unused_files:
+        warn(f"{file} is checked, but not used: files_in_parallel is smaller")
+    if on_cluster:
+        cluster.refuse_beside(cluster.live_jobs(Path.cwd()))
+        wanted = (point.configuration for point in plan.study.wanted.values())
+        machines = {label: asked or {} for label, asked in plan.study.machines.items()}
+        for note in cluster.confined(machines, wanted):
+            warn(note)
+    _adopt_records(workflow)
+    files = wanted_files(workflow)
+    _note_runs(plan, files, on_cluster)
+    if not on_cluster:
+        _check_machine(plan, files)
+
+
+def _check_folders(plan: Plan) -> None:
+    try:
+        for machine in plan.machines:
+            check_writable(plan.results / machine / "runs")
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: {reason(error)}; no run could be recorded there"
+        ) from None
+
+
+def _adopt_records(workflow: Any) -> None:
+    mismatched = adopt_files(
+        workflow, "transcribe", lambda file, params: is_measured(file, params.specification)
+    )
+    if mismatched:
+        raise InputError(
+            f"{len(mismatched)} records were measured from something else than this study says, "
+            "and Snakemake does not know from what. Remove them and start again, for instance "
+            + ", ".join(mismatched[:3])
+        )
+
+
+def _note_runs(plan: Plan, files: set[str], on_cluster: bool) -> None:
+    runs = [
+        f"{machine}/{run}"
+        for run in plan.runs
+        for machine in plan.machines
+        if plan.record(machine, run) in files
+    ]
+    progress.begin(runs, local=not on_cluster)
+
+
+def _check_machine(plan: Plan, files: set[str]) -> None:
+    """What cannot run here is said before the first job."""
+    runs = {Path(file).stem for file in files if Path(file).parent.name == "runs"}
+    needed = [plan.study.points[round_of(run)[0]].configuration for run in sorted(runs)]
+    if missing := preflight.problems(needed, plan.study.settings.get("packing")):
+        raise InputError("This machine cannot run the study:\n" + "\n".join(missing))
