@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := findings
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: findings reports setup setup-test cuda libraries test lint format audio model lock clean help
+.PHONY: findings reports setup setup-test cuda libraries test check lint golden format audio model lock clean help
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -54,8 +54,15 @@ libraries:
 test: setup-test ## set-up and all tests; what is skipped is listed with its reason
 	@$(ACTIVATE) && pytest --numprocesses 2 --dist worksteal $(TESTS)
 
-lint: setup-test ## ruff, snakefmt, snakemake --lint
-	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
+check: lint ## lint and the quick tests, within a minute: before every commit
+	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m quick
+
+lint: setup-test ## ruff, snakefmt, snakemake --lint, layers of imports, types, unused code
+	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
+	@$(ACTIVATE) && snakemake --quiet --lint
+	@$(ACTIVATE) && PYTHONPATH=scripts lint-imports --no-logo
+	@$(ACTIVATE) && mypy
+	@$(ACTIVATE) && vulture
 
 format: setup-test ## bring Python and Snakemake files into the form that lint asks for
 	@$(ACTIVATE) && ruff check --fix . && ruff format . && snakefmt Snakefile rules
@@ -76,7 +83,7 @@ lock: ## write the locks and the table in THIRD_PARTY.md anew (OPTIONS=--upgrade
 	@.venv/bin/python requirements/licences.py
 
 clean: ## remove virtual environments and caches; results, and what Snakemake knows of them, stay
-	rm -rf .venv .venv-training .venv-lock .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-training .venv-lock .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list

@@ -13,8 +13,12 @@ CLIP = "audio/english-short.opus"
 
 
 def script(name, *arguments):
+    return run(f"scripts/{name}", *arguments)
+
+
+def run(file, *arguments):
     return subprocess.run(
-        [sys.executable, f"scripts/{name}", *arguments],
+        [sys.executable, file, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -71,6 +75,8 @@ def test_list_configurations_shows_ids_and_refuses_a_bad_study(tmp_path):
     assert done.returncode == 2 and "bad.yaml" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_schemas_and_reference_tables_are_what_the_code_says():
-    done = script("write_reference.py", "--check")
-    assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize("generator", ["scripts/write_reference.py", "docs/make_architecture.py"])
+def test_what_is_generated_from_the_code_is_what_the_code_says(generator):
+    """Schemas, reference tables, the page on the architecture."""
+    done = run(generator, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
