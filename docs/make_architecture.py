@@ -90,28 +90,22 @@ def diagram(house: House) -> str:
 def packages(house: House) -> str:
     """A section for each package, top to bottom: what it is, what it imports, its modules."""
     parts = []
-    for layer in house.layers:
-        for package in layer:
-            folder = SCRIPTS / LIBRARY / package
-            imported = (
-                ", ".join(f"`{name}`" for name in house.imports(package)) or "nothing of ours"
-            )
-            modules = [
-                f"- `{name.removeprefix(f'{LIBRARY}.{package}.')}`: {summary(file_of(name))}"
-                for name in house.modules(package)
-            ]
-            parts += [
-                f"### `{package}/`\n",
-                f"{summary(folder / '__init__.py')} Imports {imported}.\n",
-                "\n".join(modules) + "\n",
-            ]
-    ground = [f"- `{name}`: {summary(file_of(f'{LIBRARY}.{name}'))}" for name in house.ground]
-    parts += [
-        "### Ground floor\n",
-        "Modules that every package may use.\n",
-        "\n".join(ground) + "\n",
-    ]
-    return "\n".join(parts)
+    for package in (name for layer in house.layers for name in layer):
+        imported = ", ".join(f"`{name}`" for name in house.imports(package)) or "nothing of ours"
+        parts += [
+            f"### `{package}/`\n",
+            f"{summary(file_of(f'{LIBRARY}.{package}'))} Imports {imported}.\n",
+            listed(house.modules(package), f"{LIBRARY}.{package}."),
+        ]
+    ground = [f"{LIBRARY}.{name}" for name in house.ground]
+    parts += ["### Ground floor\n", "Modules that every package may use.\n"]
+    return "\n".join([*parts, listed(ground, f"{LIBRARY}.")])
+
+
+def listed(modules: list[str], parent: str) -> str:
+    """Modules with what they are, as a Markdown list."""
+    lines = [f"- `{name.removeprefix(parent)}`: {summary(file_of(name))}" for name in modules]
+    return "\n".join(lines) + "\n"
 
 
 def file_of(module: str) -> Path:

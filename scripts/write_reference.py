@@ -54,7 +54,7 @@ def reference() -> dict[Path, str]:
 
 
 def with_tables(page: Path, tables: dict[str, str]) -> str:
-    """The page's text with the tables between their marks, `<!-- name -->` and `<!-- end of name -->`."""
+    """The page's text with the tables between `<!-- name -->` and `<!-- end of name -->`."""
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
         text, found = re.subn(
