@@ -1,5 +1,5 @@
 # Set-up, main job and checks; `make help` lists the targets. GNU make 3.81 (macOS's) is enough.
-# Options: PYTHON=/path/to/python3.12 (makes .venv), STUDY=config/cpu.yaml, TESTS="tests/test_setup.py -k lock"
+# Options: PYTHON=/path/to/python3.12 (makes .venv), STUDY=config/cpu.yaml, TESTS="tests/test_locks.py -k conda"
 
 .DEFAULT_GOAL := findings
 .NOTPARALLEL:
