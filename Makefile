@@ -64,6 +64,9 @@ lint: setup-test ## ruff, snakefmt, snakemake --lint, layers of imports, types, 
 	@$(ACTIVATE) && mypy
 	@$(ACTIVATE) && vulture
 
+golden: setup-test ## write the texts that test_wording.py expects anew, after a change of words
+	@$(ACTIVATE) && pytest --quiet tests/test_wording.py --golden && git diff --stat tests/golden
+
 format: setup-test ## bring Python and Snakemake files into the form that lint asks for
 	@$(ACTIVATE) && ruff check --fix . && ruff format . && snakefmt Snakefile rules
 

@@ -31,6 +31,12 @@ TINY_STUDY = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden", action="store_true", help="write tests/golden/ anew (see test_wording.py)"
+    )
+
+
 def pytest_configure():
     """What a background shell ignores, tests that interrupt a program would ignore as well."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
