@@ -1,6 +1,8 @@
 """What all tests share: a finished small study, and the rule of who runs beside whom."""
 
 import fcntl
+import os
+import shutil
 import signal
 
 import pytest
@@ -62,10 +64,20 @@ def pytest_runtest_protocol(item):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """A checkout in which the small study has run to its reports. Look, do not touch: copy it."""
-    project = Project(tmp_path_factory.mktemp("finished") / "checkout", TINY_STUDY)
-    project.run()
-    return project
+    """A checkout in which the small study has run to its reports. Look, do not touch: copy it.
+
+    The processes of pytest-xdist share it: whoever comes first makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder / "checkout", ignore_errors=True)  # left by one that failed
+            Project(folder / "checkout", TINY_STUDY).run()
+            (folder / "done").touch()
+    return Project.at(folder / "checkout")
 
 
 @pytest.fixture
