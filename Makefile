@@ -51,8 +51,9 @@ libraries:
 	@$(SET_UP) .venv
 	@.venv/bin/python scripts/check_system.py --install
 
+# Three processes on two CPUs: tests of Slurm, of hangs and of interruptions mostly wait.
 test: setup-test ## set-up and all tests; what is skipped is listed with its reason
-	@$(ACTIVATE) && pytest --numprocesses 2 --dist worksteal $(TESTS)
+	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal $(TESTS)
 
 check: lint ## lint and the quick tests, within a minute: before every commit
 	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m quick

@@ -103,7 +103,7 @@ class TestPlans:
 
     def test_tests_lint_and_check_run_everything(self):
         plan = make(ROOT, "-n", "test").stdout
-        assert plan.splitlines()[-1].strip().endswith("pytest --numprocesses 2 --dist worksteal")
+        assert plan.splitlines()[-1].strip().endswith("pytest --numprocesses 3 --dist worksteal")
         lint = make(ROOT, "-n", "lint").stdout
         for tool in (
             "ruff check .",

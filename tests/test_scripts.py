@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import studies
 from project import ROOT
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
@@ -28,7 +29,7 @@ def run(file, *arguments):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_has_help(name):
-    done = script(name, "--help")
+    done = studies.script(name, "--help")
     assert done.returncode == 0 and "usage:" in done.stdout
 
 
