@@ -58,12 +58,11 @@ test: setup-test ## set-up and all tests; what is skipped is listed with its rea
 check: lint ## lint and the quick tests, within a minute: before every commit
 	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m quick
 
-lint: setup-test ## ruff, snakefmt, snakemake --lint, layers of imports, types, unused code
+lint: setup-test ## ruff, snakefmt, snakemake --lint, layers of imports, types
 	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
 	@$(ACTIVATE) && snakemake --quiet --lint
 	@$(ACTIVATE) && PYTHONPATH=scripts lint-imports --no-logo
 	@$(ACTIVATE) && mypy
-	@$(ACTIVATE) && vulture
 
 golden: setup-test ## write the texts that test_wording.py expects anew, after a change of words
 	@$(ACTIVATE) && pytest --quiet tests/test_wording.py --golden && git diff --stat tests/golden

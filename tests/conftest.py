@@ -46,8 +46,15 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that run alone come last, when little is left to wait for them."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    """Tests of Slurm come first: they mostly wait, while others run. Tests that run alone come
+    last, when little is left to wait for them."""
+
+    def place(item):
+        if item.get_closest_marker("alone"):
+            return 2
+        return 0 if item.get_closest_marker("slurm") else 1
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest-timeout: waiting is no test's time

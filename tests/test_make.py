@@ -112,7 +112,6 @@ class TestPlans:
             "snakemake --quiet --lint",
             "lint-imports",
             "mypy",
-            "vulture",
         ):
             assert tool in lint
         check = make(ROOT, "-n", "check").stdout
