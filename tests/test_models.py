@@ -181,6 +181,16 @@ def test_identity_of_a_dummy_is_all_that_its_bytes_follow_from(root):
     assert found[0] == identity(parse_model("dummy-tiny", root), root)
 
 
+def test_dummy_of_another_recipe_has_its_own_folder(tmp_path, monkeypatch):
+    """Weights of an older version of the project, kept in the same folder, are not taken."""
+    source, built = parse_model("dummy-tiny"), []
+    monkeypatch.setattr(dummy_weights, "build", lambda size, folder, *rest: built.append(folder))
+    for version in (1, 2):
+        monkeypatch.setattr(dummy_weights, "RECIPE_VERSION", version)
+        models._prepare_dummy(source, tmp_path, tmp_path / "cache.json", print)
+    assert len(set(built)) == 2
+
+
 def test_identity_of_a_hub_model_needs_no_network(root, monkeypatch):
     monkeypatch.setattr(models, "_snapshot", None)
     assert identity(parse_model("org/name@v1", root), root) == {

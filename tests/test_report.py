@@ -703,3 +703,29 @@ def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
     ):
         assert text in flat(markup(write(mixed)))
         assert text not in flat(markup(write(plain)))
+
+
+def test_a_kernel_that_saturates_is_told_beside_word_error_rates_in_int8(tmp_path):
+    made = synthetic.make_tables(2, rounds=2, repeats=1, references=True)
+    (label,) = made["machines"]
+    remark = "int8 products saturate on this CPU"
+    said = {}
+    for exact in (True, False):
+        kernel = {"backend": "DNNL", "isa": "AVX2", "vnni": exact, "saturates": not exact}
+        made["machines"][label]["int8_kernels"] = [kernel]
+        for compute_type in ("int8", "float32"):
+            made["timings"]["compute_type"] = compute_type
+            results = finish(tmp_path / f"{exact}-{compute_type}", made)
+            written = flat(markup(report.machine_report(results, label, tmp_path)))
+            said[exact, compute_type] = remark in written
+            assert ("AVX2 without VNNI, sums saturate in 16 bits" in written) is not exact
+    assert [key for key, there in said.items() if there] == [(False, "int8")]
+
+
+def test_passes_of_dummy_weights_that_lost_their_text_are_told(tmp_path):
+    made = synthetic.make_tables(2, rounds=2, repeats=1)
+    warning = "dummy weights did not give their planted text"
+    assert warning not in flat(markup(findings_of(finish(tmp_path / "kept", made))))
+    made["runs"]["walk_lost"] = [True, True, *[False] * (len(made["runs"]) - 2)]
+    lost = flat(markup(findings_of(finish(tmp_path / "lost", made))))
+    assert f"In 2 repeats, {warning}" in lost

@@ -195,6 +195,24 @@ def test_a_record_from_before_batches_has_none(tmp_path):
     assert list(tables_of(tmp_path, record).runs["batch_size"]) == [0, 0]
 
 
+def test_passes_of_dummy_weights_that_lost_their_text_are_marked(tmp_path):
+    record = make_record()
+    first, second = record["starts"][0]["passes"][1:]
+    first["walk_lost"], second["walk_lost"] = None, "7 text tokens at temperature 1"
+    assert list(tables_of(tmp_path, record).runs["walk_lost"]) == [False, True]
+
+
+def test_all_int8_kernels_of_a_label_are_known_and_old_records_name_none(tmp_path):
+    kernels = [
+        {"backend": "DNNL", "isa": isa, "vnni": vnni, "saturates": not vnni}
+        for isa, vnni in (("AVX2", False), ("AVX2_VNNI", True))
+    ]
+    records = [make_record(number) for number in (1, 2, 3, 4)]
+    for record, kernel in zip(records, [*kernels, kernels[0]], strict=False):
+        record["engine"]["int8_kernel"] = kernel
+    assert tables_of(tmp_path, *records).machines["m"]["int8_kernels"] == kernels
+
+
 def test_a_row_per_transcription(tmp_path):
     timings = tables_of(tmp_path, make_record()).timings
     assert len(timings) == 4

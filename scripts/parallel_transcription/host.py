@@ -74,6 +74,16 @@ def node() -> str:
     return os.uname().nodename
 
 
+def vendor() -> str | None:
+    """The CPU's maker, as ``describe`` names it."""
+    return _vendor(_cpu_info())
+
+
+def cpu_flags() -> frozenset[str]:
+    """What an x86 CPU can do, in the words of Linux; empty elsewhere."""
+    return frozenset(_cpu_info().get("flags", "").split())
+
+
 def default_label() -> str:
     """A short name for this kind of machine: "amd-epyc-2c", "apple-m2-8c", "…-64c-2xh200".
 

@@ -71,10 +71,12 @@ _GPU_WINDOW = _closed(
 )
 
 
-def _with_gpus(gpu: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+def _with_gpus(
+    gpu: dict[str, Any], properties: dict[str, Any], **optional: dict[str, Any]
+) -> dict[str, Any]:
     """An object that may have ``gpus``: null without NVML, not there in records without a GPU."""
     gpus = {"anyOf": [{"type": "array", "items": gpu}, {"type": "null"}]}
-    return _closed({**properties, "gpus": gpus}, required=list(properties))
+    return _closed({**properties, **optional, "gpus": gpus}, required=list(properties))
 
 
 _PASS = _with_gpus(
@@ -99,6 +101,7 @@ _PASS = _with_gpus(
         "memory": _MEMORY,
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
+    walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
 )
 _START = _with_gpus(
     _GPU_LOADED,
@@ -135,6 +138,14 @@ _JOB = _closed(
         "partition": _TEXT,
         "gpus": _TEXT,
         "log": _TEXT,
+    }
+)
+_KERNEL = _closed(
+    {
+        "backend": {"type": "string"},
+        "isa": _TEXT,
+        "vnni": {"type": ["boolean", "null"]},
+        "saturates": {"type": ["boolean", "null"]},
     }
 )
 #: Keys that records made before these existed lack.
@@ -177,7 +188,7 @@ def record_schema() -> dict[str, Any]:
             },
             "host": {"type": "object"},
             "node": {"type": "string"},
-            "engine": {"type": "object"},
+            "engine": {"type": "object", "properties": {"int8_kernel": _KERNEL}},
             "environment": {"type": "object", "additionalProperties": {"type": "string"}},
             "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
             "packed": {"type": "boolean"},

@@ -16,6 +16,11 @@ Every 30 s window therefore gives N text tokens with a log-probability near 0, l
 no-speech probability near 0: with any audio, any beam size and all default options. All other
 weights are random but small, so that they compute what the real ones do and change nothing.
 
+In every row of every matrix the weights in columns 2j and 2j + 1 have opposite signs. CPUs without
+VNNI multiply int8 matrices with instructions that add such a pair of products in 16 bits and clip
+what does not fit, which would lose the walk there; so no pair can be too large, and every int8
+kernel gives the same integers (`_check_neighbours` has the arithmetic).
+
 The same arguments give the same bytes with any version of numpy and on any machine: only raw
 output of the PCG64 bit generator is used (which numpy keeps stable, unlike its distributions),
 and no BLAS or LAPACK.
@@ -40,7 +45,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 DEFAULT_TOKENS = 96
 MAX_TOKENS = 200
 QUANTIZATIONS = ("float16", "float32", "int8", "int8_float16", "int8_float32")
@@ -111,8 +116,9 @@ def build(
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".tmp", dir=target.parent))
     try:
         vocabulary = Vocabulary.of(ARCHITECTURES[size])
-        spec = _specification(size, vocabulary, tokens, seed)
+        spec = _specification(ARCHITECTURES[size], vocabulary, tokens, seed)
         spec.validate()
+        _check_neighbours(spec)
         # Plain "int8" would leave the other weights in float16, the type they are drawn in.
         spec.optimize(quantization="int8_float32" if quantization == "int8" else quantization)
         spec.save(str(work))
@@ -220,16 +226,22 @@ class _Random:
         self._tables: dict[float, np.ndarray] = {}
 
     def weights(self, deviation: float, *shape: int) -> np.ndarray:
-        """Uniformly distributed around 0 with this standard deviation, float16."""
+        """Uniformly distributed around 0 with this standard deviation, float16.
+
+        Numbers 2j and 2j + 1 have opposite signs.
+        """
         numpy = self._numpy
         count = 1
         for length in shape:
             count *= length
         raw = self._bits.random_raw((count + 3) // 4).astype("<u8", copy=False)
+        pairs = raw.view("<u4")  # number 2j in the lower half, 2j + 1 above it; bit 15 is a sign
         indices = raw.view("<u2")[:count]
         table = self._table(deviation)
         result = numpy.empty(count, numpy.float16)
         for first in range(0, count, _CHUNK):  # `take` makes indices of 8 bytes from those of 2
+            pair = pairs[first // 2 : (first + _CHUNK) // 2]
+            pair[:] = (pair & 0x7FFFFFFF) | ((~pair & 0x8000) << 16)
             part = slice(first, first + _CHUNK)
             numpy.take(table, indices[part], out=result[part], mode="clip")
         return result.reshape(shape)
@@ -292,11 +304,10 @@ class _Layers:
         self.linear(spec.linear_1, self.width, 4 * self.width, self.outer / 2)
 
 
-def _specification(size: str, vocabulary: Vocabulary, tokens: int, seed: int) -> Any:
+def _specification(shape: Architecture, vocabulary: Vocabulary, tokens: int, seed: int) -> Any:
     """A filled `WhisperSpec`; all weights in float16."""
     from ctranslate2.specs import whisper_spec
 
-    shape = ARCHITECTURES[size]
     layers = _Layers(shape.width, _Random(seed))
     spec = whisper_spec.WhisperSpec(
         shape.encoder_layers, shape.heads, shape.decoder_layers, shape.heads
@@ -409,32 +420,52 @@ class _Walk:
 
 def _plant_walk(decoder: Any, vocabulary: Vocabulary, tokens: int, layers: _Layers) -> None:
     """Set the embeddings and the last feed-forward layer so that the decoder takes the walk."""
+    import numpy
+
     width = layers.width
     walk = _Walk(vocabulary, tokens, layers.random)
-    directions = _directions(walk.count, width)
+    directions = _directions(walk.count, width // 2)
     radius = 0.5 * width**0.5  # the length of every token's embedding
     decoder.embeddings.weight = _embeddings(walk, directions, radius, layers)
 
-    # Hidden unit s of the memory fires if the cosine of its input and direction s is above the
+    # Hidden unit 2s of the memory fires if the cosine of its input and direction s is above the
     # threshold, and then writes the direction of the next state with more than 4 times the
-    # length of an embedding.
+    # length of an embedding. The odd units stay random, small and of the opposite sign.
     memory = decoder.layer[-1].ffn
     gain, threshold = 20.0 / width**0.5, 0.35
     for state, successor in walk.next.items():
-        memory.linear_0.weight[state] = gain * directions[state]
-        memory.linear_0.bias[state] = -gain * width**0.5 * threshold
-        memory.linear_1.weight[:, state] = radius * directions[successor]
+        unit = 2 * state
+        memory.linear_0.weight[unit] = _opposed(gain * directions[state])
+        memory.linear_0.bias[unit] = -gain * width**0.5 * threshold
+        written, neighbour = memory.linear_1.weight[:, unit : unit + 2].T
+        written[:] = _opposed(radius * directions[successor])
+        numpy.copysign(neighbour, -written, out=neighbour)
     memory.layer_norm.gamma[:] = 1
     memory.layer_norm.beta[:] = 0
     layers.norm(decoder.layer_norm, 40.0 / (width**0.5 * radius))
 
 
-def _directions(count: int, width: int) -> np.ndarray:
-    """Orthonormal vectors without mean (layer norm removes it): rows 1 … of a cosine transform."""
+def _opposed(half: np.ndarray) -> np.ndarray:
+    """Each number h of the last axis becomes (h, -h) / √2; vectors keep their length."""
     import numpy
 
-    angles = numpy.arange(1, count + 1)[:, None] * (2 * numpy.arange(width) + 1)
-    return ((2 / width) ** 0.5 * numpy.cos(numpy.pi / (2 * width) * angles)).astype("float32")
+    half = half * numpy.float32(0.5**0.5)
+    return numpy.stack([half, -half], axis=-1).reshape(*half.shape[:-1], -1)
+
+
+def _directions(count: int, width: int) -> np.ndarray:
+    """Directions of the states, to be widened by `_opposed`; (count, width), float32.
+
+    Orthonormal: rows 1 … width - 1 of a cosine transform. The few states beyond (only `tiny` can
+    have any) get unit vectors, whose cosine to those is at most √(2 / width), a tenth.
+    """
+    import numpy
+
+    waves = min(count, width - 1)
+    angles = numpy.arange(1, waves + 1)[:, None] * (2 * numpy.arange(width) + 1)
+    directions = numpy.eye(count, width, -waves, numpy.float32)
+    directions[:waves] = (2 / width) ** 0.5 * numpy.cos(numpy.pi / (2 * width) * angles)
+    return directions
 
 
 def _embeddings(walk: _Walk, directions: np.ndarray, radius: float, layers: _Layers) -> np.ndarray:
@@ -446,13 +477,38 @@ def _embeddings(walk: _Walk, directions: np.ndarray, radius: float, layers: _Lay
     result = numpy.empty((len(states), width), numpy.float16)
     for first in range(0, len(states), rows):  # in parts: the whole in float32 takes too much
         part = directions[states[first : first + rows]]
-        noise = layers.random.weights(width**-0.5, *part.shape).astype(numpy.float32)
-        vectors = numpy.float32(0.6) * part + numpy.float32(0.8) * noise
+        # Every second number: their signs are independent.
+        noise = layers.random.weights((width // 2) ** -0.5, len(part), width)[:, ::2]
+        vectors = numpy.float32(0.6) * part + numpy.float32(0.8) * noise.astype(numpy.float32)
         lengths = numpy.sqrt(numpy.square(vectors).sum(axis=1, keepdims=True))
-        result[first : first + rows] = vectors * (numpy.float32(radius) / lengths)
+        result[first : first + rows] = _opposed(vectors * (numpy.float32(radius) / lengths))
     for state, token in walk.emits.items():
-        result[token] = numpy.float32(radius) * directions[state]
+        result[token] = _opposed(numpy.float32(radius) * directions[state])
     return result
+
+
+def _check_neighbours(spec: Any) -> None:
+    """Raise RuntimeError unless no int8 product of this model can saturate.
+
+    Without VNNI, oneDNN shifts activations to 0 … 255 and adds the products of columns 2j and
+    2j + 1 in signed 16 bits (vpmaddubsw), which end at 32,767. CTranslate2 scales each row of
+    weights to -127 … 127, so two could make 255 · (127 + 127) = 64,770. Of opposite signs, their
+    sum lies between the two products, within ±255 · 127 = ±32,385, and nothing is clipped.
+    """
+    import numpy
+
+    rows = 256
+    for name, variable in spec.variables(ordered=True):
+        if not name.endswith("/weight"):  # CTranslate2 keeps all others as floating point
+            continue
+        matrix = variable.numpy()
+        pairs = matrix.reshape(len(matrix), -1).view("<u4")  # two float16, signs in bits 15 and 31
+        for first in range(0, len(pairs), rows):
+            part = pairs[first : first + rows]
+            signs = numpy.bitwise_and.reduce(part ^ (part << 16), axis=1)
+            if (signs < 0x80000000).any():
+                row = first + int((signs < 0x80000000).argmax())
+                raise RuntimeError(f"{name}, row {row}: neighbouring weights have the same sign")
 
 
 # --------------------------------------------------------------------------------- the files

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription import fingerprint
+from parallel_transcription import fingerprint, kernel
 from parallel_transcription import host as machine
 from parallel_transcription.errors import InputError
 from parallel_transcription.inputs import audio, models
-from parallel_transcription.jobs import cluster, packing, progress
-from parallel_transcription.measure import cuda
+from parallel_transcription.jobs import cluster, packing, progress, trial
+from parallel_transcription.measure import cuda, walk
 from parallel_transcription.measure.placement import Configuration
 from parallel_transcription.measure.processes import end_with
 from parallel_transcription.measure.supervise import Progress, supervise
@@ -232,8 +232,14 @@ def _measure(
             "files": [sound["path"] for sound in sounds],
             "affinity": slot.cores,
             "environment": environment,
+            "walk": _planned(configuration, manifest, sounds),
         }
+        longest = spec["protocol"]["load_timeout_s"] + spec["protocol"]["timeout_s"]
+        trial.check(manifest, order, longest)
         outcome = supervise(order, spec["protocol"], log, on_event)
+    engine = outcome["engine"]
+    if used := kernel.here(engine.get("gemm_int8"), outcome["environment"]):
+        engine["int8_kernel"] = used
     configuration_id = identify(configuration)
     record = {
         "schema": SCHEMA_VERSION,
@@ -259,6 +265,19 @@ def _measure(
     if record_file:
         write_json(record_file, record)
     return record
+
+
+def _planned(
+    configuration: Configuration,
+    manifest: Mapping[str, Any],
+    sounds: Sequence[Mapping[str, Any]],
+) -> dict[str, Any] | None:
+    """What dummy weights must say of each file (``walk.planned``); None for other models."""
+    tokens = trial.planted_tokens(models.PROJECT_ROOT / manifest["path"])
+    if tokens is None:
+        return None
+    seconds = {sound["path"]: sound["seconds"] for sound in sounds}
+    return walk.planned(tokens, seconds, configuration)
 
 
 def _say(event: dict[str, Any]) -> None:

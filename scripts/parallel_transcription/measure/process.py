@@ -148,6 +148,7 @@ def add_up(parts: list[dict[str, int | None]]) -> dict[str, int | None]:
 
 def run(order: dict[str, Any], report: Report) -> None:
     """Load, warm up, repeat; every step is reported when it is over."""
+    from parallel_transcription.measure import walk
     from parallel_transcription.measure.engine import engine
     from parallel_transcription.measure.strategies import make_strategy
 
@@ -175,6 +176,9 @@ def run(order: dict[str, Any], report: Report) -> None:
     for number in range(1 - order["warmups"], 1 - order["warmups"] + passes):
         report("pass", repeat=number)
         result = run_pass(strategy, order, live, gpus)
+        decoded = strategy.decoded()
+        if order.get("walk") and result["status"] == "ok":
+            result["walk_lost"] = walk.lost(decoded, order["walk"])
         if gpus:
             report("timed", repeat=number)  # what the driver's buffers hold is fetched in own time
             result["gpus"] = gpus.window()

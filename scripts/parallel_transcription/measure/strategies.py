@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from parallel_transcription.measure import meters
+from parallel_transcription.measure import meters, walk
 from parallel_transcription.measure.placement import devices_of
 from parallel_transcription.measure.processes import die_with_parent, how_it_ended
 
@@ -72,6 +72,9 @@ class Strategy(Protocol):
 
     def peaks(self) -> list[int | None]:
         """Peak resident memory of every process since the last reset, in bytes."""
+
+    def decoded(self) -> list[walk.Decoded]:
+        """How each file was decoded since this was last asked; never ask while the clock runs."""
 
     def close(self) -> None:
         """End helper processes."""
@@ -133,8 +136,12 @@ def in_batches(model: Any, options: Mapping[str, Any], batch_size: int) -> Calla
     return transcribe
 
 
-def make_seat(model: Any, configuration: Mapping[str, Any]) -> Seat:
-    """A seat at a loaded ``WhisperModel``."""
+#: A file and its segments, kept until the clock has stopped.
+Kept = list[tuple[str, list[Any]]]
+
+
+def make_seat(model: Any, configuration: Mapping[str, Any], kept: Kept) -> Seat:
+    """A seat at a loaded ``WhisperModel``; it adds the segments of each file to ``kept``."""
     options = transcribe_options(configuration)
     batch_size, slowdown = configuration["batch_size"], configuration["slowdown"]
     if batch_size:
@@ -145,23 +152,29 @@ def make_seat(model: Any, configuration: Mapping[str, Any]) -> Seat:
     def transcribe(path: str) -> Heard:
         cpu_before = time.thread_time()
         segments, info = start(path)
-        texts, last_end = [], 0.0
+        heard = []
         since = time.monotonic()
         for segment in segments:  # a generator: the work happens here
-            texts.append(segment.text)
-            last_end = segment.end
+            heard.append(segment)
             if slowdown:
                 time.sleep(slowdown * (time.monotonic() - since))
                 since = time.monotonic()
+        kept.append((path, heard))
         return Heard(
-            text="".join(texts).strip(),
-            segments=len(texts),
-            last_end_s=last_end,
+            text="".join(segment.text for segment in heard).strip(),
+            segments=len(heard),
+            last_end_s=heard[-1].end if heard else 0.0,
             language=info.language,
             cpu_s=time.thread_time() - cpu_before,
         )
 
     return transcribe
+
+
+def take(kept: Kept) -> list[walk.Decoded]:
+    """Sum up what the seats kept, and forget it."""
+    taken, kept[:] = list(kept), []
+    return [walk.summary(file, segments) for file, segments in taken]
 
 
 def load_staggered(
@@ -206,6 +219,7 @@ class ThreadStrategy:
         self.configuration = configuration
         self.model_path = model_path
         self.models: list[Any] = []
+        self.kept: Kept = []
         self.closing = threading.Event()
 
     def _device_indices(self) -> list[int | list[int]]:
@@ -234,7 +248,7 @@ class ThreadStrategy:
         return loads
 
     def seat(self, caller: int) -> Seat:
-        return make_seat(self.models[caller % len(self.models)], self.configuration)
+        return make_seat(self.models[caller % len(self.models)], self.configuration, self.kept)
 
     def snapshots(self) -> list[meters.Snapshot]:
         return [meters.snapshot()]
@@ -247,6 +261,9 @@ class ThreadStrategy:
 
     def peaks(self) -> list[int | None]:
         return [meters.peak_rss()]
+
+    def decoded(self) -> list[walk.Decoded]:
+        return take(self.kept)
 
     def close(self) -> None:
         self.closing.set()
@@ -334,6 +351,9 @@ class ProcessStrategy:
     def peaks(self) -> list[int | None]:
         return [meters.peak_rss(), *self._ask_all("peak")]
 
+    def decoded(self) -> list[walk.Decoded]:
+        return [one for answer in self._ask_all("decoded") for one in answer]
+
     def close(self) -> None:
         self.closing.set()
         for control in self.controls:
@@ -380,10 +400,11 @@ def _instance_process(
 
     control, *lines = connections
     seats: list[Seat] = []
+    kept: Kept = []
 
     def load() -> str:
         model = WhisperModel(model_path, **model_options(configuration, device_index))
-        seats.append(make_seat(model, configuration))
+        seats.append(make_seat(model, configuration, kept))
         return model.model.compute_type
 
     questions: dict[str, Callable[[], Any]] = {
@@ -392,6 +413,7 @@ def _instance_process(
         "memory": meters.memory,
         "reset_peak": meters.reset_peak_rss,
         "peak": meters.peak_rss,
+        "decoded": lambda: take(kept),
     }
 
     def serve(connection: Any, answer_to: Callable[[str], Any]) -> None:

@@ -180,6 +180,12 @@ RUNS: tuple[Column, ...] = (
     ),
     Column("cores_per_gpu", "number", "`cores_used` / `gpus`: the CPU that feeds a GPU.", "cores"),
     *_dimensions("batch_size"),
+    Column(
+        "walk_lost",
+        "flag",
+        "Dummy weights did not give their planted text at temperature 0: the times are those of "
+        "other work.",
+    ),
 )
 
 RUN_COLUMNS = names(RUNS)

@@ -176,6 +176,7 @@ def build_tables(
             "gpus": set(),
             "versions": set(),
             "codes": set(),
+            "kernels": set(),
             "statuses": Counter(),
         }
     )
@@ -203,6 +204,8 @@ def build_tables(
         of_label["versions"].add(canonical_json(record["host"].get("versions")))
         of_label["gpus"].add(_gpu_models(record["host"]))
         of_label["codes"].add(record["code"])
+        if kernel := record["engine"].get("int8_kernel"):
+            of_label["kernels"].add(canonical_json(kernel))
         of_label["statuses"][record["status"]] += 1
     for label, of_label in seen.items():
         machines[label] |= {
@@ -211,6 +214,7 @@ def build_tables(
             "mixed_hardware": len(of_label["hosts"]) > 1 or _differ(of_label["gpus"]),
             "mixed_versions": len(of_label["versions"]) > 1,
             "mixed_code": len(of_label["codes"]) > 1,
+            "int8_kernels": [json.loads(kernel) for kernel in sorted(of_label["kernels"])],
         }
     return Tables(
         runs=_frame(runs, RUN_COLUMNS),
@@ -385,6 +389,7 @@ def _repeat_columns(
         "disturbed": (foreign or 0) > disturbed_above
         or (one["steal_share"] or 0) > disturbed_above
         or abs(one["clock_jump_s"] or 0) > LONGEST_CLOCK_JUMP_S,
+        "walk_lost": bool(one.get("walk_lost")),
         **_status(one, host),
     }
 

@@ -50,6 +50,10 @@ THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    # no threads, but which library multiplies, and the best instructions that oneDNN may use
+    "CT2_USE_MKL",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_MAX_CPU_ISA",
 )
 
 
@@ -140,7 +144,8 @@ DIMENSIONS: tuple[Dimension, ...] = (
         "thread_env",
         "OPENBLAS_NUM_THREADS=1",
         {"type": "string", "pattern": _THREAD_ENV},
-        "Thread variables of the measured process, `NAME=value NAME=value`; others are removed.",
+        "Thread variables of the measured process, `NAME=value NAME=value`; others are removed. "
+        "`CT2_USE_MKL` and `DNNL_MAX_CPU_ISA` choose the engine's int8 kernel.",
     ),
     Dimension(
         "language",

@@ -36,4 +36,6 @@ class WhisperModel:
             fake_machine.note("work", gpu=gpu, file=path, start=start, end=time.time())
         finally:
             self._places.put(gpu)
-        yield SimpleNamespace(text=" not a transcript", end=1.0)
+        yield SimpleNamespace(
+            text=" not a transcript", end=1.0, tokens=[1, 2], temperature=0.0, avg_logprob=0.0
+        )

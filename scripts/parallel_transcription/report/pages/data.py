@@ -177,6 +177,14 @@ def data_view(results: Results) -> list[dict]:
     return found
 
 
+def saturates(results: Results, compute_type: str) -> str:
+    """What stands beside a word error rate in int8 where the machine's kernel is not exact."""
+    kernels = [k for m in results.machines.values() for k in m.get("int8_kernels") or []]
+    if not compute_type.startswith("int8") or not any(k["saturates"] for k in kernels):
+        return ""
+    return "int8 products saturate on this CPU, so words may differ from those in float32"
+
+
 def transcripts_view(results: Results) -> list[dict]:
     kinds = dict(zip(results.runs["model"], results.runs["model_kind"], strict=True))
     found = []
@@ -189,6 +197,7 @@ def transcripts_view(results: Results) -> list[dict]:
                 "audio": seconds(r["audio_s"]),
                 "wer": percent(r["wer"]) if not is_missing(r["wer"]) else NOTHING,
                 "same": f"{integer(r['same'])} of {integer(r['transcriptions'])}",
+                "remark": saturates(results, r["compute_type"]),
                 "all_same": r["texts"] == 1,
                 "text": clean(r["text"], 4000),
                 "reference": clean(r["reference"], 4000),

@@ -16,6 +16,7 @@ from parallel_transcription.formatting import (
     seconds,
     setting,
 )
+from parallel_transcription.kernel import in_words
 from parallel_transcription.report.pages.cells import is_empty, mapping_text, model_notice, notice
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.summaries import Results
@@ -56,6 +57,7 @@ def machine_view(results: Results, label: str) -> dict:
         add("CPU governor", facts["governor"])
     add("Versions", _versions(facts))
     add("Engine", _engine(facts.get("engine")))
+    add("int8 kernel", "; ".join(map(in_words, facts.get("int8_kernels") or [])))
     real = sorted({t for t in results.runs["engine_compute_type"] if t})
     add("Compute type in use", ", ".join(real))
     warnings = []
@@ -233,6 +235,12 @@ def _warnings(results: Results) -> list[str]:
     if failed or killed:
         of = plural(len(status), "repeat")
         texts.append(f"Of {of}, {failed} failed and {killed} were killed: the tables say why.")
+    if lost := int(results.runs["walk_lost"].sum()):
+        of = plural(lost, "repeat")
+        texts.append(
+            f"In {of}, dummy weights did not give their planted text at temperature 0: the times "
+            "are those of other work. The records say what was decoded instead (walk_lost)."
+        )
     if results.left_out:
         files = plural(len(results.left_out), "file")
         texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")

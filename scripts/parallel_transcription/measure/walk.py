@@ -1,0 +1,72 @@
+"""Whether dummy weights said the text that is planted in them (``dummy_weights``).
+
+Where they did not, for instance because the engine's int8 products saturate, a window is decoded
+again at higher temperatures, and its time is that of other work. A model's decoding is judged by
+sums over its segments, after the clock has stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+#: Ids below are text, those above special tokens and timestamps (multilingual Whisper).
+TEXT_IDS = 50257
+#: The planted text's is above -0.01; at -1 faster-whisper decodes again at a higher temperature.
+LEAST_LOGPROB = -0.5
+WINDOW_S = 30
+_ROUNDING_S = 0.05  # faster-whisper counts windows in whole frames of 10 ms
+
+#: Of one transcription: its file, text tokens, highest temperature, lowest mean log-probability.
+Decoded = tuple[str, int, float, float]
+
+
+def summary(file: str, segments: Iterable[Any]) -> Decoded:
+    """Add up the segments that ``WhisperModel.transcribe`` gave for a file."""
+    segments = list(segments)
+    return (
+        file,
+        sum(token < TEXT_IDS for segment in segments for token in segment.tokens),
+        max((float(segment.temperature) for segment in segments), default=0.0),
+        min((float(segment.avg_logprob) for segment in segments), default=0.0),
+    )
+
+
+def planned(
+    tokens: int, seconds: Mapping[str, float], configuration: Mapping[str, Any]
+) -> dict[str, list[int] | None]:
+    """How many text tokens each file must give: least and most.
+
+    Args:
+        tokens: Planted per window.
+        seconds: Length of each file.
+        configuration: How it is transcribed.
+
+    Returns:
+        By file; None where that cannot be known: with ``vad_filter`` (what is left of the audio
+        decides) and ``word_timestamps`` (they drop segments).
+    """
+    if configuration["vad_filter"] or configuration["word_timestamps"]:
+        return dict.fromkeys(seconds)
+    return {
+        file: [
+            tokens * max(0, math.ceil((length + rounding) / WINDOW_S))
+            for rounding in (-_ROUNDING_S, _ROUNDING_S)
+        ]
+        for file, length in seconds.items()
+    }
+
+
+def lost(decoded: Sequence[Decoded], plan: Mapping[str, Sequence[int] | None]) -> str | None:
+    """What was decoded in place of the planted text, in words; None where all was as planned."""
+    for file, tokens, temperature, logprob in decoded:
+        expected = plan[file]
+        right = expected is None or expected[0] <= tokens <= expected[1]
+        if not right or temperature > 0 or logprob < LEAST_LOGPROB:
+            planted = "" if expected is None else f"{expected[1]} "
+            return (
+                f"{tokens} text tokens at temperature {temperature:g} and log-probability "
+                f"{logprob:.2f}, where {planted}at temperature 0 and near 0 are planted"
+            )
+    return None

@@ -1,0 +1,190 @@
+"""Dummy weights without their planted text are refused before a timing, and marked after it."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from parallel_transcription.fingerprint import folder_sha256
+from parallel_transcription.inputs import dummy_weights
+from parallel_transcription.jobs import trial
+from parallel_transcription.measure import walk
+from parallel_transcription.measure.supervise import supervise
+from parallel_transcription.study.configuration import complete
+from project import ROOT, Project
+
+CLIP = str(ROOT / "audio" / "english-short.opus")
+LONG = str(ROOT / "audio" / "english-1.opus")
+TOKENS = 20
+PROTOCOL = {"repeats": 1, "warmups": 0, "timeout_s": 60.0, "load_timeout_s": 60.0}
+AS_ALWAYS = {"vad_filter": False, "word_timestamps": False}
+CAPPED = "OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA=AVX2"
+
+
+def segment(tokens=TOKENS, temperature=0.0, avg_logprob=-0.001):
+    """One of faster-whisper's segments: a timestamp at each end of its text."""
+    ids = [walk.TEXT_IDS + 107, *range(300, 300 + tokens), walk.TEXT_IDS + 1607]
+    return SimpleNamespace(tokens=ids, temperature=temperature, avg_logprob=avg_logprob)
+
+
+def spoil(folder):
+    """Have the manifest claim another text, so that the weights' own is wrong on any kernel."""
+    manifest = json.loads((folder / "dummy.json").read_text())
+    manifest["tokens"] = TOKENS + 1
+    (folder / "dummy.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return dummy_weights.build("tiny", tmp_path_factory.mktemp("models") / "dummy", TOKENS)
+
+
+def order(folder, files=(CLIP,), **values):
+    configuration = complete(
+        {"strategy": "one_model", "language": "en", "cpu_threads": 1}
+        | {"files_in_parallel": len(files)}
+        | values
+    )
+    return {
+        "configuration": configuration,
+        "model_path": str(folder),
+        "files": list(files),
+        "affinity": None,
+        "environment": {},
+    }
+
+
+def test_text_ends_where_the_vocabulary_of_dummy_weights_says():
+    assert walk.TEXT_IDS == dummy_weights.TEXT_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"),
+    [
+        (8.0, 1, 1),
+        (58.0, 2, 2),
+        (30.0, 1, 2),  # a frame more or less decides
+        (30.06, 2, 2),
+        (120.0, 4, 5),
+        (0.0, 0, 1),
+    ],
+)
+def test_every_window_of_30_s_has_its_tokens(seconds, least, most):
+    plan = walk.planned(TOKENS, {"a": seconds}, AS_ALWAYS)
+    assert plan == {"a": [least * TOKENS, most * TOKENS]}
+
+
+@pytest.mark.parametrize("option", ["vad_filter", "word_timestamps"])
+def test_where_the_tokens_cannot_be_known_temperature_and_probability_decide(option):
+    plan = walk.planned(TOKENS, {"a": 58.0}, AS_ALWAYS | {option: True})
+    good = walk.summary("a", [segment(3)])
+    hot = walk.summary("a", [segment(), segment(temperature=0.2)])
+    unlikely = walk.summary("a", [segment(), segment(avg_logprob=-0.6)])
+    assert walk.lost([good], plan) is None
+    assert "at temperature 0.2" in walk.lost([good, hot], plan)
+    assert "log-probability -0.60" in walk.lost([unlikely], plan)
+
+
+@pytest.mark.parametrize(
+    ("segments", "told"),
+    [
+        ([segment()], None),
+        ([segment(TOKENS // 2), segment(TOKENS - TOKENS // 2)], None),
+        ([segment(7, 1.0, -3.9)], "7 text tokens at temperature 1 and log-probability -3.90"),
+        ([segment(TOKENS - 1)], "19 text tokens"),
+        ([segment(), segment()], "40 text tokens"),
+        ([segment(avg_logprob=-1.53)], "log-probability -1.53"),
+        ([], "0 text tokens"),
+    ],
+)
+def test_what_was_decoded_instead_is_told(segments, told):
+    found = walk.lost([walk.summary("a", segments)], {"a": [TOKENS, TOKENS]})
+    assert found is None if told is None else told in found
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"strategy": "multi_process", "instances": 2},
+        {"batch_size": 2, "condition_on_previous_text": False, "temperature_fallback": False},
+        {"vad_filter": True},
+    ],
+    ids=["one_model", "multi_process", "batches", "vad"],
+)
+def test_passes_of_intact_weights_are_not_marked(model, values):
+    asked = order(model, (CLIP, LONG), **values)
+    plan = walk.planned(TOKENS, {CLIP: 8.0, LONG: 58.0}, asked["configuration"])
+    outcome = supervise(asked | {"walk": plan}, PROTOCOL, None)
+    assert outcome["status"] == "ok", outcome["error"]
+    assert [one["walk_lost"] for one in outcome["starts"][0]["passes"]] == [None]
+
+
+@pytest.mark.parametrize("strategy", ["one_model", "multi_process"])
+def test_a_pass_with_another_text_is_marked_and_every_pass_is_judged_by_itself(model, strategy):
+    plan = {CLIP: [TOKENS + 1, TOKENS + 1]}
+    protocol = PROTOCOL | {"repeats": 2}
+    outcome = supervise(order(model, strategy=strategy) | {"walk": plan}, protocol, None)
+    assert outcome["status"] == "ok", outcome["error"]
+    marks = [one["walk_lost"] for one in outcome["starts"][0]["passes"]]
+    assert len(marks) == 2 and all(mark.startswith(f"{TOKENS} text tokens") for mark in marks)
+
+
+def test_a_trial_is_made_once_and_its_result_kept(model, tmp_path, monkeypatch):
+    manifest = {"sha256": folder_sha256(model, ("model.bin",))}
+    trial.check(manifest, order(model), 60, tmp_path)
+    assert [json.loads(file.read_text()) for file in tmp_path.iterdir()] == [{"refused": None}]
+    monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("tried again"))
+    trial.check(manifest, order(model, num_workers=2), 60, tmp_path)
+    trial.check(manifest, order(model, thread_env="OMP_WAIT_POLICY=passive"), 60, tmp_path)
+
+
+def test_another_model_compute_type_or_kernel_is_tried_for_itself(model, tmp_path, monkeypatch):
+    tried = []
+    good = walk.summary("a synthetic window", [segment()])
+    monkeypatch.setattr(trial, "_try", lambda *asked: tried.append(asked) or (good, ""))
+    for sha256, values in [
+        ("1", {}),
+        ("2", {}),
+        ("1", {"compute_type": "float32"}),
+        ("1", {"thread_env": CAPPED}),
+    ]:
+        for _ in range(2):
+            trial.check({"sha256": sha256}, order(model, **values), 60, tmp_path)
+    assert len(tried) == 4
+
+
+def test_models_without_a_planted_text_are_not_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("tried"))
+    trial.check({"sha256": "1"}, order(ROOT / "resources/models/mini-en"), 60, tmp_path)
+
+
+def test_a_trial_that_fails_is_left_to_the_run(model, tmp_path):
+    trial.check({"sha256": "1"}, order(model, compute_type="int16"), 60, tmp_path)
+    trial.check({"sha256": "1"}, order(model), 0.01, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_study_of_a_spoiled_model_is_refused_before_any_timing(model, tmp_path):
+    study = {
+        "name": "spoiled",
+        "machine": "m",
+        "audio": ["audio/english-short.opus"],
+        "defaults": {"model": "./spoiled", "files_in_parallel": 1, "thread_env": CAPPED},
+        "rounds": 1,
+        "repeats": 1,
+        "grid": [{"strategy": "one_model", "num_workers": [1, 2]}],
+    }
+    project = Project(tmp_path / "checkout", study)
+    dummy_weights.build("tiny", project.folder / "spoiled", TOKENS)
+    spoil(project.folder / "spoiled")
+    for _ in range(2):  # the second time from what was kept
+        done = project.snakemake()
+        assert done.returncode != 0
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert lines and len(set(lines)) == 1, done.stderr[-3000:]
+        assert lines[0].startswith("error: ./spoiled does not give its planted text in int8 here")
+        assert "nothing was measured; use compute_type: float32" in lines[0]
+        assert "Traceback" not in done.stderr
+    assert not project.runs()
