@@ -24,6 +24,8 @@ from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.results.summaries import read_published, read_results
 from parallel_transcription.study.dimensions import STRATEGIES
 
+pytestmark = pytest.mark.slow  # draws
+
 ROOT = Path(__file__).resolve().parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert(1)</script><img src="file:///etc/passwd">'

@@ -15,6 +15,8 @@ from parallel_transcription.report.figures.pick import Sources
 from parallel_transcription.results.summaries import read_published, read_results
 from synthetic_study import configuration, gpu_configurations, make_tables
 
+pytestmark = pytest.mark.slow  # judges whole studies
+
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "repeats": 2}
 

@@ -74,6 +74,7 @@ def test_sleeping_costs_nothing_and_is_a_voluntary_switch():
     assert seen["context_switches_voluntary"] >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LINUX, reason="needs /proc/stat")
 def test_another_process_is_foreign():
     before = snapshot()
@@ -202,7 +203,6 @@ def test_memory_where_only_rss_exists(monkeypatch):
     seen = meters.memory()
     assert seen["rss"] > 1e6
     assert seen["pss"] is seen["uss"] is None
-    assert meters.megabytes(seen) == {"rss": seen["rss"] / 1e6, "pss": None, "uss": None}
 
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc/self/clear_refs")

@@ -23,6 +23,8 @@ from parallel_transcription.statistics import (
 )
 from synthetic_study import configuration, make_tables
 
+pytestmark = pytest.mark.slow  # simulates thousands of studies
+
 MARGIN, ALPHA = 0.05, 0.05
 RATIOS, SPREADS, ROUNDS = (1.00, 1.02, 1.05, 1.10), (0.01, 0.03, 0.05), (3, 6, 10, 20)
 STUDIES = 10_000

@@ -35,6 +35,8 @@ from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
 from parallel_transcription.results.summaries import read_published, read_results
 
+pytestmark = pytest.mark.slow  # lays out pages and PDFs
+
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"
 

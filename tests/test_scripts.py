@@ -33,6 +33,7 @@ def test_every_script_has_help(name):
     assert done.returncode == 0 and "usage:" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["one_model", "multi_model", "multi_process"])
 def test_by_hand_prints_a_line_per_file(strategy, tmp_path):
     record = tmp_path / "record.json"

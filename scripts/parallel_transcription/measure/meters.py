@@ -13,14 +13,13 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-MEGABYTE = 1e6
 _LINUX = sys.platform == "linux"
 
 
@@ -161,11 +160,6 @@ def memory() -> dict[str, int | None]:
         "pss": getattr(full, "pss", None),
         "uss": getattr(full, "uss", None),
     }
-
-
-def megabytes(values: Mapping[str, int | None]) -> dict[str, float | None]:
-    """The same in MB (1e6 bytes)."""
-    return {key: None if value is None else value / MEGABYTE for key, value in values.items()}
 
 
 def reset_peak_rss() -> bool:

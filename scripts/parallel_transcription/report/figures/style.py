@@ -33,7 +33,7 @@ ROW = 0.205
 # Okabe and Ito's colours, which the colour-blind can tell apart; shapes and line types tell the
 # same in black and white. Strategies look alike in every figure.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, BLACK, YELLOW = "#CC79A7", "#56B4E9", "#1B1F24", "#F0E442"
+PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#1B1F24"
 GREY, LIGHT, INK = "#6B7280", "#E3E6EA", "#1B1F24"
 
 STRATEGY_COLOURS = {
