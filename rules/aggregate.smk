@@ -2,10 +2,11 @@
 # {words} in other texts, such as file names, for wildcards.
 
 TABLES = [
-    "results/runs.csv",
-    "results/timings.csv",
+    "results/runs.parquet",
+    "results/timings.parquet",
     "results/machines.json",
     "results/study.json",
+    "results/left_out.parquet",
 ]
 
 
@@ -76,6 +77,7 @@ rule merge_timings:
         "results/machines.json",
         "results/study.json",
         "results/left_out.csv",
+        "results/left_out.parquet",
     log:
         "logs/merge_timings.log",
     conda:

@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.errors import TableError, run
+from parallel_transcription.errors import run
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.figures.draw import draw
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 
 def main() -> int:
@@ -26,8 +27,6 @@ def main() -> int:
     )
     args = parser.parse_args()
     results = read_results(args.results)
-    if not results.labels:
-        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     labels = args.machine or results.labels
     unknown = [label for label in labels if label not in results.labels]
     if unknown:

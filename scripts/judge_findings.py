@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.findings import judge, load_files
+from parallel_transcription.findings import judge
 from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
+from parallel_transcription.results.read import read_tables
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "resources" / "published"
 
@@ -18,10 +19,8 @@ def main() -> None:
     )
     parser.add_argument(
         "--results", type=Path, default=Path("results"),
-        help="folder with runs.csv, timings.csv, machines.json, study.json (default: results)",
+        help="folder with runs.parquet, timings.parquet, machines.json, study.json",
     )  # fmt: skip
-    for name in ("runs", "timings", "machines", "study"):
-        parser.add_argument(f"--{name}", type=Path, help="this file instead of the folder's")
     parser.add_argument(
         "--published", type=Path, default=PUBLISHED,
         help="folder with claims.yaml and the published tables",
@@ -29,9 +28,9 @@ def main() -> None:
     parser.add_argument("--findings", type=Path, help="output (default: RESULTS/findings.json)")
     parser.add_argument("--scoreboard", type=Path, help="output (default: RESULTS/scoreboard.json)")
     args = parser.parse_args()
-    tables = load_files(args.results, args.runs, args.timings, args.machines, args.study)
+    results = read_tables(args.results)
     published = read_claims(args.published)
-    found = judge(tables)
+    found = judge(results)
     write_json(found, args.findings or args.results / "findings.json")
     write_json(scoreboard(found, published), args.scoreboard or args.results / "scoreboard.json")
     counts: dict[str, int] = {}

@@ -8,17 +8,20 @@ not belong to its grid are left out; those of other machines are all taken.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.fingerprint import file_sha256
-from parallel_transcription.formatting import private
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.record import write_json
-from parallel_transcription.results.merge import build_tables, record_files, set_aside, write_tables
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
+from parallel_transcription.untrusted import hide_homes
 
 
 def main() -> int:
@@ -35,7 +38,7 @@ def main() -> int:
     if given.study:
         settings = settings_from_json(given.study)
         grid = expand_grid(settings, settings["file"])
-        tables = build_tables(
+        merged = merge_records(
             paths,
             settings,
             lambda record: (
@@ -45,17 +48,17 @@ def main() -> int:
         )
         for machine in given.machines:
             runs = given.results / machine / "runs"
-            tables.left_out = set_aside(tables.left_out, runs, grid)
+            merged = replace(merged, left_out=set_aside(merged.left_out, runs, grid))
     else:
         settings = _settings_found(given.results)
-        tables = build_tables(paths, settings)
-    for file, reason in tables.left_out:
+        merged = merge_records(paths, settings)
+    for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
-    if tables.runs.empty:
+    if merged.runs.empty:
         raise TableError(f"no run records under {given.results}/*/runs/; run the study first")
     out = given.out or given.results
     out.mkdir(parents=True, exist_ok=True)
-    write_tables(tables, out)
+    write_tables(merged, out)
     write_json(out / "study.json", _private(settings))
     return 0
 
@@ -71,7 +74,7 @@ def _private(value: Any) -> Any:
         return {key: _private(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_private(inner) for inner in value]
-    return private(value) if isinstance(value, str) else value
+    return hide_homes(value) if isinstance(value, str) else value
 
 
 def _settings_found(results: Path) -> dict:

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.report import contents
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
@@ -39,8 +41,6 @@ def main() -> int:
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     results = read_results(args.results)
-    if not results.labels:
-        raise TableError(f"no results in {args.results}; make them with scripts/merge_timings.py")
     figures = args.figures or args.results / "figures"
     cpu, gpu = read_published(args.published)
     if args.kind == "machine":
@@ -52,13 +52,13 @@ def main() -> int:
                 file=sys.stderr,
             )
             return 1
-        made = report.machine_report(results, args.machine, figures)
+        made = contents.machine_report(results, args.machine, figures)
         write(args.out, report.to_pdf(made))
         return 0
     if not (args.out_pdf or args.out_html):
         print("write_report: give --out-pdf or --out-html", file=sys.stderr)
         return 1
-    made = report.findings_report(results, figures, cpu, gpu)
+    made = contents.findings_report(results, figures, cpu, gpu)
     if args.out_html:
         write(args.out_html, report.to_html(made).encode("utf-8"))
     if args.out_pdf:

@@ -40,7 +40,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure():
-    """What a background shell ignores, tests that interrupt a program would ignore as well."""
+    """No figure fails unseen; and what a background shell ignores, no test ignores as well."""
+    os.environ["STRICT_FIGURES"] = "1"  # draw.STRICT, whose module takes long to load
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

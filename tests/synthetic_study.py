@@ -1,7 +1,7 @@
 """Tables of a synthetic study of known truth, for tests and for looking at figures and reports.
 
-`make_tables(seed, ...)` returns a dict with `runs` and `timings` (DataFrames with exactly the
-columns of results/runs.csv and results/timings.csv), `machines` and `study` (plain dicts, as in
+`make_tables(seed, ...)` returns a dict with `runs` and `timings` (DataFrames with the columns of
+the tables that merging makes), `machines` and `study` (plain dicts, as in
 results/machines.json and results/study.json) and `truth` (what was planted).
 
 Nothing here was measured. The study is named "synthetic", its machines are "synthetic-a" (and
@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from parallel_transcription.record import write_json
+from parallel_transcription.results import export
+from parallel_transcription.results.columns import OPTIONS as OPTION_NAMES
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.merge import Merged, runs_table, timings_table
+from parallel_transcription.results.read import Results
+from parallel_transcription.study.dimensions import BY_NAME
+from parallel_transcription.study.settings import DEFAULTS
 
-OPTIONS = {
-    "language": "auto",
-    "beam_size": 5,
-    "vad_filter": False,
-    "word_timestamps": False,
-    "condition_on_previous_text": True,
-    "temperature_fallback": True,
-}
+OPTIONS = {name: BY_NAME[name].default for name in OPTION_NAMES}
 
 SENTENCES = [
     "The train to platform nine leaves at half past seven.",
@@ -479,14 +479,27 @@ def _add_starts(runs, rng, label, stagger, rate, starts, cpus):
         )
 
 
+def merged(tables: dict) -> Merged:
+    """Tables as merging leaves them; all but the runs may be missing."""
+    return Merged(
+        runs=runs_table(tables["runs"]),
+        timings=timings_table(tables.get("timings", ())),
+        machines=tables.get("machines") or {},
+    )
+
+
+def as_results(tables: dict) -> Results:
+    """Tables as they are after writing and reading; all but the runs may be missing."""
+    made = merged(tables)
+    study = {**DEFAULTS, **(tables.get("study") or {})}
+    return Results(made.runs, made.timings, made.machines, study)
+
+
 def write_tables(tables: dict, folder: Path) -> None:
-    """Writes runs.csv, timings.csv, machines.json and study.json as the real pipeline does."""
+    """Write runs, timings, machines.json and study.json as the real pipeline does."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables["runs"].to_csv(folder / "runs.csv", index=False)
-    tables["timings"].to_csv(folder / "timings.csv", index=False)
-    for name in ("machines", "study"):
-        text = json.dumps(tables[name], indent=2, sort_keys=True) + "\n"
-        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    export.write_tables(merged(tables), folder)
+    write_json(folder / "study.json", tables["study"])
 
 
 def main() -> None:

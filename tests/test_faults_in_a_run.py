@@ -15,7 +15,7 @@ import pytest
 
 from parallel_transcription.measure import supervise as supervising
 from parallel_transcription.measure.supervise import supervise
-from parallel_transcription.results.merge import build_tables
+from parallel_transcription.results.merge import merge_records
 from parallel_transcription.study.settings import DEFAULTS
 from planted_faults import sitecustomize
 from project import ROOT
@@ -219,7 +219,7 @@ def test_a_machine_that_slept_is_marked_as_disturbed(plant, tmp_path):
     assert one["makespan_s"] < 60
     record = make_record()
     record["starts"][0]["passes"][1]["clock_jump_s"] = one["clock_jump_s"]
-    runs = build_tables(save(tmp_path, record), {**DEFAULTS, "disturbed_above": 1.0}).runs
+    runs = merge_records(save(tmp_path, record), {**DEFAULTS, "disturbed_above": 1.0}).runs
     assert list(runs["disturbed"]) == [True, False]
 
 

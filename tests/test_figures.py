@@ -14,15 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic_study as synthetic
-from parallel_transcription.findings import from_frames, judge
-from parallel_transcription.formatting import STRATEGY_NAMES
+from parallel_transcription.findings import judge
 from parallel_transcription.report.figures import FIGURES, style
-from parallel_transcription.report.figures.draw import MAKERS, draw
+from parallel_transcription.report.figures.draw import MAKERS, STRICT, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
 from parallel_transcription.report.figures.names import file_stem
-from parallel_transcription.report.figures.pick import Sources
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
 from parallel_transcription.study.dimensions import STRATEGIES
+from parallel_transcription.words import STRATEGY_NAMES
 
 pytestmark = pytest.mark.slow  # draws
 
@@ -36,7 +37,7 @@ def results_of(folder: Path, tables: dict):
     synthetic.write_tables(tables, folder)
     found = []
     if len(tables["runs"]):
-        found = judge(from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study"))))
+        found = judge(synthetic.as_results(tables))
     (folder / "findings.json").write_text(json.dumps(found))
     return read_results(folder)
 
@@ -218,11 +219,14 @@ def test_the_title_of_an_svg_is_escaped():
     ET.fromstring(text)
 
 
-def test_a_figure_that_fails_does_not_end_the_others(study, tmp_path, monkeypatch, caplog):
+def test_a_figure_that_fails_ends_tests_but_no_study(study, tmp_path, monkeypatch, caplog):
     def fails(sources):
         raise KeyError("a column")
 
     monkeypatch.setitem(MAKERS, "memory", fails)
+    with pytest.raises(KeyError):
+        draw(study, tmp_path, only=["memory"])
+    monkeypatch.delenv(STRICT)
     written = draw(study, tmp_path, only=["memory", "init_race"])
     assert len(written) == 2 and all(p.stat().st_size for p in written)
     assert "memory of synthetic-a could not be drawn" in caplog.text

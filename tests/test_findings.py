@@ -3,23 +3,20 @@
 import contextlib
 import io
 import json
-import math
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from parallel_transcription import findings
-from parallel_transcription.findings import machine as result_tables
+from parallel_transcription.errors import TableError
 from parallel_transcription.findings import scoreboard
-from parallel_transcription.findings.machine import per_round
 from parallel_transcription.report.pages.answers import short_answer
-from parallel_transcription.words import estimate, interval, number
-from synthetic_study import configuration, make_tables, sha, write_tables
+from parallel_transcription.results.read import read_tables
+from synthetic_study import as_results, configuration, make_tables, sha, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = ROOT / "resources" / "published"
@@ -55,7 +52,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def found(study):
-    return findings.judge(study)
+    return findings.judge(as_results(study))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +61,7 @@ def from_a_cluster():
     study = make_tables(2, rounds=2, repeats=1)
     (label,) = study["machines"]
     study["machines"][label] |= {"mixed_hardware": True, "scheduler": "slurm"}
-    return findings.judge(study)
+    return findings.judge(as_results(study))
 
 
 def of(found, id, machine="synthetic-a"):
@@ -72,9 +69,9 @@ def of(found, id, machine="synthetic-a"):
 
 
 def judge_one(runs, module, timings=None, machines=None, study=None, **given):
-    timings = pd.DataFrame() if timings is None else timings
-    tables = findings.from_frames(runs, timings, machines, study)
-    return module.judge(findings.Machine(tables, tables.labels()[0]), **given)
+    tables = {"runs": runs, "machines": machines, "study": study}
+    results = as_results(tables if timings is None else tables | {"timings": timings})
+    return module.judge(findings.Machine(results, results.labels[0]), **given)
 
 
 def small(seed=1, points=None, **given):
@@ -124,7 +121,7 @@ def test_findings_do_not_depend_on_the_order_of_rows(study, found):
         "runs": study["runs"].sample(frac=1, random_state=3),
         "timings": study["timings"].sample(frac=1, random_state=4),
     }
-    assert findings.judge(shuffled) == found
+    assert findings.judge(as_results(shuffled)) == found
 
 
 def test_the_truth_of_the_synthetic_study_is_found(found):
@@ -151,9 +148,9 @@ def test_the_truth_of_the_synthetic_study_is_found(found):
     assert memory["low"] < 57 < memory["high"]
 
 
-def test_csv_files_give_the_same_findings(study, found, tmp_path):
+def test_written_and_read_tables_give_the_same_findings(study, found, tmp_path):
     write_tables(study, tmp_path)
-    assert findings.judge(findings.load(tmp_path)) == found
+    assert findings.judge(read_tables(tmp_path)) == found
 
 
 # --- single questions ---------------------------------------------------------------------------
@@ -442,117 +439,30 @@ def test_an_arm_that_always_runs_into_the_limit_is_decided():
     assert finding["verdict"] == "refuted"
 
 
-# --- rounds -------------------------------------------------------------------------------------
-
-
-def rows(values, disturbed=None, status=None):
-    n = len(values)
-    frame = pd.DataFrame(
-        {
-            "repeat": range(1, n + 1),
-            "makespan_s": values,
-            "status": status or ["ok"] * n,
-            "disturbed": disturbed or [False] * n,
-        }
-    )
-    point = configuration("one_model", files=1)
-    given = {k: v for k, v in point.items() if k in result_tables.NEEDED}
-    frame = frame.assign(**given, run="x-r01", machine="m", round=1, timeout_s=60.0)
-    return findings.from_frames(frame, pd.DataFrame()).runs
-
-
-def test_a_round_is_the_median_of_its_repeats():
-    (row,) = per_round(rows([1.0, 9.0, 2.0])).to_dict("records")
-    assert (row["makespan_s"], row["censored"], row["repeats"]) == (2.0, False, 3)
-
-
-def test_disturbed_repeats_count_only_where_nothing_else_is_there():
-    (row,) = per_round(rows([1.0, 9.0, 2.0], [False, True, False])).to_dict("records")
-    assert (row["makespan_s"], row["disturbed"], row["left_out"]) == (1.5, False, 1)
-    (row,) = per_round(rows([1.0, 9.0], [True, True])).to_dict("records")
-    assert (row["makespan_s"], row["disturbed"], row["left_out"]) == (5.0, True, 0)
-
-
-def test_late_repeats_are_the_largest_and_failed_ones_have_no_time():
-    late = ["ok", "timeout", "ok"]
-    (row,) = per_round(rows([1.0, np.nan, 2.0], status=late)).to_dict("records")
-    assert (row["makespan_s"], row["censored"]) == (2.0, False)
-    late = ["ok", "timeout", "timeout"]
-    (row,) = per_round(rows([1.0, np.nan, np.nan], status=late)).to_dict("records")
-    assert (row["makespan_s"], row["censored"]) == (60.0, True)
-    (row,) = per_round(rows([1.0, np.nan], status=["ok", "failed"])).to_dict("records")
-    assert (row["makespan_s"], row["repeats"]) == (1.0, 1)
-    assert per_round(rows([np.nan], status=["killed"])).empty
-
-
 # --- odd tables ---------------------------------------------------------------------------------
-
-
-def test_tables_with_only_the_needed_columns_are_judged():
-    runs = small(points=queue_points())["runs"][result_tables.NEEDED]
-    found = findings.judge({"runs": runs, "timings": pd.DataFrame()})
-    assert {f["id"] for f in found} == set(IDS)
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout", "killed"])
 def test_a_study_in_which_nothing_worked_is_judged(status):
     runs = small()["runs"].assign(status=status, makespan_s=np.nan, rtfx=np.nan, error="no luck")
-    found = findings.judge({"runs": runs, "timings": pd.DataFrame()})
+    found = findings.judge(as_results({"runs": runs}))
     assert {f["verdict"] for f in found} <= {"not measured", "inconclusive", "refuted"}
     assert not any(f["verdict"] == "confirmed" for f in found)
 
 
 def test_only_cold_starts_or_a_single_run_are_judged():
     tables = small(points=[], init_starts=3)
-    assert {f["verdict"] for f in findings.judge(tables)} == {"not measured", "inconclusive"}
+    assert {f["verdict"] for f in findings.judge(as_results(tables))} == {
+        "not measured",
+        "inconclusive",
+    }
     single = small(points=queue_points()[:1], rounds=1, repeats=1)
-    assert len(findings.judge(single)) == len(IDS)
+    assert len(findings.judge(as_results(single))) == len(IDS)
 
 
 def test_an_empty_table_has_no_findings():
     runs = small()["runs"].iloc[:0]
-    assert findings.judge({"runs": runs, "timings": pd.DataFrame()}) == []
-
-
-def test_flags_and_numbers_may_be_text():
-    tables = small(points=queue_points())
-    runs = tables["runs"].copy()
-    runs["disturbed"] = "true"
-    runs["cpu_threads"] = runs["cpu_threads"].astype(str)
-    read = findings.from_frames(runs, tables["timings"]).runs
-    assert read["disturbed"].all() and read["cpu_threads"].dtype.kind == "i"
-
-
-def test_bad_tables_are_refused_in_plain_words(tmp_path):
-    with pytest.raises(findings.TableError, match=r"lacks the columns: .*makespan_s"):
-        findings.from_frames(pd.DataFrame({"run": []}), pd.DataFrame())
-    runs = small(points=queue_points())["runs"].astype({"cpu_threads": object})
-    runs.loc[0, "cpu_threads"] = "many"
-    with pytest.raises(findings.TableError, match="no number in a grid column"):
-        findings.from_frames(runs, pd.DataFrame())
-    with pytest.raises(findings.TableError, match="does not exist"):
-        findings.load(tmp_path)
-    (tmp_path / "machines.json").write_text("{", encoding="utf-8")
-    with pytest.raises(findings.TableError, match="not readable JSON"):
-        result_tables.read_json(tmp_path / "machines.json")
-
-
-# --- words --------------------------------------------------------------------------------------
-
-
-def test_numbers_in_words():
-    assert [number(x) for x in (1.907, 0.0523, 1316.4, 0, 1e-16)] == [
-        "1.91", "0.0523", "1,316", "0", "0",
-    ]  # fmt: skip
-    assert interval(1.8512, 1.9723) == "95 % interval 1.85 to 1.97"
-    assert interval(0.9991, 1.0142) == "95 % interval 0.999 to 1.014"
-    assert estimate(0.98, 0.842, 1.149) == "0.98 (95 % interval 0.84 to 1.15)"
-    assert interval(5.0, math.nan) == "95 % interval from 5.00, no upper end"
-    assert interval(None, None) == "no interval"
-    assert estimate(0.076, 0.0001, 76.2) == "0.076 (95 % interval 0.00010 to 76)"
-    assert estimate(57.003, 56.956, 57.051, 0.95, "MB more") == (
-        "57.00 MB more (95 % interval 56.96 to 57.05)"
-    )
+    assert findings.judge(as_results({"runs": runs})) == []
 
 
 # --- scoreboard ---------------------------------------------------------------------------------
@@ -604,7 +514,7 @@ def test_the_published_tables_contradict_some_claims_themselves(published):
 
 
 def test_claims_that_cannot_be_read_are_refused(tmp_path):
-    with pytest.raises(findings.TableError, match="does not exist"):
+    with pytest.raises(TableError, match="does not exist"):
         scoreboard.read_claims(tmp_path)
 
 
@@ -641,9 +551,7 @@ def test_the_scripts_write_the_results_and_twice_the_same(tmp_path):
     assert (tmp_path / "findings.json").read_bytes() == first
 
 
-@pytest.mark.parametrize(
-    "name", ["judge_findings.py", "recommend_settings.py", "choose_candidates.py"]
-)
+@pytest.mark.parametrize("name", ["judge_findings.py", "recommend_settings.py"])
 def test_a_missing_table_is_an_error_in_one_line(name, tmp_path):
     done = script(name, "--results", tmp_path / "nowhere")
     assert done.returncode == 1

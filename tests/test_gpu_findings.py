@@ -8,12 +8,12 @@ import pytest
 import synthetic_study as synthetic
 from parallel_transcription import findings
 from parallel_transcription.findings import recommendation as recommend
-from parallel_transcription.findings.machine import from_frames
-from parallel_transcription.report import layout as report
+from parallel_transcription.report import contents
 from parallel_transcription.report.figures.draw import MAKERS
-from parallel_transcription.report.figures.pick import Sources
-from parallel_transcription.results.summaries import read_published, read_results
-from synthetic_study import configuration, gpu_configurations, make_tables
+from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
+from synthetic_study import as_results, configuration, gpu_configurations, make_tables
 
 pytestmark = pytest.mark.slow  # judges whole studies
 
@@ -24,8 +24,7 @@ QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "re
 def judged(**more) -> dict[str, dict]:
     """The findings of a synthetic study on up to three GPUs, by id."""
     tables = make_tables(1, **{"configurations": gpu_configurations(), "rounds": 8} | QUIET | more)
-    frames = from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study")))
-    return {finding["id"]: finding for finding in findings.judge(frames)}
+    return {finding["id"]: finding for finding in findings.judge(as_results(tables))}
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +145,7 @@ class TestMemoryOnTheGpu:
         tables = make_tables(1, configurations=points, rounds=4, **QUIET)
         runs = tables["runs"]
         runs["gpu_model_mb"] = 450 + 75 * runs["instances"] + runs["round"] * 0.1
-        frames = from_frames(runs, tables["timings"], tables["machines"], tables["study"])
-        found = {finding["id"]: finding for finding in findings.judge(frames)}
+        found = {finding["id"]: finding for finding in findings.judge(as_results(tables))}
         assert found["memory_instances"]["verdict"] == "inconclusive"
 
     def test_without_nvml_the_hosts_memory_is_not_taken_for_the_gpus(self):
@@ -167,8 +165,7 @@ class TestRecommendation:
         if not known:
             runs["gpu_mem_mb"] = None
         study = {**tables["study"], "limits": limits or {}}
-        frames = from_frames(runs, tables["timings"], tables["machines"], study)
-        return recommend.recommend(frames)["synthetic-a"]
+        return recommend.recommend(as_results(tables | {"study": study}))["synthetic-a"]
 
     def test_of_those_as_fast_the_one_with_the_least_gpu_memory_is_taken(self):
         block = self.recommended()
@@ -196,8 +193,7 @@ class TestFiguresAndReport:
         folder = tmp_path_factory.mktemp("gpus")
         tables = make_tables(1, configurations=gpu_configurations(), rounds=4, **QUIET)
         synthetic.write_tables(tables, folder)
-        frames = from_frames(*(tables[k] for k in ("runs", "timings", "machines", "study")))
-        (folder / "findings.json").write_text(json.dumps(findings.judge(frames)))
+        (folder / "findings.json").write_text(json.dumps(findings.judge(as_results(tables))))
         return read_results(folder)
 
     @pytest.mark.parametrize(
@@ -210,8 +206,8 @@ class TestFiguresAndReport:
 
     def test_published_times_have_ours_of_the_same_form_beside_them(self, results):
         cpu, gpu = read_published(ROOT / "resources")
-        made = report.findings_report(results, Path("nowhere"), cpu, gpu)
-        rows = [[c["text"] for c in row] for row in made["published_gpu"]["rows"]]
+        made = contents.findings_report(results, Path("nowhere"), cpu, gpu)
+        rows = [[c.text for c in row] for row in made.content["published_gpu"].rows]
         where = [row[0] for row in rows]
         assert where.count("published, one run") == 4
         assert where.count("synthetic-a") == 3, "all but three models on one GPU for three files"
@@ -221,9 +217,9 @@ class TestFiguresAndReport:
     def test_without_ours_the_command_is_told(self, tmp_path):
         synthetic.write_tables(make_tables(1, rounds=2, repeats=1), tmp_path)
         cpu, gpu = read_published(ROOT / "resources")
-        made = report.findings_report(read_results(tmp_path), Path("nowhere"), cpu, gpu)
-        assert len(made["published_gpu"]["rows"]) == 4
-        assert "config/multi_gpu.yaml" in made["published_gpu"]["note"]
+        made = contents.findings_report(read_results(tmp_path), Path("nowhere"), cpu, gpu)
+        assert len(made.content["published_gpu"].rows) == 4
+        assert "config/multi_gpu.yaml" in made.content["published_gpu"].note
 
 
 def test_a_configuration_counts_workers_per_device():

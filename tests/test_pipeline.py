@@ -39,6 +39,7 @@ def test_every_promised_file_is_there(results):
         "scoreboard.json",
         "recommended.yaml",
         "left_out.csv",
+        "left_out.parquet",
         "reports/findings.pdf",
         "reports/findings.html",
         "reports/test-machine.pdf",

@@ -21,7 +21,7 @@ from parallel_transcription.statistics import (
     INCONCLUSIVE,
     WITHIN,
 )
-from synthetic_study import configuration, make_tables
+from synthetic_study import as_results, configuration, make_tables
 
 pytestmark = pytest.mark.slow  # simulates thousands of studies
 
@@ -213,9 +213,7 @@ def _verdicts(seed, **truth):
         repeats=2,
         **truth,
     )
-    machine = findings.Machine(
-        findings.from_frames(tables["runs"], tables["timings"]), "synthetic-a"
-    )
+    machine = findings.Machine(as_results(tables), "synthetic-a")
     return {s: findings.one_or_many.judge(machine, s) for s in ("multi_model", "multi_process")}
 
 

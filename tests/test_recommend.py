@@ -1,5 +1,7 @@
 """Recommended settings: front, limits, tie-break, confirmation, the forms to paste."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,10 @@ import yaml
 
 from parallel_transcription import findings
 from parallel_transcription.findings import recommendation as recommend
-from synthetic_study import configuration, make_tables, write_tables
+from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
+from parallel_transcription.study.settings import DEFAULTS
+from planted_records import write_records
+from synthetic_study import as_results, configuration, make_tables, write_tables
 from test_findings import script
 
 
@@ -33,9 +38,7 @@ def tables_of(points=None, seed=1, **given):
         **given,
     }
     made = make_tables(seed, configurations=points, **settings)
-    return made, findings.from_frames(
-        made["runs"], made["timings"], made["machines"], made["study"]
-    )
+    return made, as_results(made)
 
 
 def block_of(points_=None, **given):
@@ -128,7 +131,7 @@ def test_an_unknown_figure_breaks_its_limit():
     made, _ = tables_of(points())
     runs = made["runs"].assign(pss_mb=None, uss_mb=None, rss_peak_mb=None)
     study = {**made["study"], "limits": {"max_memory_mb": 1000}}
-    block = recommend.recommend(findings.from_frames(runs, made["timings"], {}, study))
+    block = recommend.recommend(as_results(made | {"runs": runs, "study": study}))
     assert block["synthetic-a"]["status"] == "nothing to recommend"
 
 
@@ -145,7 +148,7 @@ def test_a_configuration_with_a_failure_is_never_recommended():
     runs = made["runs"].copy()
     best = runs.index[(runs["num_workers"] == 2) & (runs["strategy"] == "one_model")]
     runs.loc[best[0], ["status", "error"]] = ["failed", "boom"]
-    block = recommend.recommend(findings.from_frames(runs, made["timings"], {}, made["study"]))
+    block = recommend.recommend(as_results(made | {"runs": runs}))
     assert block["synthetic-a"]["evidence"]["configuration"] != runs.at[best[0], "configuration"]
 
 
@@ -176,7 +179,7 @@ def confirmed_by(shift, rounds=6):
     runs.loc[fresh, "makespan_s"] = 3.0 * np.exp(rng.normal(0, 0.01, fresh.sum()))
     winner = fresh & (runs["configuration"] == choice["winner"])
     runs.loc[winner, "makespan_s"] *= np.exp(shift)
-    tables = findings.from_frames(runs, made["timings"], {}, made["study"])
+    tables = as_results(made | {"runs": runs})
     finding = recommend.judge(findings.Machine(tables, "synthetic-a"))
     return recommend.recommend(tables)["synthetic-a"]["confirmation"], finding
 
@@ -237,8 +240,31 @@ def test_the_scripts(tmp_path):
     assert done.returncode == 0, done.stderr
     written = yaml.safe_load((tmp_path / "recommended.yaml").read_text(encoding="utf-8"))
     assert written["synthetic-a"]["status"] == "not yet"
-    done = script("choose_candidates.py", "--results", tmp_path, "--out", tmp_path / "c.json")
+
+
+def test_the_candidates_come_from_the_records_of_the_studys_machine(tmp_path):
+    made, _ = tables_of(points())
+    write_records(made, tmp_path)
+    grid = [{name: point[name] for name in DIMENSIONS} for point in points()]
+    study = json.dumps({**DEFAULTS, "file": "", "machine": "", "audio_files": [], "grid": grid})
+    command = ["choose_candidates.py", "--results", tmp_path, "--study", study]
+    done = script(*command, "--machine", "synthetic-a", "--out", tmp_path / "c.json")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
-    wrong = script("choose_candidates.py", "--results", tmp_path, "--machine", "nobody")
-    assert wrong.returncode == 1 and "no machine 'nobody'" in wrong.stderr
+    wrong = script(*command, "--machine", "nobody")
+    assert wrong.returncode == 1 and "no run records of this study" in wrong.stderr
+
+
+def test_disturbed_repeats_set_the_longest_time_of_a_file_only_where_their_round_has_no_other():
+    """As everywhere, by round: not left out because another round was undisturbed."""
+    made, _ = tables_of(points(), rounds=2, repeats=2)
+    runs, timings = made["runs"], made["timings"]
+    mine = runs["configuration"] == points()[2]["configuration"]
+    runs.loc[mine & (runs["round"] == 1) & (runs["repeat"] == 1), "disturbed"] = True
+    runs.loc[mine & (runs["round"] == 2), "disturbed"] = True
+    timings.loc[(timings["round"] == 1) & (timings["repeat"] == 1), "seconds"] = 90.0
+    timings.loc[(timings["round"] == 2) & (timings["repeat"] == 1), "seconds"] = 50.0
+    machine = findings.Machine(as_results(made), "synthetic-a")
+    (row,) = [row for row in recommend.candidates(machine).to_dict("records")
+              if row["configuration"] == points()[2]["configuration"]]  # fmt: skip
+    assert row["slowest_file_s"] == 50.0

@@ -8,13 +8,9 @@ import shutil
 import pytest
 
 from parallel_transcription.record import write_json
-from parallel_transcription.results.merge import (
-    DAMAGED,
-    build_tables,
-    record_files,
-    set_aside,
-    write_tables,
-)
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.records import DAMAGED, record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
 from test_timings import make_record, save
 
@@ -69,7 +65,7 @@ NO_RECORDS = {
 def test_what_is_no_record_is_named_and_the_others_count(tmp_path, name):
     good, bad = save(tmp_path, make_record(1), make_record(2))
     damage(bad, NO_RECORDS[name])
-    tables = build_tables(record_files(tmp_path), DEFAULTS)
+    tables = merge_records(record_files(tmp_path), DEFAULTS)
     assert set(tables.runs["run"]) == {good.stem}
     ((file, reason),) = tables.left_out
     assert file == str(bad) and len(reason) < 300
@@ -84,7 +80,7 @@ def test_an_error_that_names_a_file_in_no_known_encoding_is_kept(tmp_path):
     record["starts"][0]["passes"][1] |= {"status": "failed", "error": f"cannot open {name}"}
     path = tmp_path / "m" / "runs" / f"{record['run']}.json"
     write_json(path, record)
-    tables = build_tables([path], DEFAULTS)
+    tables = merge_records([path], DEFAULTS)
     assert tables.left_out == []
     write_tables(tables, tmp_path)
     assert "cannot open caf?.wav" in (tmp_path / "runs.csv").read_text()
@@ -100,7 +96,7 @@ def test_what_is_not_of_the_study_stays_where_it_is(tmp_path):
     elsewhere.parent.mkdir(parents=True)
     elsewhere.write_text("{")
     (runs / ".hidden.part").write_text("{")
-    tables = build_tables(record_files(tmp_path), DEFAULTS)
+    tables = merge_records(record_files(tmp_path), DEFAULTS)
     left_out = set_aside(tables.left_out, runs, {make_record()["configuration_id"]})
     assert {file for file, _ in left_out} == {str(path) for path in [*foreign, elsewhere]}
     assert all(path.read_text() == "hello" for path in foreign)
@@ -114,11 +110,11 @@ def test_a_damaged_record_is_named_until_the_run_is_measured_again(tmp_path):
         bad.write_text(whole[: 100 + number])
         set_aside([(str(bad), "x")], bad.parent, {make_record()["configuration_id"]})
         aside = [f"{bad}{DAMAGED}{n or ''}" for n in range(number + 1)]
-        left_out = build_tables(record_files(tmp_path), DEFAULTS).left_out
+        left_out = merge_records(record_files(tmp_path), DEFAULTS).left_out
         assert [file for file, _ in left_out] == aside, "each is kept, none overwritten"
         assert all("is not JSON" in reason or "end in .json" in reason for _, reason in left_out)
     bad.write_text(whole)
-    assert build_tables(record_files(tmp_path), DEFAULTS).left_out == []
+    assert merge_records(record_files(tmp_path), DEFAULTS).left_out == []
     assert record_files(tmp_path) == [good, bad]
 
 

@@ -23,17 +23,20 @@ import pytest
 from weasyprint import HTML
 
 import synthetic_study as synthetic
-from parallel_transcription import formatting
-from parallel_transcription.findings import from_frames, judge
+from parallel_transcription.findings import judge
 from parallel_transcription.findings.recommendation import recommend, write_yaml
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
+from parallel_transcription.report import contents
 from parallel_transcription.report import layout as report
 from parallel_transcription.report.figures import FIGURES
 from parallel_transcription.report.figures.draw import draw
 from parallel_transcription.report.pages import answers, cells, evidence, recommended
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
-from parallel_transcription.results.summaries import read_published, read_results
+from parallel_transcription.results.merge import runs_table
+from parallel_transcription.results.read import read_results
+from parallel_transcription.results.summaries import read_published
+from parallel_transcription.words import NOTHING
 
 pytestmark = pytest.mark.slow  # lays out pages and PDFs
 
@@ -50,7 +53,7 @@ def finish(folder: Path, made: dict):
     synthetic.write_tables(made, folder)
     found = []
     if len(made["runs"]):
-        all_tables = from_frames(*(made[k] for k in ("runs", "timings", "machines", "study")))
+        all_tables = synthetic.as_results(made)
         found = judge(all_tables)
         write_yaml(recommend(all_tables), folder / "recommended.yaml")
     (folder / "findings.json").write_text(json.dumps(found))
@@ -82,7 +85,7 @@ def markup(made: dict) -> str:
 
 
 def findings_of(results, figures: Path = Path("nowhere")) -> dict:
-    return report.findings_report(results, figures, *read_published(ROOT / "resources"))
+    return contents.findings_report(results, figures, *read_published(ROOT / "resources"))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def findings_pdf(results, folder):
 
 @pytest.fixture(scope="module")
 def machine_pdf(results, folder):
-    return report.to_pdf(report.machine_report(results, "synthetic-a", folder / "figures"))
+    return report.to_pdf(contents.machine_report(results, "synthetic-a", folder / "figures"))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def test_the_first_page_says_what_the_findings_say(results, findings_pdf):
         count = sum(f["verdict"] == verdict for f in shown)
         assert len(re.findall(rf"(?<!not yet ){verdict}", first)) >= count, verdict
     for finding in shown:
-        parts = formatting.effect_parts(finding["effect"])
+        parts = cells.effect_parts(finding["effect"])
         assert tight(parts["value"]) in tight(first)
         assert tight(parts["interval"]) in tight(first)
         if finding["verdict"] == "not measured":
@@ -176,7 +179,7 @@ def test_both_reports_say_what_is_missing(results):
     status = results.runs["status"].value_counts()
     of_all, of_one = (
         findings_of(incomplete),
-        report.machine_report(incomplete, "synthetic-a", Path()),
+        contents.machine_report(incomplete, "synthetic-a", Path()),
     )
     for made, files in ((of_all, "2 files"), (of_one, "1 file")):
         page = flat(markup(made))
@@ -205,7 +208,7 @@ def test_the_embedded_model_is_called_what_it_is(results):
 
 
 def test_the_same_results_give_the_same_bytes(results, machine_pdf, findings_html, folder):
-    again = report.machine_report(results, "synthetic-a", folder / "figures")
+    again = contents.machine_report(results, "synthetic-a", folder / "figures")
     assert report.to_pdf(again) == machine_pdf
     assert report.to_html(findings_of(results, folder / "figures")) == findings_html
 
@@ -313,7 +316,7 @@ def refused(monkeypatch):
 
 def test_untrusted_text_stays_text_in_html(nasty):
     found, label, _ = nasty
-    for made in (findings_of(found), report.machine_report(found, label, Path("nowhere"))):
+    for made in (findings_of(found), contents.machine_report(found, label, Path("nowhere"))):
         said = markup(made)
         tags = Tags(said).seen
         assert {t for t, _ in tags} <= {
@@ -326,13 +329,13 @@ def test_untrusted_text_stays_text_in_html(nasty):
             assert not {"href", "onerror", "onload", "srcset"} & set(attributes)
             assert attributes.get("src", "data:").startswith("data:")
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in said
-        assert "49" not in re.findall(r"\{\{7\*7\}\}|49 \{%", said)
+        assert "{{7*7}} {% raw %}" in said
         assert not re.search(r"[\x00-\x08\x0e-\x1f\u202e\u200b]", said)
 
 
 def test_untrusted_text_makes_the_pdf_fetch_nothing(nasty, refused):
     found, label, _ = nasty
-    made = report.to_pdf(report.machine_report(found, label, Path("nowhere")))
+    made = report.to_pdf(contents.machine_report(found, label, Path("nowhere")))
     assert made.startswith(b"%PDF-") and refused == []
     assert b"/JavaScript" not in made and b"/URI" not in made and b"/Launch" not in made
 
@@ -437,9 +440,9 @@ def test_the_pdf_of_hostile_results_reaches_neither_network_nor_files(
     for number, text in enumerate(luring_figures(address, secret)):
         figures.append(tmp_path / f"{number}.svg")
         figures[-1].write_text(text)
-    for made in (report.machine_report(lured, label, tmp_path), findings_of(lured)):
-        made["figures"] = dict(zip([(label, n) for n in FIGURES], cycle(figures), strict=False))
-        pdf = report.to_pdf(made)
+    for made in (contents.machine_report(lured, label, tmp_path), findings_of(lured)):
+        shown = dict(zip([(label, n) for n in FIGURES], cycle(figures), strict=False))
+        pdf = report.to_pdf(replace(made, figures=shown))
         assert pdf.startswith(b"%PDF-") and b"PLANTED" not in pdf and b"/EmbeddedFile" not in pdf
         if shutil.which("pdftotext"):
             assert "PLANTED" not in "".join(text_of(pdf))
@@ -460,8 +463,8 @@ def test_a_figure_with_a_bomb_of_entities_ends_nothing(nasty, tmp_path):
         f'<!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY out SYSTEM "/etc/passwd">{entities}]>'
         '<svg xmlns="http://www.w3.org/2000/svg"><text>&j;&out;</text></svg>'
     )
-    made = report.machine_report(found, label, tmp_path)
-    made["figures"] = {(label, "timeline"): figure}
+    made = contents.machine_report(found, label, tmp_path)
+    made = replace(made, figures={(label, "timeline"): figure})
     pdf = report.to_pdf(made)
     assert pdf.startswith(b"%PDF-") and len(pdf) < 5_000_000
 
@@ -480,7 +483,7 @@ def test_the_html_needs_no_other_file(findings_html):
 
 
 def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
-    machine = markup(report.machine_report(results, "synthetic-a", Path("nowhere")))
+    machine = markup(contents.machine_report(results, "synthetic-a", Path("nowhere")))
     for said in (findings_html, machine):
         visible = re.sub(r"base64,[A-Za-z0-9+/=]+", "", said)
         for secret in (str(Path.home()) + "/", str(ROOT), socket.gethostname()):
@@ -491,9 +494,11 @@ def test_no_report_names_the_user_the_host_or_a_folder(results, findings_html):
 
 
 def test_nothing_measured_gives_reports_that_say_so(tmp_path):
-    empty = read_results(tmp_path)
+    nothing = synthetic.make_tables(1, configurations=[], init_starts=0, timeouts=False,
+                                    failures=False)  # fmt: skip
+    empty = synthetic.as_results(nothing | {"machines": {}})
     assert markup(findings_of(empty)).count("not measured") >= 8
-    assert report.to_pdf(report.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
+    assert report.to_pdf(contents.machine_report(empty, "none", tmp_path)).startswith(b"%PDF-")
 
 
 def test_a_machine_on_which_all_failed_has_a_report(tmp_path):
@@ -505,7 +510,7 @@ def test_a_machine_on_which_all_failed_has_a_report(tmp_path):
     made["runs"]["makespan_s"] = np.nan
     made["timings"] = made["timings"].iloc[:0]
     found = finish(tmp_path, made)
-    said = markup(report.machine_report(found, "synthetic-a", tmp_path))
+    said = markup(contents.machine_report(found, "synthetic-a", tmp_path))
     assert said.count("killed: out of memory") == 2
     assert "not measured" in markup(findings_of(found))
 
@@ -551,46 +556,13 @@ def test_labels_and_devices_stay_text(tmp_path):
     assert found.runs["disturbed"].dtype == bool
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([3.0, 1.0, 2.0], 2.0),
-        ([1.0, 2.0], 1.5),
-        ([1.0, math.inf], math.inf),
-        ([1.0, 2.0, math.inf], 2.0),
-        ([math.nan, 4.0], 4.0),
-        ([], math.nan),
-    ],
-)
-def test_a_median_knows_of_runs_beyond_the_limit(values, expected):
-    assert tables.median(values) == pytest.approx(expected, nan_ok=True)
-
-
 def rows(**columns) -> pd.DataFrame:
     count = len(columns["makespan_s"])
     empty = {"text": "", "flag": False}
     filled = {c.name: [empty.get(c.kind, 0.0)] * count for c in RUNS}
-    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1.0] * count}
-    filled |= {"audio_total_s": [120.0] * count, "replica": [1.0] * count}
-    return pd.DataFrame(filled | columns)
-
-
-def test_disturbed_repeats_are_left_out_where_there_are_others():
-    summary = tables.configurations(
-        rows(
-            makespan_s=[2.0, 8.0, 4.0, 6.0],
-            disturbed=[False, True, True, True],
-            round=[1.0, 1.0, 2.0, 2.0],
-        )
-    )
-    # round 1 has an undisturbed repeat; round 2 has none, so that all of it counts
-    assert summary["makespan_s"].to_list() == [4.0] and summary["best_s"].to_list() == [2.0]
-    assert summary["disturbed"].to_list() == [3] and summary["repeats"].to_list() == [4]
-
-
-def test_confirmation_rounds_are_no_part_of_the_tables():
-    summary = tables.configurations(rows(makespan_s=[2.0, 50.0], round=[1.0, 901.0]))
-    assert summary["makespan_s"].to_list() == [2.0]
+    filled |= {"status": ["ok"] * count, "timeout_s": [60.0] * count, "round": [1] * count}
+    filled |= {"audio_total_s": [120.0] * count, "replica": [1] * count}
+    return runs_table(pd.DataFrame(filled | columns))
 
 
 def test_statuses_in_words():
@@ -617,57 +589,20 @@ def test_evidence_of_every_finding_has_its_columns(results):
 
 def test_unknown_findings_are_shown_all_the_same():
     view = answers.evidence_table("something_new", [{"a_s": 1.5, "verdict": "confirmed", "n": 3}])
-    assert [c["text"] for c in view["columns"]] == ["a (s)", "verdict", "n"]
-    assert view["rows"][0][1]["badge"]["word"] == "confirmed"
+    assert [c.text for c in view.columns] == ["a (s)", "verdict", "n"]
+    assert view.rows[0][1].badge.word == "confirmed"
 
 
-# ---------------------------------------------------------------- words and numbers
+# ---------------------------------------------------------------- small pieces
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(1.9149, "1.91"), (9.996, "10.0"), (0.05234, "0.0523"), (1316, "1\u202f316"), (0, "0"),
-     (None, "\u2013"), (math.nan, "\u2013"), (-1.5, "\u22121.50"), (math.inf, "∞")],
-)  # fmt: skip
-def test_numbers(value, expected):
-    assert formatting.number(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("effect", "expected"),
-    [
-        ((1.003, 0.991, 1.017), "1.003\u202f× (0.991 to 1.017)"),
-        ((57.01, 56.968, 57.053), "57.01\u202f× (56.97 to 57.05)"),
-        ((19.2, 18.7, None), "19.2\u202f× (at least 18.7)"),
-        ((0.0, 0.0, 11.57), "0\u202f× (0 to 12)"),
-        ((5, None, None), "5\u202f×"),
-    ],
-)
-def test_effects(effect, expected):
-    value, low, high = effect
-    text = formatting.effect_text({"value": value, "low": low, "high": high, "unit": "×"})
-    assert text == expected
-
-
-def test_clean_text_is_one_line_of_letters():
-    assert formatting.clean("a\n\tb\x00\x1b\u202ec\u200b  d") == "a bc d"
-    assert formatting.clean("x" * 50, 10) == "x" * 9 + "…"
-    assert formatting.clean(None) == ""
-    assert formatting.clean("שלום ä 你") == "שלום ä 你"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("OSError: /home/ann/models/x: no", "OSError: ~/models/x: no"),
-        ("/Users/Ann Lee/x", "~ Lee/x"),
-        ("C:\\Users\\ann\\x", "~\\x"),
-        ("'/root/x'", "'~/x'"),
-        ("/rooted /homes/x", "/rooted /homes/x"),
-    ],
-)
-def test_home_folders_are_not_named(text, expected):
-    assert formatting.clean(text) == expected
+def test_an_effect_is_its_parts():
+    effect = {"value": 1.003, "low": 0.991, "high": 1.017, "unit": "×"}
+    assert cells.effect_parts(effect) == {"value": "1.003\u202f×", "interval": "0.991 to 1.017"}
+    assert cells.effect_text(effect) == "1.003\u202f× (0.991 to 1.017)"
+    assert cells.effect_text({"value": 5, "unit": "×"}) == "5\u202f×"
+    for missing in (None, {}, {"value": None, "unit": "×"}):
+        assert cells.effect_text(missing) == NOTHING
 
 
 def test_short_answers_are_cut_where_a_clause_ends():
@@ -700,7 +635,7 @@ def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
     made["machines"][label]["mixed_hardware"] = True
     mixed = finish(tmp_path / "mixed", made)
     for text, write in (
-        ("more than one kind of hardware", lambda r: report.machine_report(r, label, tmp_path)),
+        ("more than one kind of hardware", lambda r: contents.machine_report(r, label, tmp_path)),
         ("more than one kind of machine", findings_of),
     ):
         assert text in flat(markup(write(mixed)))
@@ -718,7 +653,7 @@ def test_a_kernel_that_saturates_is_told_beside_word_error_rates_in_int8(tmp_pat
         for compute_type in ("int8", "float32"):
             made["timings"]["compute_type"] = compute_type
             results = finish(tmp_path / f"{exact}-{compute_type}", made)
-            written = flat(markup(report.machine_report(results, label, tmp_path)))
+            written = flat(markup(contents.machine_report(results, label, tmp_path)))
             said[exact, compute_type] = remark in written
             assert ("AVX2 without VNNI, sums saturate in 16 bits" in written) is not exact
     assert [key for key, there in said.items() if there] == [(False, "int8")]

@@ -145,7 +145,7 @@ def test_changed_measuring_code_reruns_the_measurements(checkout):
     ("file", "first"),
     [
         ("scripts/parallel_transcription/results/merge.py", "merge_timings"),
-        ("scripts/parallel_transcription/statistics.py", "judge_findings"),
+        ("scripts/parallel_transcription/statistics/comparison.py", "judge_findings"),
         ("scripts/parallel_transcription/report/layout.py", "write_findings_report"),
         ("scripts/draw_figures.py", "draw_figures"),
     ],

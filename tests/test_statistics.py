@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from parallel_transcription import statistics
@@ -239,6 +240,18 @@ def test_holm_and_bonferroni_leave_nan_out_of_the_family():
     assert np.isnan(p[1])
     assert statistics.adjust([0.01, 0.02], "bonferroni") == pytest.approx([0.02, 0.04])
     assert np.isnan(statistics.adjust([float("nan")])).all()
+
+
+@pytest.mark.parametrize("method", ["holm", "bonferroni"])
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_the_corrections_are_those_of_statsmodels(method, values):
+    expected = multipletests(values, method=method)[1] if values else []
+    np.testing.assert_array_equal(statistics.adjust(values, method), expected)
+
+
+def test_an_unknown_correction_is_refused():
+    with pytest.raises(ValueError, match="holm or bonferroni"):
+        statistics.adjust([0.1], "fdr")
 
 
 @given(st.lists(st.floats(0.0001, 1.0), min_size=1, max_size=8))

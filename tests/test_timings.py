@@ -5,8 +5,16 @@ import json
 import pandas as pd
 import pytest
 
-from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
-from parallel_transcription.results.merge import build_tables, word_error_rate, write_tables
+from parallel_transcription.results.columns import (
+    RUN_COLUMNS,
+    RUNS,
+    TIMING_COLUMNS,
+    TIMINGS,
+    typed,
+)
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.rows import word_error_rate
 from parallel_transcription.study.configuration import complete, identify, run_id
 from parallel_transcription.study.settings import DEFAULTS
 
@@ -125,7 +133,7 @@ def save(results, *records):
 
 
 def tables_of(results, *records, **settings):
-    return build_tables(save(results, *records), {**DEFAULTS, **settings})
+    return merge_records(save(results, *records), {**DEFAULTS, **settings})
 
 
 def test_columns_are_the_contract():
@@ -273,22 +281,19 @@ def test_dummy_weights_have_no_word_error_rate(tmp_path):
 
 
 def test_newer_reference_transcripts_count(tmp_path):
-    tables = build_tables(
+    tables = merge_records(
         save(tmp_path, make_record()), DEFAULTS, references={"0" * 64: "one two four"}
     )
     assert sorted(set(tables.timings["wer"])) == [0.0, 0.25]
 
 
-def test_parquet_holds_the_same_as_csv(tmp_path):
+def test_the_csv_holds_what_parquet_holds(tmp_path):
     write_tables(tables_of(tmp_path, make_record()), tmp_path)
-    for name in ("runs", "timings"):
-        csv, parquet = (
-            pd.read_csv(tmp_path / f"{name}.csv", dtype={"device_index": str}),
-            pd.read_parquet(tmp_path / f"{name}.parquet"),
-        )
-        assert list(csv.columns) == list(parquet.columns)
-        numbers = csv.select_dtypes("number").columns
-        pd.testing.assert_frame_equal(csv[numbers], parquet[numbers], check_dtype=False)
+    for name, table in (("runs", RUNS), ("timings", TIMINGS)):
+        cells = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
+        cells = cells.replace({"True": True, "False": False, "": None})
+        parquet = pd.read_parquet(tmp_path / f"{name}.parquet")
+        pd.testing.assert_frame_equal(typed(cells, table), parquet)
 
 
 DAMAGE = {
@@ -300,6 +305,18 @@ DAMAGE = {
     "a key more": (lambda text: text.replace('"round"', '"extra": 1, "round"', 1), "record"),
     "edited": (lambda text: text.replace('"num_workers": 2', '"num_workers": 3'), "id is"),
     "no number": (lambda text: text.replace('"makespan_s": 4.0', '"makespan_s": "x"'), "record"),
+    "a long number": (
+        lambda text: text.replace('"counter": 1', '"counter": 1' + "0" * 30),
+        "too long",
+    ),
+    "words for CPUs": (
+        lambda text: text.replace('"logical_cpus": 2', '"logical_cpus": "two"'),
+        "host",
+    ),
+    "no GPUs": (
+        lambda text: text.replace('"logical_cpus"', '"gpus": [7], "logical_cpus"'),
+        "host.gpus",
+    ),
     "deep": (lambda text: "[" * 100_000, "is not JSON"),
 }
 
@@ -310,7 +327,7 @@ def test_damaged_files_are_named_and_left_out(tmp_path, name):
     good, bad = save(tmp_path, make_record(1), make_record(2))
     text = damage(bad.read_text())
     bad.write_bytes(text if isinstance(text, bytes) else text.encode())
-    tables = build_tables([good, bad], DEFAULTS)
+    tables = merge_records([good, bad], DEFAULTS)
     assert len(tables.runs) == 2
     ((file, why),) = tables.left_out
     assert file == str(bad) and reason in why
@@ -320,7 +337,7 @@ def test_half_a_letter_in_a_text_ends_nothing(tmp_path):
     """A lone surrogate is good JSON and no text that can be written."""
     record = make_record()
     record["starts"][0]["passes"][1]["transcriptions"][0]["text"] = "a\ud800b \U0001f600"
-    tables = build_tables(save(tmp_path, record), DEFAULTS)
+    tables = merge_records(save(tmp_path, record), DEFAULTS)
     write_tables(tables, tmp_path)
     assert "a?b \U0001f600" in (tmp_path / "timings.csv").read_text(encoding="utf-8")
 
@@ -332,7 +349,7 @@ def test_a_renamed_or_moved_record_is_left_out(tmp_path):
     moved = tmp_path / "elsewhere" / "runs" / path.name
     moved.parent.mkdir(parents=True)
     moved.write_text(path.read_text())
-    assert len(build_tables([path, other, moved], DEFAULTS).left_out) == 2
+    assert len(merge_records([path, other, moved], DEFAULTS).left_out) == 2
 
 
 def test_differing_hardware_under_one_label_is_flagged(tmp_path):
@@ -383,7 +400,7 @@ def test_the_scheduler_that_ran_a_machines_jobs_is_known(tmp_path):
 
 def test_tables_do_not_depend_on_the_order_of_files(tmp_path):
     paths = save(tmp_path, *(make_record(n) for n in (1, 2, 3)))
-    a, b = build_tables(paths, DEFAULTS), build_tables(paths[::-1], DEFAULTS)
+    a, b = merge_records(paths, DEFAULTS), merge_records(paths[::-1], DEFAULTS)
     pd.testing.assert_frame_equal(a.runs, b.runs)
     pd.testing.assert_frame_equal(a.timings, b.timings)
 
@@ -438,8 +455,8 @@ def test_gpu_meters_become_columns(tmp_path):
 def test_what_one_gpu_does_not_tell_is_not_told_of_all(tmp_path):
     silent = gpu(1, utilisation=None, energy_j=None, energy_from=None, power_w=None, sm_mhz=None)
     row = tables_of(tmp_path, gpu_record(gpu(0), silent)).runs.iloc[0]
-    unknown = ["gpu_util", "gpu_balance", "energy_j", "power_w", "energy_from", "gpu_sm_mhz"]
-    assert row[unknown].isna().all()
+    unknown = ["gpu_util", "gpu_balance", "energy_j", "power_w", "gpu_sm_mhz"]
+    assert row[unknown].isna().all() and row["energy_from"] == ""
 
 
 def test_a_run_on_the_cpu_has_no_gpu_meters(tmp_path):

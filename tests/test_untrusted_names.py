@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from parallel_transcription.formatting import anonymous, private
-from parallel_transcription.results.merge import build_tables, write_tables
+from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.untrusted import clean, hide_homes, hide_places, shorten_middle
 from project import ROOT, Project
 
 CLIP = ROOT / "audio" / "english-short.opus"
@@ -183,11 +184,11 @@ PLACES = {
 
 @pytest.mark.parametrize("error", PLACES)
 def test_an_error_names_the_file_not_where_someone_keeps_it(error):
-    assert anonymous(error, "node7.cluster.example") == (PLACES[error] or error)
+    assert hide_places(error, "node7.cluster.example") == (PLACES[error] or error)
 
 
 def test_our_own_home_is_known_wherever_it_is():
-    assert private("in /gpfs/u/ann/x and /gpfs/u/anna", home="/gpfs/u/ann") == (
+    assert hide_homes("in /gpfs/u/ann/x and /gpfs/u/anna", home="/gpfs/u/ann") == (
         "in ~/x and /gpfs/u/anna"
     )
 
@@ -205,7 +206,7 @@ def test_errors_of_records_reach_no_table_with_folder_or_host(tmp_path):
     (path,) = save(tmp_path, made)
     bad = path.with_name("bad.json")
     bad.write_text(json.dumps(made | {"machine": "/home/ann/x"}))
-    tables = build_tables([path, bad], {"disturbed_above": 0.05})
+    tables = merge_records([path, bad], {"disturbed_above": 0.05})
     write_tables(tables, tmp_path)
     for name in ("runs.csv", "timings.csv", "left_out.csv", "machines.json"):
         text = (tmp_path / name).read_text()
@@ -213,6 +214,33 @@ def test_errors_of_records_reach_no_table_with_folder_or_host(tmp_path):
             assert planted not in text, name
     assert "cannot open '…/model.bin' on …" in (tmp_path / "runs.csv").read_text()
     assert len(tables.left_out) == 1
+
+
+def test_clean_text_is_one_line_of_letters():
+    assert clean("a\n\tb\x00\x1b\u202ec\u200b  d") == "a bc d"
+    assert clean("x" * 50, 10) == "x" * 9 + "…"
+    assert clean(None) == clean(float("nan")) == ""
+    assert clean(" 3\u202f550 MB\xa0\u2003 \n") == "3\u202f550 MB"
+    assert clean("שלום ä 你") == "שלום ä 你"
+
+
+def test_a_long_name_keeps_both_ends():
+    assert shorten_middle("a" * 50 + ".opus", 13) == "aaaaaa…a.opus"
+    assert shorten_middle("a.opus", 13) == "a.opus"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("OSError: /home/ann/models/x: no", "OSError: ~/models/x: no"),
+        ("/Users/Ann Lee/x", "~ Lee/x"),
+        ("C:\\Users\\ann\\x", "~\\x"),
+        ("'/root/x'", "'~/x'"),
+        ("/rooted /homes/x", "/rooted /homes/x"),
+    ],
+)
+def test_home_folders_are_not_named(text, expected):
+    assert clean(text) == expected
 
 
 # ---------------------------------------------------------------- no shell, anywhere

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ SCHEMA_VERSION = 1
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": ["string", "null"]}
-_STATUS = {"enum": ["ok", "timeout", "failed", "killed"]}
+#: How a run, a repeat or a transcription ended; `timeout`: it was cut off at the limit.
+STATUSES = ("ok", "timeout", "failed", "killed")
+_STATUS = {"enum": list(STATUSES)}
 
 
 def _closed(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
@@ -25,6 +27,19 @@ def _closed(properties: dict[str, Any], required: list[str] | None = None) -> di
     }
 
 
+def _open(properties: dict[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+    """An object of which more is recorded than is read; what is read has its type."""
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+_SOUND = {
+    "path": {"type": "string"},
+    "file": {"type": "string"},
+    "sha256": {"type": "string"},
+    "seconds": {"type": "number"},
+    "reference": _TEXT,
+}
+_HOST_GPU = {"name": _TEXT, "memory_mb": _NUMBER}
 _MEMORY = _closed({"rss": _NUMBER, "pss": _NUMBER, "uss": _NUMBER})
 _TRANSCRIPTION = _closed(
     {
@@ -178,15 +193,21 @@ def record_schema() -> dict[str, Any]:
             ),
             "code": {"type": "string"},
             "specification": {"type": "string"},
-            "model": {"type": "object"},
+            "model": _open({"kind": _TEXT, "sha256": _TEXT}),
             "audio": {
                 "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["path", "file", "sha256", "seconds", "reference"],
-                },
+                "items": _open(_SOUND, required=list(_SOUND)),
             },
-            "host": {"type": "object"},
+            "host": _open(
+                {
+                    "logical_cpus": _NUMBER,
+                    "affinity_cpus": _NUMBER,
+                    "gpus": {
+                        "type": ["array", "null"],
+                        "items": _open(_HOST_GPU, required=list(_HOST_GPU)),
+                    },
+                }
+            ),
             "node": {"type": "string"},
             "engine": {"type": "object", "properties": {"int8_kernel": _KERNEL}},
             "environment": {"type": "object", "additionalProperties": {"type": "string"}},

@@ -1,143 +1,334 @@
-"""One language of words and numbers: how values, intervals and configurations are said."""
+"""One language of words and numbers: how values, intervals and configurations are said.
+
+Numbers look alike in answers, tables and figures: never in powers of ten, a thin space between
+thousands (a comma is a decimal sign to half of the readers), a true minus. An interval decides how
+many decimals it and its estimate are worth. What is missing is ``unknown`` in a sentence and a dash
+in a table.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-TIMES = "\u00d7"  # the multiplication sign
+from parallel_transcription.untrusted import THIN_SPACE, clean
+
+# Letters that look like others, named so that nobody mistakes one for a typing error.
+TIMES = "\u00d7"
+MINUS = "\u2212"
+#: What is missing: in a sentence, and in a table.
+UNKNOWN = "unknown"
+NOTHING = "\u2013"
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, without exponent: 1.91, 0.052, 1,316."""
-    if value is None or not math.isfinite(value):
-        return "unknown"
-    if abs(value) < 1e-9:
+def is_missing(value: Any) -> bool:
+    """Whether there is no value: None, NaN, NaT, pandas' NA."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # NA is neither equal nor unequal to anything
+        return True
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """``value`` with so many significant digits: 1.91, 0.0520, 10.0, 1 316."""
+    if not is_missing(value) and abs(value) < 1e-9:
         return "0"
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    text = f"{round(value, places):,.{places}f}"
-    return text
+    return fixed(value, 0 if _is_special(value) else _decimals(value, digits))
+
+
+def fixed(value: Any, decimals: int) -> str:
+    """``value`` with so many decimals."""
+    if is_missing(value):
+        return UNKNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    text = f"{abs(value):,.{decimals}f}".replace(",", THIN_SPACE)
+    # what rounds to zero has no sign
+    return f"{MINUS}{text}" if value < 0 and text.strip("0.") else text
+
+
+def integer(value: Any) -> str:
+    """``value`` without decimals."""
+    return fixed(value, 0)
+
+
+def as_written(value: Any) -> str:
+    """A number as someone wrote it in a study, without digits that say nothing: 60, 0.1."""
+    if _is_special(value) or not value:
+        return fixed(value, 0)
+    text = fixed(value, _decimals(value, 6))
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def seconds(value: Any) -> str:
+    """Seconds with four digits in all, and at most two decimals: 0.05, 12.34, 123.4, 1 234."""
+    return fixed(value, 0 if _is_special(value) else min(2, _decimals(value, 4)))
+
+
+def percent(share: Any, digits: int = 2, *, decimals: int | None = None) -> str:
+    """A share as a percentage, with so many significant digits or so many decimals."""
+    if is_missing(share):
+        return UNKNOWN
+    value = 100 * share
+    return f"{number(value, digits) if decimals is None else fixed(value, decimals)} %"
 
 
 def level(confidence: float) -> str:
-    """0.95 -> "95 %"."""
-    return f"{100 * confidence:g} %"
+    """A level of confidence: 0.95 is "95 %"."""
+    return f"{as_written(100 * confidence)} %"
 
 
-def interval(low: float, high: float, confidence: float = 0.95, unit: str = "") -> str:
-    """ "95 % interval 1.85 to 1.97"; open ends (censored times) are said.
-
-    Both ends get as many decimals as the interval's width makes worth reading.
-    """
-    start = f"{level(confidence)} interval"
-    unit = f" {unit}" if unit else ""
-    low = math.nan if low is None else low
-    high = math.nan if high is None else high
-    if math.isfinite(low) and math.isfinite(high):
-        if high - low > max(abs(low), abs(high)) / 2 and low > 0:  # wide: two digits each will do
-            return f"{start} {number(low, 2)} to {number(high, 2)}{unit}"
-        places = _places(low, high)
-        return f"{start} {low:,.{places}f} to {high:,.{places}f}{unit}"
-    if math.isfinite(low):
-        return f"{start} from {number(low)}{unit}, no upper end"
-    if math.isfinite(high):
-        return f"{start} up to {number(high)}{unit}"
-    return "no interval"
-
-
-def _places(low: float, high: float) -> int:
-    """Decimals that round by a tenth of the width at most, where 4 digits in all allow it.
-
-    0.31 wide -> 2 (0.84 to 1.15), 0.068 wide -> 2, 0.015 wide -> 3.
-    """
-    width, top = high - low, max(abs(low), abs(high), 1e-9)
-    most = max(0, 3 - math.floor(math.log10(top)))
-    if width <= 0:
-        return min(most, 3)
-    return max(0, min(most, math.ceil(-math.log10(width / 5))))
-
-
-def estimate(value: float, low: float, high: float, confidence: float = 0.95, of: str = "") -> str:
-    """ "1.93 times as fast (95 % interval 1.89 to 1.96)", with the interval's decimals.
-
-    of: what stands behind the number, such as "MB" or "times as fast".
-    """
-    spread = interval(low, high, confidence)
-    if value is None or not math.isfinite(value):
-        return "unknown"
-    if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
-        text = f"{value:,.{_places(low, high)}f}"
-        if low > 0 and high - low > high / 2:
-            text = number(value, 2)
-    else:
-        text = times(value)
-    return f"{text}{' ' + of if of else ''} ({spread})"
-
-
-def times(ratio: float) -> str:
+def times(ratio: Any) -> str:
     """A ratio: three decimals near 1, else three digits."""
-    if math.isfinite(ratio) and 0.9 <= ratio <= 1.1:
-        return f"{ratio:.3f}"
+    if not is_missing(ratio) and 0.9 <= ratio <= 1.1:
+        return fixed(ratio, 3)
     return number(ratio)
 
 
-def percent(share: float, digits: int = 2) -> str:
-    return f"{number(100 * share, digits)} %"
-
-
-def change(ratio: float) -> str:
-    """1.031 -> "3.1 % longer", 0.95 -> "5.0 % shorter"."""
-    if not math.isfinite(ratio):
-        return "unknown"
-    share = ratio - 1
-    if abs(share) < 0.0005:
+def longer_or_shorter(ratio: float) -> str:
+    """A ratio of times: 1.031 is "3.1 % longer", 0.95 is "5.0 % shorter"."""
+    if _is_special(ratio):
+        return UNKNOWN
+    if abs(ratio - 1) < 0.0005:
         return "the same time"
-    return f"{abs(100 * share):.1f} % {'longer' if share > 0 else 'shorter'}"
+    change = percent(abs(ratio - 1), decimals=1)
+    return f"{change} {'longer' if ratio > 1 else 'shorter'}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
+def plural(count: Any, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 file", "2 files"."""
+    return f"{integer(count)} {one if count == 1 else many or one + 's'}"
 
 
 def listing(items: Iterable[str]) -> str:
+    """ "a, b and c"."""
     items = list(items)
     if len(items) < 2:
         return "".join(items)
-    return ", ".join(items[:-1]) + " and " + items[-1]
+    return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-NAMES = {
+def _is_special(value: Any) -> bool:
+    return is_missing(value) or math.isinf(value)
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals with which a finite ``value`` has so many significant digits, none below zero.
+
+    Counted on the rounded number: 9.996 with three digits is 10.0.
+    """
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return max(0, digits - 1 - exponent)
+
+
+# ---------------------------------------------------------------- estimates and their intervals
+
+
+def interval(
+    low: float | None, high: float | None, confidence: float = 0.95, unit: str = ""
+) -> str:
+    """ "95 % interval 1.85 to 1.97"; a missing or infinite end (censored times) is open."""
+    low, high = _end(low), _end(high)
+    show = number if low is None or high is None else _precision(low, high)
+    return _interval(low, high, show, confidence, f" {unit}" if unit else "")
+
+
+def estimate(
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    confidence: float = 0.95,
+    of: str = "",
+) -> str:
+    """ "1.93 times as fast (95 % interval 1.89 to 1.96)".
+
+    Args:
+        value: The estimate.
+        low: Where its interval begins; missing or infinite where that end is open.
+        high: Where its interval ends.
+        confidence: Of the interval.
+        of: What stands behind the number, such as "MB" or "times as fast".
+    """
+    if value is None or _is_special(value):
+        return UNKNOWN
+    low, high = _end(low), _end(high)
+    show = _for_estimate(value, low, high)
+    text = f"{show(value)} {of}" if of else show(value)
+    return f"{text} ({_interval(low, high, show, confidence)})"
+
+
+def _interval(
+    low: float | None,
+    high: float | None,
+    show: Callable[[float], str],
+    confidence: float,
+    unit: str = "",
+) -> str:
+    said = _range(low, high, show, f"from {{}}{unit}, no upper end", f"up to {{}}{unit}")
+    if low is not None and high is not None:
+        said += unit
+    return f"{level(confidence)} interval {said}" if said else "no interval"
+
+
+def with_interval(value: float, low: float | None, high: float | None) -> str:
+    """An estimate in a column of such: "1.93 (1.89 to 1.96)"; where an end is open, the bound."""
+    low, high = _end(low), _end(high)
+    show = _for_estimate(value, low, high)
+    said = _range(low, high, show, "≥ {}", "≤ {}")
+    if low is not None and high is not None:
+        return f"{show(value)} ({said})"
+    return said or show(value)
+
+
+def value_and_interval(
+    value: float, low: float | None, high: float | None, unit: str = ""
+) -> tuple[str, str]:
+    """An estimate with its unit, and its interval beside it: ("1.93 ×", "1.89 to 1.96")."""
+    low, high = _end(low), _end(high)
+    show = _for_estimate(value, low, high)
+    text = f"{show(value)}{THIN_SPACE}{unit}" if unit else show(value)
+    return text, _range(low, high, show, "at least {}", "at most {}")
+
+
+def _range(
+    low: float | None, high: float | None, show: Callable[[float], str], least: str, most: str
+) -> str:
+    """What is known of an interval; ``least`` and ``most`` say it where the other end is open."""
+    if low is not None and high is not None:
+        return f"{show(low)} to {show(high)}"
+    if low is not None:
+        return least.format(show(low))
+    return "" if high is None else most.format(show(high))
+
+
+def _end(value: float | None) -> float | None:
+    """An end of an interval; None where the interval is open there."""
+    return None if value is None or _is_special(value) else float(value)
+
+
+def _for_estimate(value: float, low: float | None, high: float | None) -> Callable[[float], str]:
+    """How to show an estimate and the ends of its interval: counts whole, the rest alike."""
+    if all(end is None or end == int(end) for end in (value, low, high)):
+        return integer
+    if low is None or high is None:
+        return times
+    return _precision(low, high)
+
+
+def _precision(low: float, high: float) -> Callable[[float], str]:
+    """How to show the ends of an interval, and what lies in it.
+
+    Alike, with two digits of the width and at most four digits in all: 0.84 to 1.15, 0.992 to
+    1.007. Where the lower end would keep fewer than two digits, each has two of its own: 0.96 to
+    2.1, of which the reader sees that it holds 1.
+    """
+    top = max(abs(low), abs(high))
+    most = _decimals(top, 4) if top else 0
+    decimals = min(most, _decimals(high - low, 2)) if high > low else min(most, 3)
+    if 0 < low < 10.0 ** (1 - decimals):
+        return lambda value: number(value, 2)
+    return lambda value: fixed(value, decimals)
+
+
+# ---------------------------------------------------------------- configurations in words
+
+#: How strategies are called in prose, tables and figures, in the order of tables.
+STRATEGY_NAMES = {
     "one_model": "one model",
     "multi_model": "many models",
     "multi_process": "many processes",
 }
 
 
-def name_of(row) -> str:
-    """A configuration in words: "one model, 2 workers, 1 thread"."""
-    strategy, instances = row["strategy"], int(row["instances"])
+def strategy_name(strategy: Any) -> str:
+    """A strategy in words; one that is not known here as it is."""
+    return STRATEGY_NAMES.get(str(strategy), clean(strategy, 30))
+
+
+def strategy_place(strategy: Any) -> int:
+    """Where a strategy stands in the order of tables."""
+    names = list(STRATEGY_NAMES)
+    return names.index(str(strategy)) if str(strategy) in names else len(names)
+
+
+def instances(strategy: str, count: Any) -> str:
+    """The models of a configuration: "one model", "2 models", "2 processes"."""
     if strategy == "one_model":
-        who = "one model"
-    elif strategy == "multi_model":
-        who = plural(instances, "model")
-    elif strategy == "multi_process":
-        who = plural(instances, "process", "processes")
-    else:
-        who = f"{strategy} x {instances}"
-    workers = plural(int(row["num_workers"]), "worker") + (" each" if instances > 1 else "")
-    text = f"{who}, {workers}, {plural(int(row['cpu_threads']), 'thread')}"
+        return STRATEGY_NAMES[strategy]
+    if strategy == "multi_process":
+        return plural(int(count), "process", "processes")
+    return plural(int(count), "model")
+
+
+def threads(count: Any) -> str:
+    """The threads of a worker; 0 are those that the engine chooses."""
+    return "automatic threads" if count == 0 else plural(int(count), "thread")
+
+
+def setting(row: Mapping[str, Any], workers: str = "workers") -> str:
+    """Workers and threads of a row of evidence: "2 workers × 1 thread".
+
+    ``workers`` names the column that counts the workers. Threads that are missing are not named.
+    """
+    text = plural(int(row[workers]), "worker")
+    if is_missing(row.get("cpu_threads")):
+        return text
+    return f"{text} {TIMES} {threads(row['cpu_threads'])}"
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """A configuration (the dimensions of a run) in words: "one model, 2 workers, 1 thread"."""
+    parts = [
+        instances(row["strategy"], row["instances"]),
+        plural(int(row["num_workers"]), "worker") + (" each" if row["instances"] > 1 else ""),
+        threads(row["cpu_threads"]),
+    ]
     if row["device"] != "cpu":
-        text += f", {row['device']} {row['device_index']}"
-    if int(row["callers"]) == 1 and int(row["files_in_parallel"]) > 1:
-        text += ", files one after another"
-    if int(row["batch_size"]):
-        text += f", batches of {int(row['batch_size'])}"
-    return text
+        parts.append(f"{row['device']} {row['device_index']}")
+    if row["callers"] == 1 and row["files_in_parallel"] > 1:
+        parts.append("files one after another")
+    if row["batch_size"]:
+        parts.append(batches(row["batch_size"]))
+    return ", ".join(parts)
 
 
-def setting(row: dict) -> str:
-    """ "2 workers × 1 thread"."""
-    return (
-        f"{plural(int(row['workers']), 'worker')} {TIMES} "
-        f"{plural(int(row['cpu_threads']), 'thread')}"
-    )
+def batches(size: Any) -> str:
+    """The option of decoding windows together: "batches of 4"."""
+    return f"batches of {integer(size)}"
+
+
+_OPTIONS = {
+    "beam_size": "beam {}",
+    "vad_filter": "VAD {}",
+    "word_timestamps": "word times {}",
+    "condition_on_previous_text": "previous text {}",
+    "temperature_fallback": "temperature fallback {}",
+}
+
+
+def variant(row: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """What a configuration has that is neither its place in the grid nor a default, in words."""
+    found = []
+    files, callers = row["files_in_parallel"], row["callers"]
+    if files > 0 and not is_missing(callers) and callers != files:
+        found.append("one after another" if callers == 1 else plural(int(callers), "caller"))
+    if row["replica"] > 1:
+        found.append("same again")
+    if row["init_stagger_s"] > 0:
+        found.append(f"stagger {as_written(row['init_stagger_s'])} s")
+    if row["batch_size"] > 0:
+        found.append(batches(row["batch_size"]))
+    if row["slowdown"] > 0:
+        found.append(f"slowed by {as_written(row['slowdown'] * 100)} %")
+    usual = str(defaults["thread_env"]).split()
+    found += [clean(one, 40) for one in str(row["thread_env"]).split() if one not in usual]
+    for name, text in _OPTIONS.items():
+        value = row[name]
+        if not is_missing(value) and value != defaults[name]:
+            said = as_written(value) if isinstance(value, float) else clean(value)
+            found.append(text.format(said))
+    return ", ".join(found)

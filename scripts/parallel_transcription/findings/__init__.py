@@ -1,7 +1,7 @@
 """Findings: every question of the study, answered from the tables, with a verdict.
 
 One module per question; each states its verdict rule in its text, fixed before any time is looked
-at. `judge(tables)` gives the list that results/findings.json holds, machines in the order of their
+at. `judge(results)` gives the list that results/findings.json holds, machines in the order of their
 labels, questions in the order of their numbers (8, then 9 where a study asks it, then the
 machine-wide ones, 0).
 """
@@ -27,34 +27,15 @@ from parallel_transcription.findings import (
     workers_equal_files,
 )
 from parallel_transcription.findings.common import mixtures
-from parallel_transcription.findings.machine import (
-    Machine,
-    TableError,
-    Tables,
-    from_frames,
-    load,
-    load_files,
-)
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.read import Results
 
-__all__ = [
-    "Machine",
-    "TableError",
-    "Tables",
-    "from_frames",
-    "judge",
-    "judge_machine",
-    "load",
-    "load_files",
-]
+__all__ = ["Machine", "judge", "judge_machine"]
 
 
-def judge(tables: Tables | dict) -> list[dict]:
-    """All findings of all machines. Also takes {"runs": ..., "timings": ..., ...}."""
-    if isinstance(tables, dict):
-        tables = from_frames(
-            tables["runs"], tables["timings"], tables.get("machines"), tables.get("study")
-        )
-    return [f for label in tables.labels() for f in judge_machine(Machine(tables, label))]
+def judge(results: Results) -> list[dict]:
+    """All findings of all machines."""
+    return [f for label in results.labels for f in judge_machine(Machine(results, label))]
 
 
 def judge_machine(machine: Machine) -> list[dict]:

@@ -31,7 +31,7 @@ LIMIT = 0.10
 
 def judge(machine: Machine) -> dict:
     starts = machine.starts
-    starts = starts[(starts["instances"] > 1) & (starts["replica"] == 1)]
+    starts = starts[(starts["instances"] > 1) & starts["unaltered"]]
     rows = []
     for (kind, model, stagger), group in starts.groupby(
         ["model_kind", "model", "init_stagger_s"], sort=True

@@ -55,16 +55,14 @@ def runs_table(machine: Machine):
 
     On a GPU the two are the memory there.
     """
-    runs = machine.runs
-    starts = machine.starts
-    table = pd.concat([runs, starts])
+    table = pd.concat([machine.runs, machine.starts])
     on_gpu = table["device"] == "cuda"
     table = table.assign(
         model_mb=table["model_mb"].where(~on_gpu, table["gpu_model_mb"]),
         uss_mb=table["uss_mb"].where(~on_gpu, table["gpu_mem_mb"]),
     )
-    table = table[~table["device_index"].str.contains(",") & (table["batch_size"] == 0)]
-    table = table[(table["status"] == "ok") & (table["model_mb"] > 0) & (table["replica"] == 1)]
+    table = table[table["ordinary"] & (table["gpus"] <= 1)]
+    table = table[(table["status"] == "ok") & (table["model_mb"] > 0)]
     if table.empty:
         return table
     # every cold start is a process of its own; a run's repeats share one load

@@ -255,7 +255,7 @@ def _answer(machine, verdict, rows, results: list[Comparison], together, other: 
         who, slower = (ONE, other) if worst["ratio"] < 1 else (other, ONE)
         factor = worst["ratio"] if worst["ratio"] > 1 else 1 / worst["ratio"]
         parts.append(
-            f"The largest difference: {who} faster, {slower} {words.change(factor)} "
+            f"The largest difference: {who} faster, {slower} {words.longer_or_shorter(factor)} "
             f"({words.plural(int(worst['total_workers']), 'worker')} in all, "
             f"{words.plural(int(worst['cpu_threads']), 'thread')})."
         )

@@ -28,7 +28,7 @@ def judge(machine: Machine) -> dict:
     for strategy in ("multi_model", "multi_process"):
         pairs, unmatched = one_or_many.matched_pairs(machine, strategy, on_several_gpus=True)
         tested += [
-            ({**dims, "others": words.NAMES[strategy]}, pair)
+            ({**dims, "others": words.STRATEGY_NAMES[strategy]}, pair)
             for dims, pair in pairs
             if pair.result.rounds >= 2
         ]

@@ -179,6 +179,7 @@ def _row(machine, arm, speed: Pair | None, gain: Pair | None, fits: bool, overla
         "overlap_in_time": overlaps.get(arm["configuration"]),
         "outcome": "one worker" if arm["num_workers"] == 1 else "not judged",
         "configuration": arm["configuration"],
+        "configuration_alone": speed.configurations[0] if speed else None,
     }
 
 
@@ -307,7 +308,7 @@ def overlap_shares(machine: Machine) -> dict[str, float]:
     Shown beside the speed-up, because it is high even where nothing runs in parallel.
     """
     timings = machine.timings
-    timings = timings[(timings["status"].isin(["ok", ""])) & timings["finished_s"].notna()]
+    timings = timings[(timings["status"] == "ok") & timings["finished_s"].notna()]
     timings = timings[timings["started_s"].notna()]
     shares: dict[str, list[float]] = {}
     for (name, _, _), group in timings.groupby(["configuration", "round", "repeat"], sort=True):

@@ -7,7 +7,7 @@ Per machine, and per model, compute type, device and workload (only equal work i
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
-   that any file took from hand-out to text, disturbed repeats left out. A figure that is not known
+   that any file took from hand-out to text in a repeat that counts. A figure that is not known
    breaks its limit.
 3. The fastest (geometric mean of the makespan) admissible one is compared with every other
    (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied
@@ -36,8 +36,11 @@ import pandas as pd
 import yaml
 
 from parallel_transcription import statistics, words
+from parallel_transcription.errors import TableError
 from parallel_transcription.findings import common
-from parallel_transcription.findings.machine import Machine, TableError, Tables
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.counting import confirming
+from parallel_transcription.results.read import Results
 
 GROUP = ["model", "compute_type", "device", "workload", "files_in_parallel", "thread_env"]
 STRATEGIES = ["one_model", "multi_model", "multi_process"]
@@ -109,17 +112,9 @@ def candidates(machine: Machine) -> pd.DataFrame:
 
 def _slowest_files(machine: Machine) -> dict[str, float]:
     """The longest time of a file per arm, from its hand-out to its text (s)."""
-    runs = machine.runs[(machine.runs["status"] == "ok") & (machine.runs["makespan_s"] > 0)]
-    timings = machine.timings[["run", "repeat", "seconds"]].copy()
-    timings["repeat"] = pd.to_numeric(timings["repeat"], errors="coerce")
-    table = timings.merge(runs[["run", "repeat", "arm", "disturbed"]], on=["run", "repeat"])
-    result = {}
-    for arm, group in table.groupby("arm", sort=True):
-        calm = group[~group["disturbed"]]
-        values = (calm if len(calm) else group)["seconds"].dropna()
-        if len(values):
-            result[arm] = float(values.max())
-    return result
+    runs = machine.runs[machine.runs["counts"] & (machine.runs["status"] == "ok")]
+    timings = machine.timings.merge(runs[["run", "repeat", "arm"]], on=["run", "repeat"])
+    return timings.groupby("arm", sort=True)["seconds"].max().dropna().to_dict()
 
 
 def broken_limits(row: dict, limits: dict) -> list[str]:
@@ -274,8 +269,8 @@ def confirmation(machine: Machine, choice: dict) -> dict:
         return empty
     rtfx, low, high = statistics.geometric_interval(calm["rtfx"], machine.confidence)
     result = {**empty, "rounds": len(calm), "rtfx": rtfx, "rtfx_low": low, "rtfx_high": high}
-    rows = machine.all_runs
-    own = rows[(rows["arm"] == winner["arm"]) & (rows["round"] > 900)]
+    rows = confirming(machine.all_runs)
+    own = rows[rows["arm"] == winner["arm"]]
     if second is None:
         if len(calm) >= 2 and (own["status"] == "ok").all():
             result["status"] = "confirmed"
@@ -482,11 +477,11 @@ def block(machine: Machine, choice: dict) -> dict:
     }
 
 
-def recommend(tables: Tables) -> dict:
+def recommend(results: Results) -> dict:
     """{machine label: block}, the machine's own choice; the other groups are under `others`."""
     result = {}
-    for label in tables.labels():
-        machine = Machine(tables, label)
+    for label in results.labels:
+        machine = Machine(results, label)
         blocks = [block(machine, c) for c in choices(machine)]
         if not blocks:
             blocks = [{"status": "nothing to recommend", "reason": "no timed run"}]
@@ -494,13 +489,13 @@ def recommend(tables: Tables) -> dict:
     return common.plain(result)
 
 
-def candidates_to_confirm(tables: Tables, label: str | None = None) -> dict:
+def candidates_to_confirm(results: Results, label: str | None = None) -> dict:
     """Winner and runner-up of every choice of a machine, for the confirmation rounds.
 
     Depends on rounds up to 900 only, so fresh rounds never change it. Raises TableError if
-    `label` is not in the tables, or is not given and there are several.
+    `label` is not in the results, or is not given and there are several.
     """
-    labels = tables.labels()
+    labels = results.labels
     if label is None:
         if len(labels) != 1:
             raise TableError(
@@ -509,7 +504,7 @@ def candidates_to_confirm(tables: Tables, label: str | None = None) -> dict:
         label = labels[0]
     if label not in labels:
         raise TableError(f"no machine {label!r} in the tables; there are: {', '.join(labels)}")
-    machine = Machine(tables, label)
+    machine = Machine(results, label)
     entries, wanted = [], []
     for choice in choices(machine):
         if choice["winner"] is None:

@@ -21,23 +21,13 @@ import numpy as np
 from parallel_transcription import words
 from parallel_transcription.findings import common
 from parallel_transcription.findings.machine import Machine
+from parallel_transcription.results.columns import OPTIONS
 
 ID, NUMBER = "same_text", 0
 QUESTION = "Is the text the same as when the file is transcribed alone?"
 CLAIM = "Transcribing files in parallel gives the same text as transcribing each alone."
-OPTIONS = [
-    "model",
-    "model_sha256",
-    "compute_type",
-    "device",
-    "language",
-    "beam_size",
-    "vad_filter",
-    "word_timestamps",
-    "condition_on_previous_text",
-    "temperature_fallback",
-    "batch_size",
-]
+#: What must be equal for two texts of the same audio to be compared.
+EQUAL = ["model", "model_sha256", "compute_type", "device", *OPTIONS, "batch_size"]
 
 
 def judge(machine: Machine) -> dict:
@@ -146,14 +136,14 @@ def judge(machine: Machine) -> dict:
 def _joined(machine: Machine):
     """Transcriptions that ended well, with the options of their run."""
     timings = machine.timings
-    timings = timings[timings["status"].isin(["ok", ""]) & (timings["text_sha256"] != "")]
-    names = [*OPTIONS, "strategy", "instances", "num_workers", "cpu_threads", "callers",
+    timings = timings[(timings["status"] == "ok") & (timings["text_sha256"] != "")]
+    names = [*EQUAL, "strategy", "instances", "num_workers", "cpu_threads", "callers",
              "device_index", "files_in_parallel", "replica"]  # fmt: skip
     facts = machine.all_runs.groupby("run", sort=True)[["configuration", *names]].first()
     keep = ["run", "file", "audio_sha256", "text_sha256", "wer"]
     table = timings[keep].merge(facts, left_on="run", right_index=True, how="inner")
     audio = table["audio_sha256"].where(table["audio_sha256"] != "", table["file"])
-    table["work"] = list(zip(audio, *[table[o].astype(str) for o in OPTIONS], strict=True))
+    table["work"] = list(zip(audio, *[table[o].astype(str) for o in EQUAL], strict=True))
     return table
 
 

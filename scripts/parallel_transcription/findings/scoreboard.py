@@ -13,8 +13,8 @@ import pandas as pd
 import yaml
 
 from parallel_transcription import words
+from parallel_transcription.errors import TableError
 from parallel_transcription.findings import common
-from parallel_transcription.findings.machine import TableError
 
 RULES = ("confirmed_if_all", "confirmed_if_any", "refuted_if_all", "refuted_if_any")
 

@@ -15,27 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 from weasyprint import HTML
 from weasyprint.document import Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-from parallel_transcription.formatting import clean
-from parallel_transcription.places import CAPTIONS, FONTS
-from parallel_transcription.report.figures import FIGURES
-from parallel_transcription.report.figures.names import file_stem
-from parallel_transcription.report.pages import (
-    answers,
-    cells,
-    comparison,
-    data,
-    description,
-    recommended,
-)
-from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.places import FONTS
+from parallel_transcription.report.contents import Report
+from parallel_transcription.report.pages import answers
+from parallel_transcription.untrusted import clean
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -48,8 +37,11 @@ FACES = (
 )
 SCHEME = "report:"
 
-#: What the first page of the findings may hold: letters of an answer, the figure; fullest first.
-FITS = (
+#: How much the first page of the findings holds: letters of an answer, and whether the figure.
+Fit = dict[str, int | bool]
+
+#: What it may hold, fullest first.
+FITS: tuple[Fit, ...] = (
     {"letters": 190, "figure": True},
     {"letters": 150, "figure": True},
     {"letters": 126, "figure": True},
@@ -93,83 +85,6 @@ class OnlySupplies(URLFetcher):
         return URLFetcherResponse(url, content, {"Content-Type": kind})
 
 
-# ---------------------------------------------------------------- the two reports
-
-
-def machine_report(results: Results, machine: str, figures: Path) -> dict:
-    """What the report of one machine shows."""
-    mine = results.of(machine)
-    study = description.study_view(mine)
-    return {
-        "template": "machine.html",
-        "title": f"Parallel transcription on {clean(machine, 80)}",
-        "running_left": "Parallel transcription",
-        "running": f"{clean(machine, 50)} · study {clean(study['name'], 40)}",
-        "study": study,
-        "machine": description.machine_view(mine, machine),
-        "tables": [data.files_table_view(t) for t in tables.files_tables(mine)],
-        "cold_starts": data.cold_start_view(mine),
-        "transcripts": data.transcripts_view(mine),
-        "figures": figure_paths(figures, [machine]),
-        "captions": captions(),
-        "titles": FIGURES,
-    }
-
-
-def findings_report(results: Results, figures: Path, cpu: pd.DataFrame, gpu: pd.DataFrame) -> dict:
-    """What the report of the findings shows."""
-    study = description.study_view(results)
-    labels = results.labels
-    machines = [description.machine_view(results.of(label), label) for label in labels]
-    views = [answers.finding_view(f, results) for f in results.findings]
-    return {
-        "template": "findings.html",
-        "title": "Parallel transcription: findings",
-        "running_left": "Parallel transcription: findings",
-        "running": clean(f"study {study['name']} · {', '.join(m['label'] for m in machines)}", 90),
-        "study": study,
-        "machines": machines,
-        "sections": answers.sections(results),
-        "general": [v for v in views if not v["number"]],
-        "recommended": [recommended.recommended_view(results, label) for label in labels],
-        "published": [
-            {"machine": clean(label, 80), "key": label,
-             "tables": comparison.published_view(results.of(label), cpu, label)}
-            for label in labels
-        ],
-        "published_gpu": comparison.published_gpu_view(gpu, results),
-        "scoreboard": comparison.scoreboard_view(results),
-        "side_by_side": comparison.machines_side_by_side(results),
-        "overview": comparison.overview_view(results),
-        "not_measured": cells.badge("not measured"),
-        "data": data.data_view(results),
-        "figures": figure_paths(figures, labels),
-        "captions": captions(),
-        "titles": FIGURES,
-    }  # fmt: skip
-
-
-def captions() -> dict[str, str]:
-    """Captions of the figures: those that ``snakemake --report`` shows too."""
-    found = dict(FIGURES)
-    for name in FIGURES:
-        path = CAPTIONS / f"{name}.rst"
-        if path.is_file():
-            found[name] = " ".join(path.read_text(encoding="utf-8").split())
-    return found
-
-
-def figure_paths(folder: Path, labels: list[str]) -> dict[tuple[str, str], Path]:
-    """Figures that exist, by machine and id."""
-    found = {}
-    for label in labels:
-        for name in FIGURES:
-            path = folder / f"{file_stem(label, name)}.svg"
-            if path.is_file():
-                found[label, name] = path
-    return found
-
-
 # ---------------------------------------------------------------- rendering
 
 
@@ -186,11 +101,11 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def to_html(report: dict) -> str:
+def to_html(report: Report) -> str:
     """One file that needs no other: styles, fonts (only their used letters) and figures inside."""
     sources = {
         key: "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-        for key, path in report["figures"].items()
+        for key, path in report.figures.items()
     }
     without_fonts = render(report, sources, "", "screen")
     letters = "".join(sorted(set(without_fonts)))
@@ -201,11 +116,11 @@ def to_html(report: dict) -> str:
     return render(report, sources, "\n".join(faces), "screen")
 
 
-def to_pdf(report: dict) -> bytes:
+def to_pdf(report: Report) -> bytes:
     """The pages. Equal reports give equal bytes."""
     supplies = Supplies()
     sources = {}
-    for number, (key, path) in enumerate(sorted(report["figures"].items())):
+    for number, (key, path) in enumerate(sorted(report.figures.items())):
         sources[key] = supplies.add(f"figures/{number}.svg", path.read_bytes(), "image/svg+xml")
     faces = []
     for family, style, weight, name in FACES:
@@ -219,27 +134,32 @@ def to_pdf(report: dict) -> bytes:
         page = HTML(string=html, url_fetcher=fetcher, base_url=None)
         return page.render(font_config=FontConfiguration())
 
-    if report["template"] != "findings.html":
-        return document().write_pdf()
+    if report.template != "findings.html":
+        return _bytes(document())
     # the first page is one page: shorter answers, in the end no figure, until all of it fits
     for fit in FITS:
         if len(document(fit=fit, only_first=True).pages) <= 1:
             break
-    return document(fit=fit).write_pdf()
+    return _bytes(document(fit=fit))
+
+
+def _bytes(document: Document) -> bytes:
+    pdf: bytes = document.write_pdf()
+    return pdf
 
 
 def render(
-    report: dict,
+    report: Report,
     sources: dict[tuple[str, str], str],
     faces: str,
     media: str,
-    fit: dict | None = None,
+    fit: Fit | None = None,
     only_first: bool = False,
 ) -> str:
     """The HTML of a report.
 
     Args:
-        report: What ``machine_report`` or ``findings_report`` gave.
+        report: What to lay out.
         sources: Addresses of the figures, by machine and id.
         faces: CSS that names the fonts.
         media: ``screen`` or ``print``.
@@ -251,16 +171,17 @@ def render(
         return sources.get((machine, name))
 
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    template = environment().get_template(report["template"])
+    template = environment().get_template(report.template)
     # the style sheet is ours; Markup tells the template so
-    return template.render(
-        **report,
+    text: str = template.render(
+        **report.content,
         style=Markup(faces + "\n" + style),
         figure=figure,
         media=media,
         fit=fit or {"letters": 160, "figure": True},
         only_first=only_first,
     )
+    return text
 
 
 def _face(family: str, style: str, weight: int, url: str) -> str:

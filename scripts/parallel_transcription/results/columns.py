@@ -1,4 +1,4 @@
-"""The columns of ``runs.csv`` and ``timings.csv``: name, kind, unit and meaning, in their order.
+"""The columns of the tables ``runs`` and ``timings``: name, kind, unit and meaning, in their order.
 
 The one place that knows them. Names never change meaning and new ones are added at the end; the
 tables of docs/output.md follow from here (``scripts/write_reference.py``).
@@ -8,29 +8,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
 
 from parallel_transcription.study.dimensions import BY_NAME
+
+#: ``text`` is "" where there is none, ``flag`` and ``whole`` (an integer) are always there,
+#: ``number`` is nan where it is not known, and so is ``meter``, a number of the repeat of which
+#: medians are taken.
+Kind = Literal["text", "flag", "whole", "number", "meter"]
+_TYPES = {"whole": "int64", "number": "float64", "meter": "float64"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. ``kind``: text, flag, whole (an integer that is always there) or number."""
+    """One column of a table; a derived one follows from others."""
 
     name: str
-    kind: str
+    kind: Kind
     doc: str
     unit: str = ""
+    derived: bool = False
 
 
-def names(table: Sequence[Column], *kinds: str) -> tuple[str, ...]:
+def names(table: Sequence[Column], *kinds: Kind) -> tuple[str, ...]:
     """The names of a table's columns, of the given kinds or of all."""
     return tuple(column.name for column in table if not kinds or column.kind in kinds)
 
 
+def typed(frame: pd.DataFrame, table: Sequence[Column]) -> pd.DataFrame:
+    """The columns of a table, each in its type.
+
+    Args:
+        frame: Has all of the columns, in any order, perhaps beside others; None for what is not
+            known.
+        table: ``RUNS`` or ``TIMINGS``.
+    """
+    return pd.DataFrame({one.name: _typed(frame[one.name], one.kind) for one in table})
+
+
+def _typed(cells: pd.Series, kind: Kind) -> pd.Series:
+    if kind == "text":
+        return cells.astype(object).where(cells.notna(), "").astype(str)
+    if kind == "flag":
+        return cells.eq(True)
+    return cells.astype(_TYPES[kind])
+
+
+def _derived(name: str, kind: Kind, doc: str) -> Column:
+    return Column(name, kind, doc, derived=True)
+
+
 def _dimensions(*wanted: str) -> tuple[Column, ...]:
-    kinds = {"integer": "whole", "number": "number", "boolean": "flag"}
+    kinds: dict[str, Kind] = {"integer": "whole", "number": "number", "boolean": "flag"}
     return tuple(
-        Column(name, kinds.get(BY_NAME[name].schema.get("type"), "text"), BY_NAME[name].doc)
+        Column(name, kinds.get(BY_NAME[name].schema.get("type", ""), "text"), BY_NAME[name].doc)
         for name in wanted
     )
 
@@ -66,7 +99,7 @@ _GRID = (
 
 TIMINGS: tuple[Column, ...] = (
     *_GRID,
-    Column("counter", "number", "The file's place in the order in which files are handed out."),
+    Column("counter", "whole", "The file's place in the order in which files are handed out."),
     Column("file", "text", "The audio file."),
     Column("audio_seconds", "number", "Its length.", "s"),
     Column("submitted_s", "number", "When it was handed out, since the window opened.", "s"),
@@ -82,8 +115,8 @@ TIMINGS: tuple[Column, ...] = (
     Column("status", "text", f"Of this transcription: {_STATUS}."),
     Column("configuration", "text", "The configuration's id."),
     *_dimensions("replica", "callers"),
-    Column("instance", "number", "Number of the instance that did it, from 0."),
-    Column("caller", "number", "Number of the caller that handed it out, from 0."),
+    Column("instance", "whole", "Number of the instance that did it, from 0."),
+    Column("caller", "whole", "Number of the caller that handed it out, from 0."),
     Column("cpu_s", "number", "CPU time of the calling thread alone.", "s"),
     Column("audio_sha256", "text", "The audio's content."),
     Column(
@@ -100,28 +133,28 @@ TIMINGS: tuple[Column, ...] = (
 RUNS: tuple[Column, ...] = (
     *_GRID,
     Column("makespan_s", "number", "First submission to last finish; empty unless `ok`.", "s"),
-    Column("rtfx", "number", "Seconds of audio per second of makespan."),
-    Column("cpu_s", "number", "CPU time of all processes of the run in the window.", "s"),
-    Column("cores_used", "number", "`cpu_s` / `makespan_s`.", "cores"),
-    Column("load_s", "number", "Until all instances were loaded.", "s"),
+    Column("rtfx", "meter", "Seconds of audio per second of makespan."),
+    Column("cpu_s", "meter", "CPU time of all processes of the run in the window.", "s"),
+    Column("cores_used", "meter", "`cpu_s` / `makespan_s`.", "cores"),
+    Column("load_s", "meter", "Until all instances were loaded.", "s"),
     Column("warmup_s", "number", "Makespan of the warm-up.", "s"),
-    Column("rss_peak_mb", "number", "Peak resident memory in the repeat.", "MB"),
-    Column("pss_mb", "number", "Proportional set size after the repeat.", "MB"),
-    Column("model_mb", "number", "USS that loading added.", "MB"),
+    Column("rss_peak_mb", "meter", "Peak resident memory in the repeat.", "MB"),
+    Column("pss_mb", "meter", "Proportional set size after the repeat.", "MB"),
+    Column("model_mb", "meter", "USS that loading added.", "MB"),
     Column(
         "gpu_util",
-        "number",
+        "meter",
         "Share of the window in which a GPU ran at least one kernel, mean over the run's GPUs.",
         "0–1",
     ),
     Column(
         "gpu_mem_mb",
-        "number",
+        "meter",
         "Memory on the run's GPUs after the repeat: of its own processes where the driver tells, "
         "else what was added since before loading.",
         "MB",
     ),
-    Column("energy_j", "number", "Energy of the run's GPUs in the window.", "J"),
+    Column("energy_j", "meter", "Energy of the run's GPUs in the window.", "J"),
     Column("status", "text", f"{_STATUS}."),
     Column("error", "text", "What went wrong."),
     Column("configuration", "text", "The configuration's id."),
@@ -131,15 +164,15 @@ RUNS: tuple[Column, ...] = (
     Column("audio_total_s", "number", "Length of all files together.", "s"),
     Column("timeout_s", "number", "The longest pass that was allowed.", "s"),
     Column("started_at", "text", "When it began, UTC."),
-    Column("uss_mb", "number", "Unique set size after the repeat.", "MB"),
+    Column("uss_mb", "meter", "Unique set size after the repeat.", "MB"),
     Column(
         "cpu_outside_engine_s",
-        "number",
+        "meter",
         "CPU time of the calling threads: decoding, features, Python.",
         "s",
     ),
-    Column("context_switches_voluntary", "number", "In the window: threads that waited."),
-    Column("context_switches_involuntary", "number", "In the window: threads that had to yield."),
+    Column("context_switches_voluntary", "meter", "In the window: threads that waited."),
+    Column("context_switches_involuntary", "meter", "In the window: threads that had to yield."),
     Column("foreign_cpu_share", "number", "Share of the machine's CPU used by others.", "0–1"),
     Column("steal_share", "number", "Share of it taken by the hypervisor.", "0–1"),
     Column("disturbed", "flag", "Foreign load or steal above `disturbed_above`, or a clock jump."),
@@ -155,19 +188,19 @@ RUNS: tuple[Column, ...] = (
     Column("logical_cpus", "number", "Of the machine."),
     Column("affinity_cpus", "number", "That the run could use."),
     Column("code", "text", "Fingerprint of the measuring code."),
-    Column("gpus", "number", "GPUs that the run uses; 0 on a CPU."),
+    Column("gpus", "whole", "GPUs that the run uses; 0 on a CPU."),
     Column("gpu_model_mb", "number", "As `gpu_mem_mb`, right after loading.", "MB"),
-    Column("power_w", "number", "Mean power of the run's GPUs together in the window.", "W"),
+    Column("power_w", "meter", "Mean power of the run's GPUs together in the window.", "W"),
     Column("energy_from", "text", "`counter` or, where a GPU has none, `samples` of its power."),
     Column(
         "gpu_balance",
-        "number",
+        "meter",
         "Utilisation of the least busy of the run's GPUs over that of the busiest; 1 is even.",
         "0–1",
     ),
     Column(
         "gpu_throttled",
-        "number",
+        "meter",
         "Largest share of the window in which a GPU was slowed down for one reason (power, heat).",
         "0–1",
     ),
@@ -178,7 +211,7 @@ RUNS: tuple[Column, ...] = (
         "Share of the window that the driver's samples cover; below 0.9 there is no `gpu_util`.",
         "0–1",
     ),
-    Column("cores_per_gpu", "number", "`cores_used` / `gpus`: the CPU that feeds a GPU.", "cores"),
+    Column("cores_per_gpu", "meter", "`cores_used` / `gpus`: the CPU that feeds a GPU.", "cores"),
     *_dimensions("batch_size"),
     Column(
         "walk_lost",
@@ -186,7 +219,26 @@ RUNS: tuple[Column, ...] = (
         "Dummy weights did not give their planted text at temperature 0: the times are those of "
         "other work.",
     ),
+    _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
+    _derived(
+        "threads", "whole", "Threads of each worker: `cpu_threads`, or what 0 makes of the CPUs."
+    ),
+    _derived("in_use", "whole", "Workers that can be busy at once: no more than callers."),
+    _derived("unaltered", "flag", "No A/A replica and no planted slow-down."),
+    _derived(
+        "ordinary", "flag", "`unaltered` and without batches: what most questions are asked of."
+    ),
+    _derived(
+        "counts",
+        "flag",
+        "`ok` or `timeout`, and not disturbed unless all such repeats of the round are.",
+    ),
 )
 
+#: What a record says of a repeat; the others follow from these (``counting.marked``).
+RECORDED = tuple(column for column in RUNS if not column.derived)
 RUN_COLUMNS = names(RUNS)
 TIMING_COLUMNS = names(TIMINGS)
+LEFT_OUT_COLUMNS = ("file", "reason")  # of files that are no valid records
+#: Of a round or a configuration these are medians over the repeats that count.
+METERS = names(RUNS, "meter")

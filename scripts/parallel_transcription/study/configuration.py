@@ -159,6 +159,11 @@ def identify(configuration: Mapping[str, Any]) -> str:
     )
 
 
+#: Rounds above this number are fresh ones, which confirm the recommended settings; they took no
+#: part in choosing these.
+CONFIRMATION_ABOVE = 900
+
+
 def run_id(configuration_id: str, round_number: int) -> str:
     """The run's id: configuration and round."""
     return f"{configuration_id}-r{round_number:02d}"

@@ -17,6 +17,7 @@ from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
 from parallel_transcription.measure.placement import devices_of
 from parallel_transcription.study.configuration import (
+    CONFIRMATION_ABOVE,
     canonical_json,
     compact,
     round_of,
@@ -27,7 +28,6 @@ from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.study import Study
 
 NOT_IN_RESULTS = ("only", "machines")
-CONFIRMATION = 900  # rounds above this number confirm the recommended settings
 
 
 class Plan:
@@ -75,7 +75,7 @@ class Plan:
         """The fresh rounds that confirm configurations, interleaved."""
         ids = list(configuration_ids)
         return [
-            run_id(one, CONFIRMATION + number)
+            run_id(one, CONFIRMATION_ABOVE + number)
             for number in range(1, self.study.settings["confirmation_rounds"] + 1)
             for one in (ids if number % 2 else ids[::-1])
         ]
@@ -199,7 +199,7 @@ class Plan:
         return found
 
     def set_aside(self, machine: str) -> list[str]:
-        """Names of a machine's records that were damaged and set aside (see timings.py): a new
+        """Names of a machine's records that were damaged and set aside (results/records.py): a new
         one has what was made from the records made again, and so the run measured again."""
         folder = self.results / machine / "runs"
         return sorted(path.name for path in folder.glob("*.json.damaged*"))

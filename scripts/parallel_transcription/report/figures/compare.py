@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import TIMES, clean, plural, strategy_name
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription import words
+from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.forest import (
     arrows,
     cut,
@@ -19,31 +19,33 @@ from parallel_transcription.report.figures.forest import (
     ratio_range,
     ratio_scale,
 )
+from parallel_transcription.report.figures.sources import Sources, main_model
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import TIMES, plural, strategy_name
 
 
-def one_or_many(sources: pick.Sources) -> p9.ggplot | None:
+def one_or_many(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model over that of many models, for each matched pair."""
     return _arms(sources, "one_or_many", "multi_model")
 
 
-def processes(sources: pick.Sources) -> p9.ggplot | None:
+def processes(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model over that of many processes, for each matched pair."""
     return _arms(sources, "processes", "multi_process")
 
 
-def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
+def _arms(sources: Sources, finding: str, other: str) -> p9.ggplot | None:
     rows = sources.evidence(finding, ["ratio", "low", "high", "total_workers", "cpu_threads"])
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
+    rows = axes.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
-        text = pick.setting_label(row, "total_workers")
-        if row.get("instances") != row["total_workers"]:
-            noun = ("model", "models") if other == "multi_model" else ("process", "processes")
-            text += f" ({plural(int(row['instances']), *noun)})"
+        text = axes.setting_label(row, "total_workers")
+        if row["instances"] != row["total_workers"]:
+            text += f" ({words.instances(other, row['instances'])})"
         texts.append(text)
-    rows = pick.with_labels(rows, texts)
+    rows = axes.with_labels(rows, texts)
     name = strategy_name(other)
     return forest(
         from_pairs(rows),
@@ -55,22 +57,20 @@ def _arms(sources: pick.Sources, finding: str, other: str) -> p9.ggplot | None:
     )
 
 
-def batching(sources: pick.Sources) -> p9.ggplot | None:
+def batching(sources: Sources) -> p9.ggplot | None:
     """Makespan in batches over that one after another, for each matched pair."""
     needed = ["ratio", "low", "high", "workers", "instances", "cpu_threads", "batch_size"]
     rows = sources.evidence("batching", needed)
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
+    rows = axes.in_order(rows)
     texts = []
     for row in rows.to_dict("records"):
-        each = pick.setting_label(row)
+        each = axes.setting_label(row)
         if row["instances"] > 1:
-            processes = row["strategy"] == "multi_process"
-            noun = ("process", "processes") if processes else ("model", "models")
-            each = f"{plural(int(row['instances']), *noun)}, {each}"
-        texts.append(f"batches of {int(row['batch_size'])}, {each}")
-    rows = pick.with_labels(rows, texts)
+            each = f"{words.instances(row['strategy'], row['instances'])}, {each}"
+        texts.append(f"{words.batches(row['batch_size'])}, {each}")
+    rows = axes.with_labels(rows, texts)
     return forest(
         from_pairs(rows),
         dots_of(sources, rows),
@@ -81,20 +81,20 @@ def batching(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
+def workers_equal_files(sources: Sources) -> p9.ggplot | None:
     """Makespan and CPU time with fewer and more workers, over those with as many as files."""
     needed = ["ratio", "low", "high", "workers", "files", "cpu_threads"]
     rows = sources.evidence("workers_equal_files", needed)
     if rows.empty:
         return None
-    rows = pick.in_order(rows)
-    rows = pick.with_labels(rows, [pick.setting_label(r) for r in rows.to_dict("records")]).head(
-        pick.MOST_ROWS
+    rows = axes.in_order(rows)
+    rows = axes.with_labels(rows, [axes.setting_label(r) for r in rows.to_dict("records")]).head(
+        axes.MOST_ROWS
     )
     panels = ["makespan", "CPU time"]
     parts, dots = [], []
     for prefix, panel, value in (("", panels[0], "span"), ("cpu_", panels[1], "cpu_s")):
-        part = from_pairs(rows, prefix) if f"{prefix}ratio" in rows else rows.iloc[:0]
+        part = from_pairs(rows, prefix)
         if len(part):
             parts.append(part.assign(panel=panel))
             dots.append(dots_of(sources, rows, value).assign(panel=panel))
@@ -102,14 +102,12 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
         return None
     shown, dots = pd.concat(parts), pd.concat(dots)
     relation = dict(zip(rows["label"], rows["relation"], strict=True))
+    shown["kind"] = [f"{relation[text]} than files" for text in shown["label"]]
     kinds = ["fewer workers than files", "more workers than files"]
-    shown["kind"] = [
-        kinds[0] if str(relation[t]).startswith("fewer") else kinds[1] for t in shown["label"]
-    ]
     order = list(rows["label"])[::-1]
     for table in (shown, dots):
-        table["label"] = pick.ordered(table["label"], order)
-        table["panel"] = pick.ordered(table["panel"], panels)
+        table["label"] = axes.ordered(table["label"], order)
+        table["panel"] = axes.ordered(table["panel"], panels)
     low, high = ratio_range(shown, dots, sources.margin)
     shown, marks = cut(shown, low, high)
     dots = dots[(dots["ratio"] >= low) & (dots["ratio"] <= high)]
@@ -134,36 +132,23 @@ def workers_equal_files(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
+def noise_floor(sources: Sources) -> p9.ggplot | None:
     """Makespan of a configuration over that of its identical twin, round by round."""
     rows = sources.evidence("noise_floor", ["ratio"])
     if rows.empty:
         return None
-    files = {
-        c: f
-        for c, f in zip(sources.runs["configuration"], sources.runs["files_in_parallel"],
-                        strict=True)
-    }  # fmt: skip
-    texts = []
-    for row in rows.to_dict("records"):
-        text = clean(row.get("label"), 60)
-        many = files.get(row.get("configuration_a"))
-        texts.append(f"{text}, {pick.files_label(many)}" if many else text)
-    rows = pick.with_labels(rows, texts).head(8)
-    found = []
-    for row in rows.to_dict("records"):
-        a = sources.rounds[sources.rounds["configuration"] == row.get("configuration_a")]
-        b = sources.rounds[sources.rounds["configuration"] == row.get("configuration_b")]
-        both = a.merge(b, on=["workload", "round"], suffixes=("_a", "_b"))
-        for one in both.to_dict("records"):
-            ratio = one["span_a"] / one["span_b"]
-            if math.isfinite(ratio) and ratio > 0:
-                found.append({"label": row["label"], "round": one["round"], "ratio": ratio})
-    if not found:
+    runs = sources.results.runs
+    files = dict(zip(runs["configuration"], runs["files_in_parallel"], strict=True))
+    texts = [
+        f"{clean(row['label'], 60)}, {axes.files_label(files[row['configuration_a']])}"
+        for row in rows.to_dict("records")
+    ]
+    rows = axes.with_labels(rows, texts).head(8)
+    shown = dots_of(sources, rows)
+    if shown.empty:
         return None
-    shown = pd.DataFrame(found)
     order = list(rows["label"])
-    shown["label"] = pick.ordered(shown["label"], order)
+    shown["label"] = axes.ordered(shown["label"], order)
     band = sources.margin
     ends = [*shown["ratio"], *band]
     pad = (max(ends) / min(ends)) ** 0.08
@@ -185,7 +170,7 @@ def noise_floor(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def published(sources: pick.Sources) -> p9.ggplot | None:
+def published(sources: Sources) -> p9.ggplot | None:
     """Speed-up over one worker with one thread: this machine beside the published ones."""
     shown = pd.concat([p for p in (_here(sources), _theirs(sources.published)) if len(p)] or
                       [pd.DataFrame(columns=["machine"])])  # fmt: skip
@@ -204,11 +189,11 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     shown["speedup"] = [base[m] / s for m, s in zip(shown["machine"], span, strict=True)]
     shown["able"] = shown["busy"] * shown["threads"]
     machines = [names.get(m, clean(m, 28)) for m in dict.fromkeys(shown["machine"])]
-    shown["machine"] = pick.ordered(
+    shown["machine"] = axes.ordered(
         [names.get(m, clean(m, 28)) for m in shown["machine"]], machines
     )
     kinds = ["1", "2", "more than 2"]
-    shown["kind"] = pick.ordered(
+    shown["kind"] = axes.ordered(
         [kinds[0] if w == 1 else kinds[1] if w == 2 else kinds[2] for w in shown["workers"]], kinds
     )
     late = shown[shown["late"]]
@@ -231,9 +216,9 @@ def published(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-def _here(sources: pick.Sources) -> pd.DataFrame:
+def _here(sources: Sources) -> pd.DataFrame:
     """Medians of one model on this machine, with the most common number of files."""
-    rows = pick.main_model(sources.summary.assign(round=1))
+    rows = main_model(sources.summary)
     rows = rows[(rows["strategy"] == "one_model") & (rows["variant"] == "")]
     rows = rows[(rows["cpu_threads"] > 0) & rows["makespan_s"].notna()]
     rows = rows[rows["files_in_parallel"] > 1]

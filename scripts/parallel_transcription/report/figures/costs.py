@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import clean, plural, strategy_name
-from parallel_transcription.report.figures import pick, style
-from parallel_transcription.results.summaries import counted
+from parallel_transcription import words
+from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.results.counting import explored
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import integer, plural, strategy_name
 
 SERIES = {
     "one_model": "workers of one model",
@@ -19,37 +23,27 @@ SERIES = {
 }
 
 
-def memory(sources: pick.Sources) -> p9.ggplot | None:
+#: What the laws of memory are made of.
+MEGABYTES = ("base_mb", "worker_mb", "instance_mb")
+
+
+def memory(sources: Sources) -> p9.ggplot | None:
     """Memory that loading adds, by workers and by models, and the fitted laws as lines."""
-    rows = counted(sources.results.runs)
-    # on a GPU, the memory there; lists of GPUs have a model on each
-    on_gpu = rows["device"] == "cuda"
-    rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
-    rows = rows[~rows["device_index"].str.contains(",") & (rows["batch_size"] == 0)]
-    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0) & (rows["replica"] == 1)]
-    rows = rows[rows["strategy"].isin(SERIES)]
-    # one thing varies at a time: workers of one model, or models with one worker each
-    one = rows["strategy"] == "one_model"
-    rows = rows[one | (rows["num_workers"] == 1)]
+    rows = _loaded(sources)
     if rows.empty:
         return None
-    rows = rows.assign(
-        count=np.where(rows["strategy"] == "one_model", rows["num_workers"], rows["instances"]),
-        what=[SERIES[s] for s in rows["strategy"]],
-        panel=[_panel(row) for row in rows.to_dict("records")],
-    )
     panels = list(rows["panel"].value_counts().index[:3])
     rows = rows[rows["panel"].isin(panels)]
     spread = rows.groupby(["panel", "what", "count"], sort=True)["model_mb"]
     spread = spread.agg(["median", "min", "max"]).reset_index()
     names = [n for n in SERIES.values() if n in set(spread["what"])]
-    spread["what"] = pick.ordered(spread["what"], names)
-    spread["panel"] = pick.ordered(spread["panel"], panels)
+    spread["what"] = axes.ordered(spread["what"], names)
+    spread["panel"] = axes.ordered(spread["panel"], panels)
     law = _law(sources, spread, names, panels)
     # the same number of workers and models stand beside each other
     top = max(2.0, float(spread["count"].max()))
-    shift = {n: 0.012 * top * (k - (len(names) - 1) / 2) for k, n in enumerate(names)}
-    spread["x"] = spread["count"] + spread["what"].map(shift).astype(float)
+    steps = style.beside(names, 0.012 * top)
+    spread["x"] = spread["count"] + spread["what"].map(steps).astype(float)
     breaks = sorted({float(c) for c in spread["count"]})
     breaks = [b for k, b in enumerate(breaks) if k == 0 or b - breaks[k - 1] >= 0.04 * top]
     colours, shapes, lines = (
@@ -75,81 +69,78 @@ def memory(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def _panel(row: dict) -> str:
-    text = f"{clean(row.get('model'), 30)}, {clean(row.get('compute_type'), 20)}"
-    return f"{text}, GPU" if row.get("device") == "cuda" else text
+def _loaded(sources: Sources) -> pd.DataFrame:
+    """Repeats in which one thing varies: workers of one model, or models of one worker each."""
+    rows = explored(sources.results.runs)
+    # on a GPU, the memory there; lists of GPUs have a model on each
+    on_gpu = rows["device"] == "cuda"
+    rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
+    rows = rows[rows["ordinary"] & (rows["gpus"] <= 1)]
+    rows = rows[(rows["status"] == "ok") & (rows["model_mb"] > 0)]
+    one = rows["strategy"] == "one_model"
+    rows = rows[one | (rows["num_workers"] == 1)]
+    return rows.assign(
+        count=rows["num_workers"].where(rows["strategy"] == "one_model", rows["instances"]),
+        what=[SERIES[s] for s in rows["strategy"]],
+        panel=[_panel(row) for row in rows.to_dict("records")],
+    )
 
 
-def _law(sources: pick.Sources, spread: pd.DataFrame, names: list[str], panels: list[str]):
+def _panel(row: Mapping[str, Any]) -> str:
+    text = f"{clean(row['model'], 30)}, {clean(row['compute_type'], 20)}"
+    return f"{text}, GPU" if row["device"] == "cuda" else text
+
+
+def _law(
+    sources: Sources, spread: pd.DataFrame, names: list[str], panels: list[str]
+) -> pd.DataFrame:
     """The fitted laws, from the evidence, as lines."""
-    rows = sources.evidence("memory_workers", ["base_mb"])
-    if rows.empty:
-        rows = sources.evidence("memory_instances", ["base_mb"])
+    # both findings have all laws as evidence; where one was not measured, the other may be
+    rows = sources.evidence("memory_workers", MEGABYTES)
+    rows = rows if len(rows) else sources.evidence("memory_instances", MEGABYTES)
     found = []
     for row in rows.to_dict("records"):
         panel = _panel(row)
-        threads = row.get("kind") != "processes"
-        slopes = (
-            {
-                SERIES["one_model"]: row.get("worker_mb"),
-                SERIES["multi_model"]: row.get("instance_mb"),
+        if row["kind"] == "processes":
+            slopes = {SERIES["multi_process"]: row["instance_mb"]}
+        else:
+            slopes = {
+                SERIES["one_model"]: row["worker_mb"],
+                SERIES["multi_model"]: row["instance_mb"],
             }
-            if threads
-            else {SERIES["multi_process"]: row.get("instance_mb")}
-        )
         for what, slope in slopes.items():
             mine = spread[(spread["what"] == what) & (spread["panel"] == panel)]
-            if mine.empty or not isinstance(slope, (int, float)) or math.isnan(slope):
+            if mine.empty or math.isnan(slope):
                 continue
             for count in (1.0, max(2.0, float(mine["count"].max()))):
                 found.append({"panel": panel, "what": what, "count": count,
                               "mb": row["base_mb"] + slope * (count - 1)})  # fmt: skip
     law = pd.DataFrame(found, columns=["panel", "what", "count", "mb"])
-    law["what"] = pick.ordered(law["what"], names)
-    law["panel"] = pick.ordered(law["panel"], panels)
+    law["what"] = axes.ordered(law["what"], names)
+    law["panel"] = axes.ordered(law["panel"], panels)
     return law
 
 
-def init_race(sources: pick.Sources) -> p9.ggplot | None:
+def init_race(sources: Sources) -> p9.ggplot | None:
     """Starts that failed, with the upper bound of the true share, and load times, by delay."""
-    rows = sources.evidence("init_race", ["init_stagger_s", "starts", "failures", "rate"])
+    numbers = ["init_stagger_s", "instances", "starts", "failures", "rate", "upper_bound"]
+    rows = sources.evidence("init_race", numbers)
     if rows.empty:
         return None
-    upper = "upper_bound" if "upper_bound" in rows else "high"
-    rows["bound"] = pd.to_numeric(rows.get(upper), errors="coerce")
-    series = []
-    for row in rows.to_dict("records"):
-        text = plural(int(row["instances"]), "model") if row.get("instances") else "models"
-        if rows["model"].nunique() > 1 if "model" in rows else False:
-            text += f", {clean(row['model'], 24)}"
-        series.append(text)
-    rows["kind"] = series
-    kinds = list(dict.fromkeys(series))[: len(style.SERIES_SHAPES)]
+    rows = rows.assign(kind=_started_at_once(rows))
+    kinds = list(dict.fromkeys(rows["kind"]))[: len(style.SERIES_SHAPES)]
     rows = rows[rows["kind"].isin(kinds)]
-    order = pick.levels(rows["init_stagger_s"])
+    order = axes.levels(rows["init_stagger_s"])
     panels = ["starts that failed (%)", "time until all models are loaded (s)"]
-    shares = pd.DataFrame(
-        {
-            "delay": rows["init_stagger_s"], "kind": rows["kind"], "value": rows["rate"] * 100,
-            "high": (rows["bound"] * 100).fillna(rows["rate"] * 100), "panel": panels[0],
-            "text": [f"{int(f)} of {int(n)}" for f, n in
-                     zip(rows["failures"], rows["starts"], strict=True)],
-        }
-    )  # fmt: skip
-    of = dict(zip(rows.get("configuration", pd.Series(dtype=str)), rows["kind"], strict=False))
-    runs = counted(sources.results.runs)
-    runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
-    runs = runs[runs["load_s"].notna() & runs["configuration"].isin(of)]
-    loads = pd.DataFrame(
-        {"delay": runs["init_stagger_s"], "kind": [of[c] for c in runs["configuration"]],
-         "value": runs["load_s"], "panel": panels[1]}
-    )  # fmt: skip
+    shares = _failures(rows).assign(panel=panels[0])
+    loads = _load_times(sources, rows).assign(panel=panels[1])
     for table in (shares, loads):
-        table["panel"] = pick.ordered(table["panel"], panels)
-        table["delay"] = pick.as_levels(table["delay"], order)
-        table["kind"] = pick.ordered(table["kind"], kinds)
-    roof = pd.DataFrame({"delay": pick.ordered(order[:1], order), "value": [1.0],
-                         "panel": pick.ordered(panels[:1], panels)})  # fmt: skip
+        table["panel"] = axes.ordered(table["panel"], panels)
+        table["delay"] = axes.as_levels(table["delay"], order)
+        table["kind"] = axes.ordered(table["kind"], kinds)
+    # room for a per cent of failures, so that none of them looks like none
+    roof = pd.DataFrame({"delay": axes.ordered(order[:1], order), "value": [1.0],
+                         "panel": axes.ordered(panels[:1], panels)})  # fmt: skip
     dodge = p9.position_dodge(width=0.5)
     plot = (
         p9.ggplot(shares, p9.aes("delay", "value", color="kind", shape="kind"))
@@ -174,30 +165,61 @@ def init_race(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-def recommendation(sources: pick.Sources) -> p9.ggplot | None:
+def _started_at_once(rows: pd.DataFrame) -> list[str]:
+    """How many models each row started, and of which kind where there are several."""
+    texts = [plural(int(count), "model") for count in rows["instances"]]
+    if rows["model"].nunique() == 1:
+        return texts
+    return [f"{text}, {clean(m, 24)}" for text, m in zip(texts, rows["model"], strict=True)]
+
+
+def _failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """The share of starts that failed, in per cent, up to its upper bound."""
+    counts = zip(rows["failures"], rows["starts"], strict=True)
+    return pd.DataFrame(
+        {
+            "delay": rows["init_stagger_s"],
+            "kind": rows["kind"],
+            "value": rows["rate"] * 100,
+            "high": rows["upper_bound"].fillna(rows["rate"]) * 100,
+            "text": [f"{integer(failed)} of {integer(starts)}" for failed, starts in counts],
+        }
+    )
+
+
+def _load_times(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds until all models were loaded, of each start that worked."""
+    kind = dict(zip(rows["configuration"], rows["kind"], strict=True))
+    runs = explored(sources.results.runs)
+    runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
+    runs = runs[runs["load_s"].notna() & runs["configuration"].isin(kind)]
+    return pd.DataFrame(
+        {
+            "delay": runs["init_stagger_s"],
+            "kind": [kind[c] for c in runs["configuration"]],
+            "value": runs["load_s"],
+        }
+    )
+
+
+def recommendation(sources: Sources) -> p9.ggplot | None:
     """Throughput against memory; no configuration beats those of the Pareto front."""
-    needed = ["rtfx", "low", "high", "memory_mb", "cores_used"]
-    rows = sources.evidence("recommendation", needed)
+    numbers = ["rtfx", "low", "high", "memory_mb", "gpu_memory_mb", "cores_used"]
+    rows = sources.evidence("recommendation", numbers)
+    rows = rows[rows["rtfx"].notna()]
     if rows.empty:
         return None
-    if "primary" in rows and rows["primary"].any():
-        rows = rows[rows["primary"].astype(bool)]
-    on_gpus = "gpu_memory_mb" in rows and rows[rows["rtfx"].notna()]["gpu_memory_mb"].notna().all()
+    if rows["primary"].any():
+        rows = rows[rows["primary"]]
+    on_gpus = rows["gpu_memory_mb"].notna().all()
     memory, where = ("gpu_memory_mb", " on GPUs") if on_gpus else ("memory_mb", "")
-    rows = rows[rows["rtfx"].notna() & rows[memory].notna()]
+    rows = rows[rows[memory].notna()]
     if rows.empty:
         return None
     rows = rows.assign(name=[strategy_name(s) for s in rows["strategy"]])
-    on_front = rows["pareto"].astype(bool) if "pareto" in rows else pd.Series(False, rows.index)
-    chosen = rows[rows["chosen"].astype(bool)] if "chosen" in rows else rows.iloc[:0]
-    names = [n for n in style.STRATEGY_COLOURS if n in set(rows["name"])]
-    colours = {n: style.STRATEGY_COLOURS[n] for n in names}
-    rows["fill"] = [
-        colours.get(n, style.GREY) if f else "white"
-        for n, f in zip(rows["name"], on_front, strict=True)
-    ]
+    front = zip(rows["name"], rows["pareto"], strict=True)
+    rows["fill"] = [style.STRATEGY_COLOURS[name] if on_it else "white" for name, on_it in front]
     rows = style.cut_intervals(rows, "rtfx")
-    top, wide = float(rows["rtfx"].max()), float(rows[memory].max())
     plot = (
         p9.ggplot(rows, p9.aes(memory, "rtfx", color="name", shape="name"))
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), size=0.4, alpha=0.6)
@@ -213,23 +235,26 @@ def recommendation(sources: pick.Sources) -> p9.ggplot | None:
            if not isinstance(s, p9.scale_fill_manual)]
         + style.theme(2.5, titled=True)
     )  # fmt: skip
-    if len(chosen):
-        row = chosen.iloc[0]
-        workers = plural(int(row["workers"]), "worker")
-        threads = plural(int(row["cpu_threads"]), "thread")
-        text = f"recommended: {strategy_name(row['strategy'])}, {workers} of {threads}"
-        right = float(row[memory]) < 0.6 * wide
-        plot += [
-            p9.geom_point(chosen.head(1), p9.aes(memory, "rtfx"), shape="o", size=7.5,
-                          fill="none", color=style.INK, stroke=0.8, inherit_aes=False),
-            p9.geom_label(chosen.head(1).assign(text=text),
-                          p9.aes(memory, "rtfx", label="text"), inherit_aes=False,
-                          ha="left" if right else "right", va="bottom", label_size=0,
-                          label_padding=0.1, fill="white", alpha=0.85, nudge_y=top * 0.09,
-                          nudge_x=(1 if right else -1) * wide * 0.005, size=style.TEXT - 0.5,
-                          family=style.FAMILY, fontweight="bold"),
-        ]  # fmt: skip
-    return plot
+    chosen = rows[rows["chosen"]].head(1)
+    return plot + _choice(chosen, memory, rows) if len(chosen) else plot
+
+
+def _choice(chosen: pd.DataFrame, memory: str, rows: pd.DataFrame) -> list[Any]:
+    """A ring around the recommended setting, and its name beside it."""
+    row = chosen.iloc[0]
+    workers, threads = plural(int(row["workers"]), "worker"), words.threads(row["cpu_threads"])
+    text = f"recommended: {strategy_name(row['strategy'])}, {workers} of {threads}"
+    top, wide = float(rows["rtfx"].max()), float(rows[memory].max())
+    right = float(row[memory]) < 0.6 * wide
+    return [
+        p9.geom_point(chosen, p9.aes(memory, "rtfx"), shape="o", size=7.5, fill="none",
+                      color=style.INK, stroke=0.8, inherit_aes=False),
+        p9.geom_label(chosen.assign(text=text), p9.aes(memory, "rtfx", label="text"),
+                      inherit_aes=False, ha="left" if right else "right", va="bottom",
+                      label_size=0, label_padding=0.1, fill="white", alpha=0.85,
+                      nudge_y=top * 0.09, nudge_x=(1 if right else -1) * wide * 0.005,
+                      size=style.TEXT - 0.5, family=style.FAMILY, fontweight="bold"),
+    ]  # fmt: skip
 
 
 def _size_breaks(values: pd.Series) -> list[float]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import clean
 from parallel_transcription.report.figures import (
     FIGURES,
     compare,
@@ -20,8 +20,9 @@ from parallel_transcription.report.figures import (
     timeline,
 )
 from parallel_transcription.report.figures.names import file_stem
-from parallel_transcription.report.figures.pick import Sources
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.results.read import Results
+from parallel_transcription.untrusted import clean
 
 MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
     "parallel_or_queue": speed.parallel_or_queue,
@@ -48,6 +49,9 @@ MAKERS: dict[str, Callable[[Sources], p9.ggplot | None]] = {
 EMPTY = "not measured in this study"
 NO_FINDINGS = "there are no findings yet (judge_findings.py makes them)"
 FAILED = "could not be drawn (the log says why)"
+
+#: Variable of the environment: if set, a figure that fails ends the drawing. The tests set it.
+STRICT = "STRICT_FIGURES"
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +86,8 @@ def draw(
             plot = MAKERS[figure](sources) or style.not_measured(f"{title}: {empty}")
             style.save(plot, path, description)
         except Exception:
+            if os.environ.get(STRICT):
+                raise
             # a figure is not worth a study: the others and the report go on, and the log says why
             logger.exception("%s of %s could not be drawn", figure, clean(machine, 60))
             style.save(style.not_measured(f"{title}: {FAILED}"), path, description)

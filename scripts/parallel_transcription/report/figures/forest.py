@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import setting, with_interval
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.sources import Sources
+from parallel_transcription.words import as_written, with_interval
 
 #: Share of the axis, in units of its length, that the column of numbers takes.
 TEXT_SHARE = 0.34
@@ -29,7 +32,7 @@ def forest(
     ``dots``: label, ratio of each round. The thick line is the interval that decides equivalence.
     """
     total = len(rows)
-    rows = rows.head(pick.MOST_ROWS).copy()
+    rows = rows.head(axes.MOST_ROWS).copy()
     order = list(rows["label"])[::-1]
     rows["no_low"] = ~np.isfinite(rows["low"].to_numpy(float))
     rows["no_high"] = ~np.isfinite(rows["high"].to_numpy(float))
@@ -38,9 +41,9 @@ def forest(
     rows["text"] = [_numbers(r) for r in rows.to_dict("records")]
     rows["edge"] = edge
     rows, marks = cut(rows, left, right)
-    rows["label"] = pick.ordered(rows["label"], order)
+    rows["label"] = axes.ordered(rows["label"], order)
     dots = dots[dots["label"].isin(order) & dots["ratio"].between(left, right)].copy()
-    dots["label"] = pick.ordered(dots["label"], order)
+    dots["label"] = axes.ordered(dots["label"], order)
     rows["fill"] = np.where(rows["open"], "white", colour)
     plot = (
         p9.ggplot(rows, p9.aes("ratio", "label"))
@@ -71,7 +74,7 @@ def forest(
     return plot
 
 
-def _numbers(row: dict) -> str:
+def _numbers(row: Mapping[str, Any]) -> str:
     """The ratio and its interval as text."""
     low = None if row["no_low"] else row["low"]
     high = None if row["no_high"] else row["high"]
@@ -118,7 +121,7 @@ def cut(rows: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, pd.D
     return rows, pd.concat(marks)
 
 
-def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK) -> list:
+def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK) -> list[Any]:
     """Arrow heads at the edges of a plot of ratios."""
     found = []
     for side, shape in (("low", "<"), ("high", ">")):
@@ -133,12 +136,14 @@ def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK
     return found
 
 
-def ratio_scale(axis: str, low: float, high: float, last: float | None = None, most: int = 9):
+def ratio_scale(
+    axis: str, low: float, high: float, last: float | None = None, most: int = 9
+) -> Any:
     """A logarithmic axis of ratios with readable breaks, none of them beyond ``last``."""
     breaks = ratio_breaks(low, min(high, last or high), most)
     scale = p9.scale_x_continuous if axis == "x" else p9.scale_y_continuous
     return scale(
-        trans="log", breaks=breaks, labels=[setting(b) for b in breaks], limits=(low, high),
+        trans="log", breaks=breaks, labels=[as_written(b) for b in breaks], limits=(low, high),
         expand=(0, 0),
     )  # fmt: skip
 
@@ -159,15 +164,13 @@ def ratio_breaks(low: float, high: float, most: int = 9) -> list[float]:
     return [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 
 
-def dots_of(sources: pick.Sources, rows: pd.DataFrame, value: str = "span") -> pd.DataFrame:
-    """The ratio of each round of each row."""
+def dots_of(sources: Sources, rows: pd.DataFrame, value: str = "span") -> pd.DataFrame:
+    """The ratio of each round of each row: ``label``, ``round``, ``ratio``."""
     found = [
-        {"label": r["label"], "ratio": ratio}
+        sources.ratios(r["configuration_a"], r["configuration_b"], value).assign(label=r["label"])
         for r in rows.to_dict("records")
-        for ratio in sources.round_ratios(r.get("configuration_a"), r.get("configuration_b"), value)
     ]
-    table = pd.DataFrame(found, columns=["label", "ratio"])
-    return table.astype({"label": object, "ratio": float})
+    return pd.concat(found)
 
 
 def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
@@ -179,9 +182,7 @@ def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
             "ratio": pd.to_numeric(rows[f"{prefix}ratio"], errors="coerce"),
             "low": pd.to_numeric(rows[f"{prefix}low"], errors="coerce"),
             "high": pd.to_numeric(rows[f"{prefix}high"], errors="coerce"),
-            "open": rows[f"{prefix}size"].astype(str) == "open"
-            if f"{prefix}size" in rows
-            else False,
+            "open": rows["size"] == "open",
         }
     )
     for name, column in zip(("inner_low", "inner_high"), inner, strict=True):

@@ -9,31 +9,29 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import clean, plural, strategy_name
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.forest import dots_of, forest, from_pairs
+from parallel_transcription.report.figures.sources import Sources, main_group
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import plural, strategy_name
 
 THROUGHPUT = "times real time"
 
 
-def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
+def several_gpus(sources: Sources) -> p9.ggplot | None:
     """Throughput by number of GPUs, a line per strategy; and how evenly they worked."""
     rows = sources.summary
-    rows = rows[(rows["device"] == "cuda") & rows["rtfx"].notna() & (rows["replica"] == 1)]
-    rows = rows[(rows["files_in_parallel"] > 0) & (rows["slowdown"] == 0)]
-    rows = pick.main_group(rows)
+    rows = rows[(rows["gpus"] > 0) & rows["rtfx"].notna() & (rows["files_in_parallel"] > 0)]
+    rows = main_group(rows)
     if rows.empty:
         return None
-    rows = rows.assign(
-        gpus=[len(set(str(d).split(","))) for d in rows["device_index"]],
-        name=[strategy_name(s) for s in rows["strategy"]],
-    )
+    rows = rows.assign(name=[strategy_name(s) for s in rows["strategy"]])
     # only numbers of files that were measured on different numbers of GPUs
     several = rows.groupby("files_in_parallel")["gpus"].nunique()
     rows = rows[rows["files_in_parallel"].isin(several[several > 1].index)]
     if rows.empty:
         return None
-    files = pick.few(rows["files_in_parallel"], 3)
+    files = axes.few(rows["files_in_parallel"], 3)
     rows = rows[rows["files_in_parallel"].isin(files)]
     # the fastest configuration of each strategy on so many GPUs
     best = rows.sort_values("rtfx", kind="stable").drop_duplicates(
@@ -44,7 +42,7 @@ def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
         on=["configuration", "workload"],
     )
     dots = dots[np.isfinite(dots["rtfx"].astype(float)) & (dots["rtfx"] > 0)]
-    panels = {f: pick.files_label(f) for f in files}
+    panels = {f: axes.files_label(f) for f in files}
     best, dots = (
         t.assign(value=t["rtfx"], panel=[panels[f] for f in t["files_in_parallel"]])
         for t in (best, dots)
@@ -53,12 +51,12 @@ def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
     even = best[(best["files_in_parallel"] == max(files)) & best["gpu_balance"].notna()]
     names = list(panels.values())
     if len(even):
-        names.append(f"balance, {pick.files_label(max(files))}")
+        names.append(f"balance, {axes.files_label(max(files))}")
         best = pd.concat([best, even.assign(value=even["gpu_balance"], panel=names[-1])])
-    order = pick.levels(best["gpus"])
+    order = axes.levels(best["gpus"])
     for table in (best, dots):
-        table["x"] = pick.as_levels(table["gpus"], order)
-        table["panel"] = pick.ordered(table["panel"], names)
+        table["x"] = axes.as_levels(table["gpus"], order)
+        table["panel"] = axes.ordered(table["panel"], names)
     dodge = p9.position_dodge(width=0.3)
     return (
         p9.ggplot(best, p9.aes("x", "value", color="name", shape="name"))
@@ -74,18 +72,18 @@ def several_gpus(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-def one_per_gpu(sources: pick.Sources) -> p9.ggplot | None:
+def one_per_gpu(sources: Sources) -> p9.ggplot | None:
     """Makespan of one model on a list of GPUs over that of one model per GPU."""
     rows = sources.evidence("one_per_gpu", ["ratio", "low", "high", "total_workers", "gpus"])
     if rows.empty:
         return None
-    rows = pick.in_order(rows).sort_values("others", kind="stable")
+    rows = axes.in_order(rows).sort_values("others", kind="stable")
     texts = [
         f"{clean(r['others'], 20)}, {plural(int(r['gpus']), 'GPU')}, "
-        f"{plural(int(r['total_workers']), 'worker')}, {pick.files_label(r['files'])}"
+        f"{plural(int(r['total_workers']), 'worker')}, {axes.files_label(r['files'])}"
         for r in rows.to_dict("records")
     ]
-    rows = pick.with_labels(rows.drop(columns="device_index"), texts)
+    rows = axes.with_labels(rows.drop(columns="device_index"), texts)
     return forest(
         from_pairs(rows),
         dots_of(sources, rows),
@@ -94,13 +92,13 @@ def one_per_gpu(sources: pick.Sources) -> p9.ggplot | None:
     )
 
 
-def gpu_saturation(sources: pick.Sources) -> p9.ggplot | None:
+def gpu_saturation(sources: Sources) -> p9.ggplot | None:
     """Throughput, utilisation and host cores of one GPU, by workers and by models on it."""
     rows = sources.evidence("gpu_saturation", ["rtfx", "number", "files", "gpu_util"])
-    rows = pick.main_group(rows, ("model", "files", "cpu_threads"))
+    rows = main_group(rows, ("model", "files", "cpu_threads"))
     if rows.empty:
         return None
-    types = pick.few(rows["compute_type"], 3)
+    types = axes.few(rows["compute_type"], 3)
     rows = rows[rows["compute_type"].isin(types)]
     measures = {
         THROUGHPUT: (rows["rtfx"], rows["rtfx_low"], rows["rtfx_high"]),
@@ -117,11 +115,11 @@ def gpu_saturation(sources: pick.Sources) -> p9.ggplot | None:
                 panels.append(f"{measure}, {compute_type}")
                 parts.append(part.assign(panel=panels[-1]))
     shown = pd.concat(parts)
-    order = pick.levels(shown["number"])
+    order = axes.levels(shown["number"])
     series = [s for s in ("workers", "models", "processes") if s in set(shown["series"])]
-    shown["x"] = pick.as_levels(shown["number"], order)
-    shown["panel"] = pick.ordered(shown["panel"], panels)
-    shown["series"] = pick.ordered(shown["series"], series)
+    shown["x"] = axes.as_levels(shown["number"], order)
+    shown["panel"] = axes.ordered(shown["panel"], panels)
+    shown["series"] = axes.ordered(shown["series"], series)
     whiskers = style.cut_intervals(shown, "value")
     dodge = p9.position_dodge(width=0.3)
     return (

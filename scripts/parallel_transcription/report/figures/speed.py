@@ -8,38 +8,39 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import TIMES, number, setting, strategy_name
-from parallel_transcription.report.figures import pick, style
+from parallel_transcription.report.figures import axes, style
+from parallel_transcription.report.figures.sources import Sources, main_group, main_model
+from parallel_transcription.words import TIMES, as_written, number, strategy_name
 
 
-def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
+def parallel_or_queue(sources: Sources) -> p9.ggplot | None:
     """Speed-up over the same files one after another, by workers."""
     needed = ["speed_up", "low", "high", "workers", "files", "callers", "cpu_threads"]
     rows = sources.evidence("parallel_or_queue", needed)
-    rows = pick.main_group(rows[rows["speed_up"].notna()]) if len(rows) else rows
+    rows = main_group(rows[rows["speed_up"].notna()]) if len(rows) else rows
     if rows.empty:
         return None
-    threads = pick.few(rows["cpu_threads"], 4)
-    files = pick.few(rows["files"], 4)
+    threads = axes.few(rows["cpu_threads"], 4)
+    files = axes.few(rows["files"], 4)
     rows = rows[rows["cpu_threads"].isin(threads) & rows["files"].isin(files)].copy()
-    order = pick.levels(rows["workers"])
-    series = pick.levels(threads)
-    panels = [pick.files_label(f) for f in files]
+    order = axes.levels(rows["workers"])
+    series = axes.levels(threads)
+    panels = [axes.files_label(f) for f in files]
     dots = _speedups(sources, rows)
     for table in (rows, dots):
-        table["x"] = pick.as_levels(table["workers"], order)
-        table["threads"] = pick.as_levels(table["cpu_threads"], series)
-        table["panel"] = pick.ordered([pick.files_label(f) for f in table["files"]], panels)
+        table["x"] = axes.as_levels(table["workers"], order)
+        table["threads"] = axes.as_levels(table["cpu_threads"], series)
+        table["panel"] = axes.ordered([axes.files_label(f) for f in table["files"]], panels)
     rows = style.cut_intervals(rows, "speed_up", dots)
     ideal = pd.DataFrame(
         [
-            {"panel": pick.files_label(f), "x": w, "value": min(float(w), f)}
+            {"panel": axes.files_label(f), "x": w, "value": min(float(w), f)}
             for f in files
             for w in order
         ]
     )
-    ideal["panel"] = pick.ordered(ideal["panel"], panels)
-    ideal["x"] = pick.ordered(ideal["x"], order)
+    ideal["panel"] = axes.ordered(ideal["panel"], panels)
+    ideal["x"] = axes.ordered(ideal["x"], order)
     # the reference lines are named once, in the panel with the most room
     words = ideal.tail(1)
     words = pd.concat(
@@ -68,28 +69,19 @@ def parallel_or_queue(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def _speedups(sources: pick.Sources, rows: pd.DataFrame) -> pd.DataFrame:
+def _speedups(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Speed-up of each round, against the same files one after another on one worker."""
-    runs = sources.runs
-    alone = runs[(runs["strategy"] == "one_model") & (runs["callers"] == 1)]
-    alone = alone[alone["batch_size"] == 0]
-    alone = alone[
-        (alone["total_workers"] == 1) & (alone["replica"] == 1) & (alone["slowdown"] == 0)
+    shown = ["workers", "files", "cpu_threads"]
+    found = [
+        sources.ratios(row["configuration_alone"], row["configuration"]).assign(
+            **{name: row[name] for name in shown}
+        )
+        for row in rows.to_dict("records")
     ]
-    keys = ["workload", "cpu_threads", "thread_env", "model", "compute_type", "device", "round"]
-    base = alone.groupby(keys, sort=True)["span"].median().reset_index()
-    mine = runs[runs["configuration"].isin(rows["configuration"])]
-    spans = mine.groupby([*keys, "configuration"], sort=True)["span"].median().reset_index()
-    both = spans.merge(base, on=keys, suffixes=("", "_alone"))
-    both["ratio"] = both["span_alone"] / both["span"]
-    both = both[np.isfinite(both["ratio"].astype(float)) & (both["ratio"] > 0)]
-    facts = rows[["configuration", "workers", "files"]].drop_duplicates("configuration")
-    return both.merge(facts, on="configuration")[
-        ["workers", "files", "cpu_threads", "ratio"]
-    ].copy()
+    return pd.concat(found)[[*shown, "ratio"]]
 
 
-def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
+def threads_limit(sources: Sources) -> p9.ggplot | None:
     """Cores that the engine used against the threads that could be busy."""
     needed = ["cores", "low", "high", "cpu_threads", "workers_in_use"]
     rows = sources.evidence("threads_limit", needed)
@@ -113,7 +105,7 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
         p9.ggplot(rows, p9.aes("x", "cores"))
         + p9.geom_line(limit, p9.aes("able", "cores"), color=style.GREY, linetype="dashed",
                        size=0.5)
-        + p9.annotate("text", x=top * 2**0.3, y=cpus * 1.04, label=f"{setting(cpus)} CPUs",
+        + p9.annotate("text", x=top * 2**0.3, y=cpus * 1.04, label=f"{as_written(cpus)} CPUs",
                       ha="right", va="bottom", size=style.TEXT - 1.5, color=style.GREY,
                       family=style.FAMILY)
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high", color="name"), size=0.6)
@@ -130,24 +122,24 @@ def threads_limit(sources: pick.Sources) -> p9.ggplot | None:
     )  # fmt: skip
 
 
-def best_threads(sources: pick.Sources) -> p9.ggplot | None:
+def best_threads(sources: Sources) -> p9.ggplot | None:
     """Throughput by threads of each worker; a line per number of workers."""
     rows = sources.evidence("best_threads", ["rtfx", "low", "high", "workers", "cpu_threads",
                                              "files"])  # fmt: skip
-    rows = pick.main_group(rows)
+    rows = main_group(rows, ("model", "compute_type"))
     if rows.empty or rows["rtfx"].isna().all():
         return None
     # a number of files for which only one number of threads was measured shows nothing here
     several = rows.groupby("files")["cpu_threads"].nunique()
     several = set(several[several > 1].index) or set(several.index)
     rows = rows[rows["files"].isin(several)]
-    files = pick.few(rows["files"], 3)
-    kept = pick.few(rows["workers"], len(style.SERIES_SHAPES))
+    files = axes.few(rows["files"], 3)
+    kept = axes.few(rows["workers"], len(style.SERIES_SHAPES))
     rows = rows[rows["files"].isin(files) & rows["workers"].isin(kept)].copy()
-    order, series = pick.levels(rows["cpu_threads"]), pick.levels(kept)
+    order, series = axes.levels(rows["cpu_threads"]), axes.levels(kept)
     names = {"0": "auto"}
     order_names = [names.get(o, o) for o in order]
-    panels = [pick.files_label(f) for f in files]
+    panels = [axes.files_label(f) for f in files]
     dots = sources.rounds.merge(
         rows[["configuration", "workers", "cpu_threads", "files"]], on="configuration"
     )
@@ -156,11 +148,11 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     facts = facts[~facts.index.duplicated()]
     rows = rows.join(facts, on="configuration")
     for table in (rows, dots):
-        table["threads"] = pick.ordered(
-            [names.get(setting(t), setting(t)) for t in table["cpu_threads"]], order_names
+        table["threads"] = axes.ordered(
+            [names.get(as_written(t), as_written(t)) for t in table["cpu_threads"]], order_names
         )
-        table["kind"] = pick.as_levels(table["workers"], series)
-        table["panel"] = pick.ordered([pick.files_label(f) for f in table["files"]], panels)
+        table["kind"] = axes.as_levels(table["workers"], series)
+        table["panel"] = axes.ordered([axes.files_label(f) for f in table["files"]], panels)
     late = rows[rows["rtfx"].isna()].copy()
     rows = style.cut_intervals(rows[rows["rtfx"].notna()], "rtfx", dots)
     best = rows[rows["standing"] == "best"]
@@ -191,7 +183,7 @@ def best_threads(sources: pick.Sources) -> p9.ggplot | None:
     return plot
 
 
-def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
+def oversubscription(sources: Sources) -> p9.ggplot | None:
     """Makespan over that within the CPUs, and forced context switches, by threads per CPU."""
     needed = ["oversubscription", "ratio", "low", "high"]
     rows = sources.evidence("oversubscription", needed)
@@ -216,12 +208,12 @@ def oversubscription(sources: pick.Sources) -> p9.ggplot | None:
                              late=False)  # fmt: skip
         parts.append(second[second["value"] > 0])
     shown = pd.concat(parts)
-    shown["panel"] = pick.ordered(shown["panel"], panels)
+    shown["panel"] = axes.ordered(shown["panel"], panels)
     exact = style.cut_intervals(shown[~shown["late"]], "value", log=True)
     whiskers = exact[exact["low"].notna() & exact["high"].notna()]
     late = shown[shown["late"]]
     band = sources.margin
-    zone = pd.DataFrame({"panel": pick.ordered([panels[0]], panels), "low": [band[0]],
+    zone = pd.DataFrame({"panel": axes.ordered([panels[0]], panels), "low": [band[0]],
                          "high": [band[1]]})  # fmt: skip
     top = max(4.0, float(shown["x"].max()) * 1.1)
     plot = (
@@ -258,32 +250,32 @@ def _room(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).assign(x=1.5, name=shown["name"].iloc[0])
 
 
-def throughput(sources: pick.Sources) -> p9.ggplot | None:
+def throughput(sources: Sources) -> p9.ggplot | None:
     """Throughput of every threads and workers, a panel per strategy and number of files."""
     rows = sources.summary
     rows = rows[(rows["files_in_parallel"] > 0) & (rows["variant"] == "")]
-    rows = pick.main_model(rows.assign(round=1))
+    rows = main_model(rows)
     if rows.empty:
         return None
     rows = rows.assign(
         panel=[
-            f"{strategy_name(s)}, {pick.files_label(f)}"
+            f"{strategy_name(s)}, {axes.files_label(f)}"
             for s, f in zip(rows["strategy"], rows["files_in_parallel"], strict=True)
         ],
         place=[list(style.STRATEGY_COLOURS).index(strategy_name(s))
                if strategy_name(s) in style.STRATEGY_COLOURS else 9 for s in rows["strategy"]],
     )  # fmt: skip
     sizes = rows.groupby("panel")["configuration"].nunique()
-    kept = set(sizes.sort_values(ascending=False, kind="stable").index[: pick.MOST_PANELS])
+    kept = set(sizes.sort_values(ascending=False, kind="stable").index[: axes.MOST_PANELS])
     order = rows.drop_duplicates("panel").sort_values(["files_in_parallel", "place"])
     panels = [p for p in order["panel"] if p in kept]
     # where several configurations have the same workers and threads, the fastest is shown
     rows = rows[rows["panel"].isin(kept)].sort_values("makespan_s", kind="stable")
     rows = rows.drop_duplicates(["panel", "total_workers", "cpu_threads"])
-    threads, workers = pick.levels(rows["cpu_threads"]), pick.levels(rows["total_workers"])
-    rows["panel"] = pick.ordered(rows["panel"], panels)
-    rows["threads"] = pick.as_levels(rows["cpu_threads"], threads)
-    rows["workers"] = pick.as_levels(rows["total_workers"], workers)
+    threads, workers = axes.levels(rows["cpu_threads"]), axes.levels(rows["total_workers"])
+    rows["panel"] = axes.ordered(rows["panel"], panels)
+    rows["threads"] = axes.as_levels(rows["cpu_threads"], threads)
+    rows["workers"] = axes.as_levels(rows["total_workers"], workers)
     room = 3 if len(threads) <= 5 else 2 if len(threads) <= 9 else 1
     columns = 2 if len(panels) == 4 and room > 1 else min(room, len(panels))
     narrow = len(threads) * columns > 18
@@ -313,4 +305,4 @@ def throughput(sources: pick.Sources) -> p9.ggplot | None:
 
 def _why(span: float, bound: float) -> str:
     """Why there is no throughput: beyond the limit, or failed."""
-    return f"> {setting(bound)} s" if math.isinf(span) else "failed"
+    return f"> {as_written(bound)} s" if math.isinf(span) else "failed"

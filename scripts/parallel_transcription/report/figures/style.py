@@ -8,7 +8,10 @@ import logging
 import math
 import re
 import warnings
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -19,8 +22,9 @@ import plotnine as p9
 from matplotlib import font_manager
 from mizani.breaks import breaks_extended
 
-from parallel_transcription.formatting import STRATEGY_NAMES, clean, integer, is_missing, setting
 from parallel_transcription.places import FONTS
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import STRATEGY_NAMES, as_written, is_missing
 
 FAMILY = "sans-serif"  # Inter, then DejaVu Sans for letters that Inter lacks
 
@@ -80,10 +84,10 @@ def prepare() -> None:
     )
 
 
-def theme(height: float, titled: bool = False, **more) -> p9.theme:
+def theme(height: float, titled: bool = False, **more: Any) -> p9.theme:
     """The theme of a figure ``height`` inches high; ``titled`` if its legend has a title."""
     prepare()
-    settings = {
+    settings: dict[str, Any] = {
         "figure_size": (WIDTH, height),
         "text": p9.element_text(family=FAMILY, size=TEXT, color=INK),
         "axis_title": p9.element_text(size=TEXT, color=INK),
@@ -118,38 +122,44 @@ def theme(height: float, titled: bool = False, **more) -> p9.theme:
     return p9.theme_minimal(base_size=TEXT, base_family=FAMILY) + p9.theme(**settings)
 
 
-def strategy_scales(names, title: str = "") -> list:
+def strategy_scales(names: Iterable[str], title: str = "") -> list[Any]:
     """Colour, fill, shape and line type of strategies, the same in all figures."""
-    order = [n for n in STRATEGY_COLOURS if n in set(names)]
-    extra = [n for n in sorted(set(names)) if n not in STRATEGY_COLOURS]
-    colours = {n: STRATEGY_COLOURS.get(n, GREY) for n in order + extra}
-    shapes = {n: STRATEGY_SHAPES.get(n, "P") for n in order + extra}
-    lines = {n: STRATEGY_LINES.get(n, "dotted") for n in order + extra}
-    limits = order + extra
+    limits = strategies_in(names)
     return [
-        p9.scale_color_manual(colours, limits=limits, name=title),
-        p9.scale_fill_manual(colours, limits=limits, name=title),
-        p9.scale_shape_manual(shapes, limits=limits, name=title),
-        p9.scale_linetype_manual(lines, limits=limits, name=title),
+        p9.scale_color_manual(STRATEGY_COLOURS, limits=limits, name=title),
+        p9.scale_fill_manual(STRATEGY_COLOURS, limits=limits, name=title),
+        p9.scale_shape_manual(STRATEGY_SHAPES, limits=limits, name=title),
+        p9.scale_linetype_manual(STRATEGY_LINES, limits=limits, name=title),
     ]
 
 
-def series_scales(values, title: str) -> list:
+def strategies_in(names: Iterable[str]) -> list[str]:
+    """The strategies (in words) among these, in the order of legends."""
+    known = set(names)
+    return [name for name in STRATEGY_COLOURS if name in known]
+
+
+def beside(names: Sequence[str], step: float) -> dict[str, float]:
+    """Steps to the left and right for series that stand beside each other, so that none hides."""
+    return {name: step * (k - (len(names) - 1) / 2) for k, name in enumerate(names)}
+
+
+def series_scales(values: Iterable[str], title: str) -> list[Any]:
     """Colour, shape and line type of a series (threads, workers …), its values in order."""
     values = list(values)
 
-    def cycle(options):
-        return [options[i % len(options)] for i in range(len(values))]
+    def again(options: list[str]) -> list[str]:
+        return list(islice(cycle(options), len(values)))
 
     return [
-        p9.scale_color_manual(cycle(SERIES_COLOURS), limits=values, name=title),
-        p9.scale_fill_manual(cycle(SERIES_COLOURS), limits=values, name=title),
-        p9.scale_shape_manual(cycle(SERIES_SHAPES), limits=values, name=title),
-        p9.scale_linetype_manual(cycle(SERIES_LINES), limits=values, name=title),
+        p9.scale_color_manual(again(SERIES_COLOURS), limits=values, name=title),
+        p9.scale_fill_manual(again(SERIES_COLOURS), limits=values, name=title),
+        p9.scale_shape_manual(again(SERIES_SHAPES), limits=values, name=title),
+        p9.scale_linetype_manual(again(SERIES_LINES), limits=values, name=title),
     ]
 
 
-def bounds(rows: pd.DataFrame, x: str, y: str, kind: str, below: bool) -> list:
+def bounds(rows: pd.DataFrame, x: str, y: str, kind: str, below: bool) -> list[Any]:
     """Values that are only bounds: open markers with an arrow to where the true value lies.
 
     They stand for runs that were stopped at the time limit, on which the value is a bound.
@@ -200,7 +210,7 @@ def cut_intervals(
     return rows
 
 
-def cut_marks(rows: pd.DataFrame, x: str, kind: str, **position) -> list:
+def cut_marks(rows: pd.DataFrame, x: str, kind: str, **position: Any) -> list[Any]:
     """Arrow heads where ``cut_intervals`` cut."""
     found = []
     for side, shape in (("cut_high", "^"), ("cut_low", "v")):
@@ -229,12 +239,9 @@ def doubling_breaks(limits: tuple[float, float]) -> list[float]:
     return [b for b in breaks_extended(n=4)(limits) if b > 0]
 
 
-def plain_labels(breaks) -> list[str]:
+def plain_labels(breaks: Iterable[float]) -> list[str]:
     """Labels of breaks as plain numbers, thousands set apart."""
-    return [
-        "" if is_missing(b) else integer(b) if abs(b) >= 10_000 else setting(round(b, 4))
-        for b in breaks
-    ]
+    return ["" if is_missing(b) else as_written(round(b, 4)) for b in breaks]
 
 
 def not_measured(text: str = "not measured") -> p9.ggplot:

@@ -7,19 +7,21 @@ import math
 import pandas as pd
 import plotnine as p9
 
-from parallel_transcription.formatting import plural, shorten_middle, strategy_name
-from parallel_transcription.report.figures import pick, style
-from parallel_transcription.results.summaries import counted
+from parallel_transcription import words
+from parallel_transcription.report.figures import style
+from parallel_transcription.report.figures.sources import Sources, main_model
+from parallel_transcription.results.counting import explored
+from parallel_transcription.untrusted import shorten_middle
+from parallel_transcription.words import plural, strategy_name
 
 MOST_FILES = 16
 
 
-def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
+def chosen(sources: Sources) -> list[tuple[str, str]]:
     """(title, configuration) of the cases to show side by side, as far as measured."""
     summary = sources.summary
     summary = summary[(summary["files_in_parallel"] > 1) & summary["makespan_s"].notna()]
-    summary = summary[(summary["replica"] == 1) & (summary["slowdown"] == 0)]
-    summary = pick.main_model(summary.assign(round=1))
+    summary = main_model(summary)
     if summary.empty:
         return []
     rows = summary[summary["ok"] > 0]
@@ -37,9 +39,9 @@ def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
         (f"one worker, {plural(int(files), 'caller')}", one & many & (rows["total_workers"] == 1)),
         (f"one model, {plural(int(files), 'worker')}", one & many
          & (rows["total_workers"] == files)),
-        (f"{plural(int(files), 'model')}", many & (rows["strategy"] == "multi_model")
+        (words.instances("multi_model", files), many & (rows["strategy"] == "multi_model")
          & (rows["instances"] == files) & (rows["total_workers"] == files)),
-        (f"{plural(int(files), 'process', 'processes')}", many
+        (words.instances("multi_process", files), many
          & (rows["strategy"] == "multi_process") & (rows["total_workers"] == files)),
     ]  # fmt: skip
     found = []
@@ -50,11 +52,11 @@ def chosen(sources: pick.Sources) -> list[tuple[str, str]]:
     return found
 
 
-def timeline(sources: pick.Sources) -> p9.ggplot | None:
+def timeline(sources: Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []
     titles = []
-    runs, timings = counted(sources.results.runs), sources.results.timings
+    runs, timings = explored(sources.results.runs), sources.results.timings
     for title, configuration in chosen(sources):
         repeats = runs[(runs["configuration"] == configuration) & (runs["status"] == "ok")]
         repeats = repeats.sort_values(["makespan_s", "run", "repeat"])

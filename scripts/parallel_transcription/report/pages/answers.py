@@ -5,11 +5,25 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from parallel_transcription.formatting import (
-    NOTHING,
-    clean,
+from parallel_transcription.report.figures import FIGURES
+from parallel_transcription.report.pages.cells import (
+    VERDICTS,
+    Cell,
+    Table,
+    View,
+    badge,
+    cell,
     effect_parts,
     effect_text,
+    is_empty,
+    notice,
+    table,
+)
+from parallel_transcription.report.pages.evidence import columns_of, most_rows, rows_of
+from parallel_transcription.results.read import Facts, Results
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import (
+    NOTHING,
     integer,
     is_missing,
     number,
@@ -17,10 +31,6 @@ from parallel_transcription.formatting import (
     plural,
     strategy_name,
 )
-from parallel_transcription.report.figures import FIGURES
-from parallel_transcription.report.pages.cells import VERDICTS, badge, cell, is_empty, notice, table
-from parallel_transcription.report.pages.evidence import columns_of, most_rows, rows_of
-from parallel_transcription.results.summaries import Results
 
 QUESTIONS = {
     1: "Parallel, or a queue?",
@@ -57,14 +67,14 @@ SHORT = {
 MOST_EVIDENCE_ROWS = 48
 
 
-def _where_to_look(finding: dict) -> str:
+def _where_to_look(finding: Facts) -> str:
     """What the first page says of a finding that has no short answer because it has no data."""
     if finding.get("verdict") != "not measured" or not finding.get("number"):
         return ""
     return f"Section {finding['number']} says how to measure it."
 
 
-def finding_view(finding: dict, results: Results) -> dict:
+def finding_view(finding: Facts, results: Results) -> View:
     """A finding as a section shows it."""
     more = finding.get("more_rounds")
     more = more if isinstance(more, dict) else None
@@ -98,7 +108,7 @@ def finding_view(finding: dict, results: Results) -> dict:
     }
 
 
-def evidence_table(finding: str, evidence: Any) -> dict | None:
+def evidence_table(finding: str, evidence: Any) -> Table | None:
     """The rows of a finding as a table: the columns that its section needs."""
     rows = [r for r in evidence or [] if isinstance(r, dict)]
     if not rows:
@@ -124,7 +134,7 @@ def evidence_table(finding: str, evidence: Any) -> dict | None:
     return table([header for header, _, _ in columns], cells, note)
 
 
-def _any_evidence(rows: list[dict], note: str) -> dict:
+def _any_evidence(rows: list[dict], note: str) -> Table:
     """Evidence of a finding that is not known here: its first columns as they are."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     names = [n for n in names if any(not is_empty(row.get(n)) for row in rows)][:10]
@@ -163,7 +173,7 @@ def heading(name: str) -> str:
     return text
 
 
-def _value(value: Any, name: str) -> dict:
+def _value(value: Any, name: str) -> Cell:
     if is_empty(value):
         return cell(NOTHING, True)
     if isinstance(value, bool):
@@ -188,7 +198,7 @@ def _confidence(effect: Any) -> str:
     interval = [(effect or {}).get(end) for end in ("low", "high")]
     if not isinstance(value, (int, float)) or all(is_missing(end) for end in interval):
         return ""
-    return percent(value, 0)
+    return percent(value)
 
 
 def figure_of(name: Any) -> str | None:

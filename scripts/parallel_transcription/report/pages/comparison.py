@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from parallel_transcription.formatting import (
-    NOTHING,
-    clean,
-    effect_text,
-    fixed,
-    integer,
-    seconds,
-    setting,
-    strategy_name,
-)
 from parallel_transcription.report.pages.answers import SHORT, short_answer
-from parallel_transcription.report.pages.cells import badge, cell, mapping_text, span_text, table
+from parallel_transcription.report.pages.cells import (
+    NARROW,
+    PROSE,
+    SMALL_PROSE,
+    Cell,
+    Group,
+    Table,
+    View,
+    amount,
+    badge,
+    cell,
+    effect_text,
+    mapping_text,
+    span_text,
+    table,
+)
 from parallel_transcription.report.pages.description import machine_view
 from parallel_transcription.report.pages.recommended import recommended_view
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+from parallel_transcription.results.read import Facts, Results
+from parallel_transcription.results.summaries import Row
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import NOTHING, as_written, fixed, integer, seconds, strategy_name
 
 
-def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict]:
+def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[View]:
     """The published CPU tables; beside each row the same settings on this machine."""
     if cpu.empty:
         return []
-    here = {}
+    here: dict[tuple[str, int, int, int], Row] = {}
     for one in tables.files_tables(results):
         if one.files != 2 or one.device != "cpu":
             continue
@@ -41,7 +51,6 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict
     names = {"epyc-9334": "AMD Epyc 9334", "apple-m2": "Apple M2"}
     found = []
     for (machine, strategy), group in cpu.groupby(["machine", "strategy"], sort=False):
-        unit = str(group["cpu_in_use_unit"].iloc[0])
         rows = []
         for r in group.to_dict("records"):
             key = (str(strategy), int(r["instances"]), int(r["num_workers"]),
@@ -49,14 +58,13 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict
             mine = here.get(key)
             status = str(r["status"])
             other = {"over_60s": "> 60", "not_measured": NOTHING}.get(status)
-            in_use = setting(r["cpu_in_use"]) + (" %" if unit == "percent" else "")
             rows.append(
                 [
-                    cell(integer(r["cpu_threads"]), True),
-                    cell(integer(r["num_workers"]), True),
-                    cell(in_use, True),
-                    cell(other or fixed(r["file_1_s"], 1), True),
-                    cell(other or fixed(r["file_2_s"], 1), True),
+                    amount(r["cpu_threads"], integer),
+                    amount(r["num_workers"], integer),
+                    _in_use(r),
+                    cell(other, True) if other else amount(r["file_1_s"], _published),
+                    cell(other, True) if other else amount(r["file_2_s"], _published),
                     *_here_cells(mine),
                 ]
             )
@@ -64,35 +72,45 @@ def published_view(results: Results, cpu: pd.DataFrame, label: str) -> list[dict
             {
                 "title": f"{names.get(str(machine), clean(machine, 40))}, "
                 f"{strategy_name(strategy)}",
-                "table": {**table(
+                "table": table(
                     ["threads", "workers", "in use", "file 1", "file 2",
                      "cores", "file 1", "file 2", "makespan"],
                     rows,
                     groups=[
-                        {"text": "", "span": 2},
-                        {"text": "published (best, s)", "span": 3},
-                        {"text": f"{clean(label, 40)} (median, s)", "span": 4},
+                        Group("", 2),
+                        Group("published (best, s)", 3),
+                        Group(f"{clean(label, 40)} (median, s)", 4),
                     ],
-                ), "narrow": True},
+                    style=NARROW,
+                ),
             }
         )  # fmt: skip
     return found
 
 
-def _here_cells(mine: dict | None) -> list[dict]:
+def _in_use(row: Row) -> Cell:
+    per_cent = " %" if row["cpu_in_use_unit"] == "percent" else ""
+    return amount(row["cpu_in_use"], lambda value: as_written(value) + per_cent)
+
+
+def _published(value: float) -> str:
+    return fixed(value, 1)
+
+
+def _here_cells(mine: Row | None) -> list[Cell]:
     if mine is None:
         return [cell(NOTHING, True, classes="faint") for _ in range(4)]
     medians = [t["median"] for t in mine["files"]]
     medians = [*medians, math.nan, math.nan][:2]
     return [
-        cell(fixed(mine["cores_used"], 2), True),
-        cell(seconds(medians[0]), True),
-        cell(seconds(medians[1]), True),
+        amount(mine["cores_used"], lambda v: fixed(v, 2)),
+        amount(medians[0], seconds),
+        amount(medians[1], seconds),
         cell(span_text(mine["makespan_s"], mine["bound_s"]), True),
     ]
 
 
-def published_gpu_view(gpu: pd.DataFrame, results: Results) -> dict | None:
+def published_gpu_view(gpu: pd.DataFrame, results: Results) -> Table | None:
     """The published times on GPUs, and under each row what was measured here in the same form."""
     if gpu.empty:
         return None
@@ -109,19 +127,20 @@ def published_gpu_view(gpu: pd.DataFrame, results: Results) -> dict | None:
     return table(columns, rows, note)
 
 
-def _gpu_row(where: str, row: dict, times: list[float]) -> list[dict]:
+def _gpu_row(where: str, row: Row, times: list[float]) -> list[Cell]:
     return [
         cell(clean(where, 40)),
         cell(clean(row["model"], 20)),
         cell(clean(row["compute_type"], 20)),
         cell(strategy_name(row["strategy"])),
-        cell(integer(row["instances"]), True),
-        cell(integer(row["gpus"]), True),
-        *(cell(fixed(time, 1), True) for time in times),
+        amount(row["instances"], integer),
+        amount(row["gpus"], integer),
+        *(amount(time, _published) for time in times),
     ]
 
 
-def scoreboard_view(results: Results) -> dict | None:
+def scoreboard_view(results: Results) -> Table | None:
+    """Every claim of the published text beside what was measured here."""
     rows = [r for r in results.scoreboard if isinstance(r, dict)]
     if not rows:
         return None
@@ -142,17 +161,17 @@ def scoreboard_view(results: Results) -> dict | None:
             cell("" if again else claim),
             cell("" if again else published),
             cell(short_answer(_words(r.get("ours")), 150)),
-            cell(badge(r.get("verdict"))["word"], badge=badge(r.get("verdict"))),
+            cell(badge(r.get("verdict")).word, badge=badge(r.get("verdict"))),
         ]
         if several:
             line.insert(2, cell(clean(r.get("machine"), 40)))
         last = claim
         cells.append(line)
     widths = [25, 26, 13, 21, 15] if several else [26, 32, 27, 15]
-    return {**table(columns, cells), "size": "small", "prose": True, "widths": widths}
+    return table(columns, cells, style=replace(SMALL_PROSE, widths=widths))
 
 
-def _claims_in_order(rows: list[dict]):
+def _claims_in_order(rows: list[View]) -> Callable[[View], tuple[int, str]]:
     """Several machines stand below each other for each claim."""
     order = list(dict.fromkeys(str(r.get("claim")) for r in rows))
     return lambda r: (order.index(str(r.get("claim"))), str(r.get("machine")))
@@ -164,41 +183,32 @@ def _words(value: Any) -> str:
     return clean(value, 300) or NOTHING
 
 
-def machines_view(results: Results, numbered: bool = False) -> dict | None:
-    """Several machines side by side: every verdict and effect; ``numbered``: questions 1 to 8."""
+def overview_view(results: Results) -> Table:
+    """The answers on several machines: a row for each question, a column for each machine."""
     labels = results.labels
     if len(labels) < 2:
-        return None
+        return table(["question"], [])
     # more machines than fit on a line are in the data of findings.json
     labels = labels[:4]
     by = {(f.get("id"), f.get("machine")): f for f in results.findings}
-    order = list(dict.fromkeys(f.get("id") for f in results.findings))
+    asked = {f.get("id"): f for f in reversed(results.findings) if f.get("number")}
     rows = []
-    for name in order:
-        first = next(f for f in results.findings if f.get("id") == name)
-        if numbered and not first.get("number"):
+    for name in dict.fromkeys(f.get("id") for f in results.findings):
+        if name not in asked:
             continue
-        question = SHORT.get(str(name)) if numbered else None
-        line = [cell(question or clean(first.get("question"), 120))]
-        for label in labels:
-            f = by.get((name, label))
-            line.append(
-                cell(effect_text(f.get("effect")) if f else NOTHING,
-                     badge=badge(f.get("verdict")) if f else None, stacked=True)
-            )  # fmt: skip
-        rows.append(line)
-    view = table(["question", *(clean(x, 40) for x in labels)], rows)
-    view["prose"] = True
-    return view
+        question = SHORT.get(str(name)) or clean(asked[name].get("question"), 120)
+        rows.append([cell(question), *(_answer(by.get((name, label))) for label in labels)])
+    return table(["question", *(clean(x, 40) for x in labels)], rows, style=PROSE)
 
 
-def overview_view(results: Results) -> dict:
-    """The answers on several machines: a row for each question, a column for each machine."""
-    view = machines_view(results, numbered=True)
-    return view or table(["question"], [])
+def _answer(finding: Facts | None) -> Cell:
+    """Verdict and effect of a finding; a dash where the machine has none."""
+    if finding is None:
+        return cell(NOTHING)
+    return cell(effect_text(finding.get("effect")), badge=badge(finding["verdict"]), stacked=True)
 
 
-def machines_side_by_side(results: Results) -> dict | None:
+def machines_side_by_side(results: Results) -> Table | None:
     """What the machines are and what their recommended settings do, a column for each."""
     labels = results.labels
     if len(labels) < 2:
@@ -213,9 +223,7 @@ def machines_side_by_side(results: Results) -> dict | None:
             rows.append([cell(name), *(cell(v) for v in values)])
     rows.append([cell("Recommended"), *(cell(c["snippet"] or NOTHING, classes="code")
                                         for c in chosen)])  # fmt: skip
-    for name in ("Throughput", "CPU", "Memory", "Slowest file"):
-        values = [dict(c["facts"]).get(name, NOTHING) for c in chosen]
-        title = {"CPU": "cores used", "Memory": "memory in use"}.get(name, name.lower())
-        rows.append([cell(title.capitalize()), *(cell(v) for v in values)])
-    view = table(["", *(clean(x, 40) for x in labels)], rows)
-    return {**view, "size": "small", "prose": True}
+    for name, title in (("Throughput", "Throughput"), ("CPU", "Cores used"),
+                        ("Memory", "Memory in use"), ("Slowest file", "Slowest file")):  # fmt: skip
+        rows.append([cell(title), *(cell(dict(c["facts"]).get(name, NOTHING)) for c in chosen)])
+    return table(["", *(clean(x, 40) for x in labels)], rows, style=SMALL_PROSE)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from parallel_transcription.formatting import (
-    NOTHING,
-    clean,
-    fixed,
-    integer,
-    is_missing,
-    number,
-    percent,
-    seconds,
-    setting,
-    strategy_name,
-    strategy_place,
-)
 from parallel_transcription.report.pages.cells import (
+    Cell,
+    Group,
+    Table,
+    View,
+    amount,
     cell,
     model_notice,
     span_text,
@@ -25,71 +21,64 @@ from parallel_transcription.report.pages.cells import (
     threads_text,
 )
 from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import FilesTable, Results
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import FilesTable, Row
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import (
+    NOTHING,
+    as_written,
+    fixed,
+    integer,
+    is_missing,
+    percent,
+    seconds,
+    strategy_name,
+    strategy_place,
+)
 
 
-def files_table_view(one: FilesTable) -> dict:
+@dataclass(frozen=True)
+class Columns:
+    """Columns that stand side by side, below a heading of their own unless it is empty."""
+
+    heading: str
+    headers: list[str]
+    cells: Callable[[Row], list[Cell]]
+
+
+def assemble(parts: Sequence[Columns], rows: Sequence[Row]) -> Table:
+    """The table of these columns, from left to right."""
+    return table(
+        [header for part in parts for header in part.headers],
+        [[one for part in parts for one in part.cells(row)] for row in rows],
+        groups=[Group(part.heading, len(part.headers)) for part in parts],
+    )
+
+
+def _cores(value: Any) -> Cell:
+    return amount(value, lambda v: fixed(v, 2))
+
+
+def _span(row: Row, name: str, classes: str = "") -> Cell:
+    return cell(span_text(row[name], row["bound_s"]), numeric=True, classes=classes)
+
+
+# ---------------------------------------------------------------- times of each file
+
+
+def files_table_view(one: FilesTable) -> View:
     """A table of the published form: settings, cores in use, each file best and median."""
-    several = any(r["instances"] != 1 for r in one.rows)
-    variants = any(r["variant"] for r in one.rows)
-    columns, groups = ["threads", "workers"], [{"text": "", "span": 2}]
-    if several:
-        columns.insert(0, "models")
-        groups[0]["span"] += 1
-    columns.append("cores in use")
-    groups[0]["span"] += 1
-    files = one.files
-    # up to four files with best and median; more get the median only, very many only the range
-    full, some = files <= 4, files <= 10
-    if full:
-        for k in range(1, files + 1):
-            columns += ["best", "median"]
-            groups.append({"text": f"file {k} (s)", "span": 2})
-    elif some:
-        columns += [str(k) for k in range(1, files + 1)]
-        groups.append({"text": "median of file (s)", "span": files})
-    else:
-        columns += ["first", "last"]
-        groups.append({"text": "median of a file (s)", "span": 2})
-    columns += ["best", "median", "RTFx", "n"]
-    groups += [{"text": "makespan (s)", "span": 2}, {"text": "", "span": 2}]
-    columns.append("status")
-    groups.append({"text": "", "span": 1})
-    if variants:
-        columns.append("variant")
-        groups.append({"text": "", "span": 1})
-    rows = []
-    for r in one.rows:
-        cells = []
-        if several:
-            cells.append(cell(integer(r["instances"]), True))
-        cells += [
-            cell(threads_text(r["cpu_threads"]), True),
-            cell(integer(r["num_workers"]), True),
-            cell(fixed(r["cores_used"], 2), True),
-        ]
-        medians = [t["median"] for t in r["files"]]
-        if full:
-            for t in r["files"]:
-                cells += [cell(seconds(t["best"]), True), cell(seconds(t["median"]), True)]
-        elif some:
-            cells += [cell(seconds(m), True) for m in medians]
-        else:
-            known = [m for m in medians if not math.isnan(m)]
-            cells += [
-                cell(seconds(min(known, default=None)), True),
-                cell(seconds(max(known, default=None)), True),
-            ]
-        cells += [
-            cell(span_text(r["best_s"], r["bound_s"]), True),
-            cell(span_text(r["makespan_s"], r["bound_s"]), True, classes="strong"),
-            cell(number(r["rtfx"]), True),
-            cell(integer(r["repeats"]), True),
-            cell(r["status"]),
-        ]
-        if variants:
-            cells.append(cell(r["variant"]))
-        rows.append(cells)
+    parts = [
+        Columns("", ["threads", "workers", "cores in use"], _settings),
+        *_times_of_files(one.files),
+        Columns("makespan (s)", ["best", "median"], _makespans),
+        Columns("", ["RTFx", "n"], lambda r: [amount(r["rtfx"]), amount(r["repeats"], integer)]),
+        Columns("", ["status"], lambda r: [cell(r["status"])]),
+    ]
+    if any(r["instances"] != 1 for r in one.rows):
+        parts.insert(0, Columns("", ["models"], lambda r: [amount(r["instances"], integer)]))
+    if any(r["variant"] for r in one.rows):
+        parts.append(Columns("", ["variant"], lambda r: [cell(r["variant"])]))
     return {
         "title": one.title,
         "model": clean(one.model, 80),
@@ -98,11 +87,55 @@ def files_table_view(one: FilesTable) -> dict:
         "notice": model_notice(one.model_kind),
         "audio": seconds(one.audio_s),
         "file_names": [clean(n.rsplit("/", 1)[-1], 60) for n in one.file_names],
-        "table": table(columns, rows, groups=groups),
+        "table": assemble(parts, one.rows),
     }
 
 
-def cold_start_view(results: Results) -> dict | None:
+def _settings(row: Row) -> list[Cell]:
+    return [
+        amount(row["cpu_threads"], threads_text),
+        amount(row["num_workers"], integer),
+        _cores(row["cores_used"]),
+    ]
+
+
+def _makespans(row: Row) -> list[Cell]:
+    return [_span(row, "best_s"), _span(row, "makespan_s", "strong")]
+
+
+def _times_of_files(files: int) -> list[Columns]:
+    """Best and median of up to four files; of more the median, of very many only its range."""
+    if files <= 4:
+        return [
+            Columns(f"file {k + 1} (s)", ["best", "median"], partial(_one_file, place=k))
+            for k in range(files)
+        ]
+    if files <= 10:
+        headers = [str(k + 1) for k in range(files)]
+        return [Columns("median of file (s)", headers, _medians)]
+    return [Columns("median of a file (s)", ["first", "last"], _first_and_last)]
+
+
+def _one_file(row: Row, place: int) -> list[Cell]:
+    times = row["files"][place]
+    return [amount(times["best"], seconds), amount(times["median"], seconds)]
+
+
+def _medians(row: Row) -> list[Cell]:
+    return [amount(times["median"], seconds) for times in row["files"]]
+
+
+def _first_and_last(row: Row) -> list[Cell]:
+    known = [t["median"] for t in row["files"] if not math.isnan(t["median"])]
+    ends = (min(known, default=None), max(known, default=None))
+    return [amount(end, seconds) for end in ends]
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def cold_start_view(results: Results) -> Table | None:
+    """Starts of several models at once: how many failed, and how long they took."""
     starts = tables.cold_starts(results)
     if starts.empty:
         return None
@@ -110,11 +143,11 @@ def cold_start_view(results: Results) -> dict | None:
     rows = [
         [
             cell(strategy_name(r["strategy"])),
-            cell(integer(r["instances"]), True),
-            cell(setting(r["init_stagger_s"]), True),
-            cell(integer(r["starts"]), True),
-            cell(integer(r["failures"]), True),
-            cell(seconds(r["load_s"]), True),
+            amount(r["instances"], integer),
+            amount(r["init_stagger_s"], as_written),
+            amount(r["starts"], integer),
+            amount(r["failures"], integer),
+            amount(r["load_s"], seconds),
             cell(r["status"]),
         ]
         for r in starts.to_dict("records")
@@ -122,18 +155,20 @@ def cold_start_view(results: Results) -> dict | None:
     return table(columns, rows)
 
 
-def data_view(results: Results) -> list[dict]:
+DATA_COLUMNS = [
+    "strategy", "models", "workers", "threads", "files", "makespan (s)", "RTFx", "cores",
+    "CPU (s)", "load (s)", "model (MB)", "memory (MB)", "peak (MB)", "rounds", "n",
+    "disturbed", "status", "variant",
+]  # fmt: skip
+
+
+def data_view(results: Results) -> list[View]:
     """One table per model: every configuration with its medians."""
     summary = tables.configurations(results.runs)
     found = []
     keys = ["machine", "model", "compute_type", "device"]
     for key, group in summary.groupby(keys, sort=True, dropna=False):
         machine, model, compute_type, device = key
-        columns = [
-            "strategy", "models", "workers", "threads", "files", "makespan (s)", "RTFx", "cores",
-            "CPU (s)", "load (s)", "model (MB)", "memory (MB)", "peak (MB)", "rounds", "n",
-            "disturbed", "status", "variant",
-        ]  # fmt: skip
         group = group.assign(
             place=[strategy_place(s) for s in group["strategy"]],
             starts=group["files_in_parallel"] == 0,
@@ -141,29 +176,6 @@ def data_view(results: Results) -> list[dict]:
             ["starts", "files_in_parallel", "place", "instances", "num_workers", "cpu_threads",
              "variant", "configuration"]
         )  # fmt: skip
-        rows = [
-            [
-                cell(strategy_name(r["strategy"])),
-                cell(integer(r["instances"]), True),
-                cell(integer(r["num_workers"]), True),
-                cell(threads_text(r["cpu_threads"]), True),
-                cell(integer(r["files_in_parallel"]), True),
-                cell(span_text(r["makespan_s"], r["bound_s"]), True, classes="strong"),
-                cell(number(r["rtfx"]), True),
-                cell(fixed(r["cores_used"], 2), True),
-                cell(number(r["cpu_s"]), True),
-                cell(seconds(r["load_s"]), True),
-                cell(number(r["model_mb"]), True),
-                cell(integer(r["pss_mb"]), True),
-                cell(integer(r["rss_peak_mb"]), True),
-                cell(integer(r["rounds"]), True),
-                cell(integer(r["repeats"]), True),
-                cell(integer(r["disturbed"]), True),
-                cell(r["status"]),
-                cell(r["variant"] + (" packed" if r["packed"] else "")),
-            ]
-            for r in group.to_dict("records")
-        ]
         found.append(
             {
                 "machine": clean(machine, 80),
@@ -171,10 +183,34 @@ def data_view(results: Results) -> list[dict]:
                 "compute_type": clean(compute_type, 20),
                 "device": clean(device, 20),
                 "notice": model_notice(str(group["model_kind"].iloc[0])),
-                "table": table(columns, rows),
+                "table": table(DATA_COLUMNS, [_data(r) for r in group.to_dict("records")]),
             }
         )
     return found
+
+
+def _data(row: Row) -> list[Cell]:
+    """A row of ``DATA_COLUMNS``."""
+    return [
+        cell(strategy_name(row["strategy"])),
+        amount(row["instances"], integer),
+        amount(row["num_workers"], integer),
+        amount(row["cpu_threads"], threads_text),
+        amount(row["files_in_parallel"], integer),
+        _span(row, "makespan_s", "strong"),
+        amount(row["rtfx"]),
+        _cores(row["cores_used"]),
+        amount(row["cpu_s"]),
+        amount(row["load_s"], seconds),
+        amount(row["model_mb"]),
+        amount(row["pss_mb"], integer),
+        amount(row["rss_peak_mb"], integer),
+        amount(row["rounds"], integer),
+        amount(row["repeats"], integer),
+        amount(row["disturbed"], integer),
+        cell(row["status"]),
+        cell(row["variant"] + (" packed" if row["packed"] else "")),
+    ]
 
 
 def saturates(results: Results, compute_type: str) -> str:
@@ -185,7 +221,8 @@ def saturates(results: Results, compute_type: str) -> str:
     return "int8 products saturate on this CPU, so words may differ from those in float32"
 
 
-def transcripts_view(results: Results) -> list[dict]:
+def transcripts_view(results: Results) -> list[View]:
+    """What was heard in each file, beside its reference."""
     kinds = dict(zip(results.runs["model"], results.runs["model_kind"], strict=True))
     found = []
     for r in tables.transcripts(results.timings):
@@ -195,10 +232,9 @@ def transcripts_view(results: Results) -> list[dict]:
                 "model": clean(r["model"], 80),
                 "notice": model_notice(str(kinds.get(r["model"], ""))),
                 "audio": seconds(r["audio_s"]),
-                "wer": percent(r["wer"]) if not is_missing(r["wer"]) else NOTHING,
+                "wer": NOTHING if is_missing(r["wer"]) else percent(r["wer"], decimals=1),
                 "same": f"{integer(r['same'])} of {integer(r['transcriptions'])}",
                 "remark": saturates(results, r["compute_type"]),
-                "all_same": r["texts"] == 1,
                 "text": clean(r["text"], 4000),
                 "reference": clean(r["reference"], 4000),
             }

@@ -3,100 +3,120 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from parallel_transcription.formatting import (
+import pandas as pd
+
+from parallel_transcription.kernel import in_words
+from parallel_transcription.record import STATUSES
+from parallel_transcription.report.pages.cells import (
+    View,
+    is_empty,
+    mapping_text,
+    model_notice,
+    notice,
+)
+from parallel_transcription.results.counting import confirming, explored
+from parallel_transcription.results.read import Results
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import (
     NOTHING,
-    clean,
+    UNKNOWN,
+    as_written,
     fixed,
     integer,
-    is_missing,
     percent,
     plural,
     seconds,
-    setting,
 )
-from parallel_transcription.kernel import in_words
-from parallel_transcription.report.pages.cells import is_empty, mapping_text, model_notice, notice
-from parallel_transcription.results import summaries as tables
-from parallel_transcription.results.summaries import Results
+
+#: Name and value of a fact.
+Fact = tuple[str, str]
 
 
-def machine_view(results: Results, label: str) -> dict:
+def machine_view(results: Results, label: str) -> View:
     """A machine's description as rows of name and value."""
     facts = results.machines.get(label, {})
-    facts = facts if isinstance(facts, dict) else {}
-    rows: list[tuple[str, str]] = []
+    logical = facts.get("logical_cpus")
+    named = [
+        ("Processor", facts.get("cpu_model")),
+        ("Cores", _cores(facts)),
+        ("Usable by the runs", _usable(results, logical)),
+        ("Memory", _gigabytes(facts.get("memory_mb"))),
+        ("Limited to", _limits(facts)),
+        ("Caches", mapping_text(facts.get("caches"))),
+        ("Virtualised", _virtual(facts)),
+        *((f"GPU {place}", _gpu(gpu)) for place, gpu in enumerate(facts.get("gpus") or [])),
+        ("System", _joined(facts.get("os"), facts.get("kernel"), facts.get("architecture"))),
+        ("CPU governor", facts.get("governor")),
+        ("Versions", _versions(facts)),
+        ("Engine", _engine(facts.get("engine"))),
+        ("int8 kernel", "; ".join(map(in_words, facts.get("int8_kernels") or []))),
+        ("Compute type in use", ", ".join(sorted(set(results.runs["engine_compute_type"]) - {""}))),
+    ]
+    rows: list[Fact] = [(name, clean(value, 300)) for name, value in named]
+    return {
+        "label": clean(label, 80),
+        "key": label,
+        "rows": [(name, value) for name, value in rows if value],
+        "warnings": _unlike_runs(results, facts),
+        "cpu": clean(facts.get("cpu_model"), 80),
+        "cpus": plural(int(logical), "CPU") if isinstance(logical, int) else "",
+    }
 
-    def add(name: str, value: Any) -> None:
-        text = clean(value, 300)
-        if text:
-            rows.append((name, text))
 
-    add("Processor", facts.get("cpu_model"))
+def _cores(facts: Mapping[str, Any]) -> str:
     cores, logical = facts.get("physical_cores"), facts.get("logical_cpus")
-    if cores or logical:
-        add("Cores", ", ".join(
-            t for t in (
-                plural(int(cores), "physical core") if cores else "",
-                plural(int(logical), "logical CPU") if logical else "",
-            ) if t
-        ))  # fmt: skip
+    texts = [plural(int(cores), "physical core")] if cores else []
+    texts += [plural(int(logical), "logical CPU")] if logical else []
+    return ", ".join(texts)
+
+
+def _usable(results: Results, logical: int | None) -> str:
+    """The CPUs that the runs could use, where those are not all."""
     usable = results.runs["affinity_cpus"].dropna()
-    if len(usable) and logical and usable.median() != logical:
-        add("Usable by the runs", plural(int(usable.median()), "CPU"))
-    if facts.get("memory_mb"):
-        add("Memory", f"{fixed(float(facts['memory_mb']) / 1000, 1)} GB")
-    add("Limited to", _limits(facts))
-    add("Caches", mapping_text(facts.get("caches")))
-    add("Virtualised", _virtual(facts))
-    for place, gpu in enumerate(facts.get("gpus") or []):
-        add(f"GPU {place}", _gpu(gpu))
-    add("System", _joined(facts.get("os"), facts.get("kernel"), facts.get("architecture")))
-    if facts.get("governor"):
-        add("CPU governor", facts["governor"])
-    add("Versions", _versions(facts))
-    add("Engine", _engine(facts.get("engine")))
-    add("int8 kernel", "; ".join(map(in_words, facts.get("int8_kernels") or [])))
-    real = sorted({t for t in results.runs["engine_compute_type"] if t})
-    add("Compute type in use", ", ".join(real))
-    warnings = []
+    if not len(usable) or not logical or usable.median() == logical:
+        return ""
+    return plural(int(usable.median()), "CPU")
+
+
+def _gigabytes(megabytes: float | None) -> str:
+    return f"{fixed(megabytes / 1000, 1)} GB" if megabytes else ""
+
+
+def _unlike_runs(results: Results, facts: Mapping[str, Any]) -> list[str]:
+    """What differs between the runs of a label."""
+    texts = []
     if facts.get("mixed_hardware"):
-        warnings.append("The runs under this label come from more than one kind of hardware.")
+        texts.append("The runs under this label come from more than one kind of hardware.")
     if facts.get("mixed_versions"):
-        warnings.append(
+        texts.append(
             "The runs were made with more than one set of package versions; those of the first "
             "record are shown."
         )
     if facts.get("mixed_code"):
-        warnings.append("The runs were made by more than one version of the measuring code.")
+        texts.append("The runs were made by more than one version of the measuring code.")
     if bool(results.runs["packed"].any()):
-        warnings.append("Some runs were packed side by side on the machine; they are marked.")
-    return {
-        "label": clean(label, 80),
-        "key": label,
-        "rows": rows,
-        "warnings": warnings,
-        "cpu": clean(facts.get("cpu_model"), 80),
-        "cpus": plural(int(logical), "CPU") if isinstance(logical, int) else "",
-    }
+        texts.append("Some runs were packed side by side on the machine; they are marked.")
+    return texts
 
 
 def _joined(*values: Any) -> str:
     return ", ".join(clean(v, 80) for v in values if not is_empty(v))
 
 
-def _limits(facts: dict) -> str:
+def _limits(facts: Mapping[str, Any]) -> str:
     """What a container or a batch system leaves of the machine."""
     texts = []
     if isinstance(facts.get("cgroup_cpus"), (int, float)):
-        texts.append(f"{setting(facts['cgroup_cpus'])} CPUs")
+        texts.append(f"{as_written(facts['cgroup_cpus'])} CPUs")
     if isinstance(facts.get("cgroup_memory_mb"), (int, float)):
-        texts.append(f"{fixed(facts['cgroup_memory_mb'] / 1000, 1)} GB")
+        texts.append(_gigabytes(facts["cgroup_memory_mb"]))
     return ", ".join(texts)
 
 
-def _virtual(facts: dict) -> str:
+def _virtual(facts: Mapping[str, Any]) -> str:
     if "virtualised" not in facts and "container" not in facts:
         return ""
     how = facts.get("virtualised")
@@ -116,7 +136,7 @@ _PACKAGE_NAMES = {
 }
 
 
-def _versions(facts: dict) -> str:
+def _versions(facts: Mapping[str, Any]) -> str:
     versions = facts.get("versions")
     versions = dict(versions) if isinstance(versions, dict) else {}
     if facts.get("python"):
@@ -155,7 +175,7 @@ def _gpu(gpu: Any) -> str:
         return clean(gpu, 120)
     texts = [clean(gpu.get("name"), 80)]
     if isinstance(gpu.get("memory_mb"), (int, float)):
-        texts.append(f"{fixed(gpu['memory_mb'] / 1000, 1)} GB")
+        texts.append(_gigabytes(gpu["memory_mb"]))
     if gpu.get("compute_capability"):
         texts.append(f"compute capability {clean(gpu['compute_capability'], 10)}")
     if gpu.get("driver"):
@@ -163,68 +183,87 @@ def _gpu(gpu: Any) -> str:
     return ", ".join(t for t in texts if t)
 
 
-def study_view(results: Results) -> dict:
+def study_view(results: Results) -> View:
     """The study and what of it was measured, as rows of name and value."""
     study, runs = results.study, results.runs
-    counted = tables.counted(runs)
-    fresh = runs[runs["round"] > tables.CONFIRMATION_ROUNDS_ABOVE]
-    rows: list[tuple[str, str]] = []
-    name = clean(study.get("name"), 80)
-    file = clean(study.get("file"), 120)
-    rows.append(("Study", f"{name} ({file})" if file else name or NOTHING))
+    counted = explored(runs)
+    name, file = clean(study.get("name"), 80), clean(study.get("file"), 120)
+    rounds = int(counted["round"].nunique())
+    configurations = plural(int(counted["configuration"].nunique()), "configuration")
+    days = _days(runs)
+    measured = f"{configurations} in {plural(rounds, 'round')}"
+    rows: list[Fact] = [
+        ("Study", f"{name} ({file})" if file else name or NOTHING),
+        ("Model", _models(runs)),
+        ("Audio at once", _audio(counted)),
+        ("Rounds", _rounds(results, rounds)),
+        ("Measured", f"{configurations}, {plural(len(runs), 'repeat')}"),
+        ("Status", _statuses(runs)),
+        ("Disturbed", _disturbed(results)),
+    ]
+    return {
+        "name": name or "study",
+        "file": file,
+        "rows": rows + ([("When", days)] if days else []),
+        "notice": notice(runs),
+        "warnings": _warnings(results),
+        "timeout": sorted({f"{as_written(t)} s" for t in runs["timeout_s"].dropna()}),
+        "measured": f"{measured}, {days}" if days else measured,
+        **_settings(study),
+    }
+
+
+def _settings(study: Mapping[str, Any]) -> dict[str, str]:
+    """The settings of a study that its methods name; empty where they are not known."""
+    found = {
+        "margin": percent(study.get("equivalence_margin"), decimals=0),
+        "confidence": percent(study.get("confidence"), decimals=0),
+        "disturbed_above": percent(study.get("disturbed_above"), decimals=0),
+        "repeats": integer(study.get("repeats")),
+    }
+    return {name: "" if text == UNKNOWN else text for name, text in found.items()}
+
+
+def _models(runs: pd.DataFrame) -> str:
     models = []
     for (model, kind), _ in runs.groupby(["model", "model_kind"], sort=True):
         note = model_notice(str(kind))
         models.append(clean(model, 80) + (f" ({note})" if note else ""))
-    rows.append(("Model", "; ".join(models) or NOTHING))
-    audio = []
+    return "; ".join(models) or NOTHING
+
+
+def _audio(counted: pd.DataFrame) -> str:
     timed = counted[counted["files_in_parallel"] > 0]
-    for (files, total), _ in timed.groupby(["files_in_parallel", "audio_total_s"], sort=True):
-        audio.append(f"{plural(int(files), 'file')} ({seconds(total)} s)")
-    rows.append(("Audio at once", ", ".join(audio) or NOTHING))
-    rounds = int(counted["round"].nunique()) if len(counted) else 0
+    texts = [
+        f"{plural(int(files), 'file')} ({seconds(total)} s)"
+        for (files, total), _ in timed.groupby(["files_in_parallel", "audio_total_s"], sort=True)
+    ]
+    return ", ".join(texts) or NOTHING
+
+
+def _rounds(results: Results, rounds: int) -> str:
     text = plural(rounds, "round")
-    repeats = study.get("repeats")
+    repeats = results.study.get("repeats")
     if isinstance(repeats, int):
         text += f" of {plural(repeats, 'repeat')} each, in fresh processes"
+    fresh = confirming(results.runs)["round"]
     if len(fresh):
-        text += f"; {plural(int(fresh['round'].nunique()), 'fresh round')} of the recommendation"
-    rows.append(("Rounds", text))
-    rows.append(
-        ("Measured", f"{plural(int(counted['configuration'].nunique()), 'configuration')}, "
-                     f"{plural(len(runs), 'repeat')}")
-    )  # fmt: skip
-    statuses = runs["status"].value_counts()
-    rows.append(
-        ("Status", ", ".join(f"{integer(statuses[s])} {clean(s, 20)}" for s in
-                             [*tables.STATUSES, *sorted(set(statuses.index) - set(tables.STATUSES))]
-                             if s in statuses.index) or NOTHING)
-    )  # fmt: skip
-    disturbed = int(runs["disturbed"].sum())
-    above = study.get("disturbed_above")
-    limit = f" (others used more than {percent(above, 0)} of the machine)" if above else ""
-    rows.append(("Disturbed", f"{plural(disturbed, 'repeat')}{limit}"))
-    days = sorted({s[:10] for s in runs["started_at"] if re.match(r"\d{4}-\d\d-\d\d", s)})
-    if days:
-        rows.append(("When", _days(days)))
-    return {
-        "name": name or "study",
-        "file": file,
-        "rows": rows,
-        "notice": notice(runs),
-        "warnings": _warnings(results),
-        "margin": percent(study.get("equivalence_margin"), 0),
-        "confidence": percent(study.get("confidence"), 0),
-        "rounds": integer(study.get("rounds")),
-        "repeats": integer(study.get("repeats")),
-        "disturbed_above": percent(study.get("disturbed_above"), 0),
-        "timeout": sorted({f"{setting(t)} s" for t in runs["timeout_s"].dropna()}),
-        "measured": f"{plural(int(counted['configuration'].nunique()), 'configuration')} in "
-        f"{plural(rounds, 'round')}" + (f", {_days(days)}" if days else ""),
-        **{f"{name}_known": not is_missing(study.get(key)) for name, key in (
-            ("repeats", "repeats"), ("disturbed", "disturbed_above"),
-            ("margin", "equivalence_margin"), ("confidence", "confidence"))},
-    }  # fmt: skip
+        text += f"; {plural(int(fresh.nunique()), 'fresh round')} of the recommendation"
+    return text
+
+
+def _statuses(runs: pd.DataFrame) -> str:
+    counts = runs["status"].value_counts()
+    order = [s for s in STATUSES if s in counts.index]
+    return ", ".join(f"{integer(counts[s])} {s}" for s in order) or NOTHING
+
+
+def _disturbed(results: Results) -> str:
+    text = plural(int(results.runs["disturbed"].sum()), "repeat")
+    above = results.study.get("disturbed_above")
+    if not above:
+        return text
+    return f"{text} (others used more than {percent(above, decimals=0)} of the machine)"
 
 
 def _warnings(results: Results) -> list[str]:
@@ -247,5 +286,7 @@ def _warnings(results: Results) -> list[str]:
     return texts
 
 
-def _days(days: list[str]) -> str:
-    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+def _days(runs: pd.DataFrame) -> str:
+    """The first and the last day of the runs; empty if unknown."""
+    days = sorted({s[:10] for s in runs["started_at"] if re.match(r"\d{4}-\d\d-\d\d", s)})
+    return " to ".join(dict.fromkeys([*days[:1], *days[-1:]]))

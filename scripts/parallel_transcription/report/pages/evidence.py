@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parallel_transcription import formatting
-from parallel_transcription.formatting import (
+from parallel_transcription import words as language
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import (
     NOTHING,
-    clean,
+    as_written,
     fixed,
     integer,
     is_missing,
     number,
     percent,
     seconds,
-    setting,
     strategy_name,
     strategy_place,
 )
@@ -56,11 +56,11 @@ def time(name: str, header: str) -> Column:
 
 
 def share(name: str, header: str) -> Column:
-    return header, _get(name, percent), True
+    return header, _get(name, lambda v: percent(v, decimals=1)), True
 
 
 def given(name: str, header: str) -> Column:
-    return header, _get(name, setting), True
+    return header, _get(name, as_written), True
 
 
 def threads(name: str = "cpu_threads", header: str = "threads") -> Column:
@@ -92,7 +92,7 @@ def strategy() -> Column:
     return "strategy", lambda row: strategy_name(row.get("strategy")), False
 
 
-def with_interval(name: str, header: str, low: str, high: str, decimals: int = 3) -> Column:
+def with_interval(name: str, header: str, low: str, high: str) -> Column:
     """An estimate with its interval; an end that is missing is open."""
 
     def text(row: dict) -> str:
@@ -100,7 +100,7 @@ def with_interval(name: str, header: str, low: str, high: str, decimals: int = 3
         if value is None:
             return NOTHING
         ends = (_number(row.get(n)) for n in (low, high))
-        return formatting.with_interval(value, *ends, decimals)
+        return language.with_interval(value, *ends)
 
     return header, text, True
 
@@ -127,9 +127,9 @@ def pair(others: str) -> list[Column]:
 _KINDS = {"threads": "one process", "processes": "a process each"}
 MEMORY = [
     ("models in", lambda row: _KINDS.get(str(row.get("kind")), clean(row.get("kind"), 40)), False),
-    with_interval("base_mb", "first model (MB)", "base_low", "base_high", 1),
-    with_interval("worker_mb", "further worker (MB)", "worker_low", "worker_high", 2),
-    with_interval("instance_mb", "further model (MB)", "instance_low", "instance_high", 1),
+    with_interval("base_mb", "first model (MB)", "base_low", "base_high"),
+    with_interval("worker_mb", "further worker (MB)", "worker_low", "worker_high"),
+    with_interval("instance_mb", "further model (MB)", "instance_low", "instance_high"),
     measure("r2", "R²", 4),
     whole("runs", "runs"),
     words("outcome", "outcome"),
@@ -141,8 +141,8 @@ COLUMNS: dict[str, list[Column]] = {
         whole("workers", "workers"),
         threads(),
         time("makespan_s", "makespan (s)"),
-        with_interval("speed_up", "over one after another", "low", "high", 2),
-        with_interval("over_one_worker", "over one worker", "over_low", "over_high", 2),
+        with_interval("speed_up", "over one after another", "low", "high"),
+        with_interval("over_one_worker", "over one worker", "over_low", "over_high"),
         measure("cores_used", "cores"),
         share("overlap_in_time", "overlap in time"),
         whole("rounds", "rounds"),
@@ -157,7 +157,7 @@ COLUMNS: dict[str, list[Column]] = {
         whole("workers_in_use", "in use"),
         threads(),
         measure("expected_cores", "expected"),
-        with_interval("cores", "cores used by the engine", "low", "high", 2),
+        with_interval("cores", "cores used by the engine", "low", "high"),
         measure("cores_all", "by all"),
         whole("rounds", "rounds"),
         words("outcome", "outcome"),
@@ -166,7 +166,7 @@ COLUMNS: dict[str, list[Column]] = {
         whole("files", "files"),
         whole("workers", "workers"),
         threads(),
-        with_interval("rtfx", "seconds of audio per second", "low", "high", 2),
+        with_interval("rtfx", "seconds of audio per second", "low", "high"),
         with_interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
         whole("rounds", "rounds"),
         words("standing", "standing"),
@@ -196,7 +196,7 @@ COLUMNS: dict[str, list[Column]] = {
         words("device_index", "GPUs"),
         whole("workers_per_device", "workers each"),
         whole("files", "files"),
-        with_interval("ratio", "times as fast as on one", "low", "high", 2),
+        with_interval("ratio", "times as fast as on one", "low", "high"),
         share("utilisation_of_one", "busy, one"),
         share("utilisation", "busy, all"),
         measure("balance", "least / most busy"),
@@ -221,8 +221,8 @@ COLUMNS: dict[str, list[Column]] = {
         words("series", "on one GPU"),
         whole("number", "number"),
         whole("files", "files"),
-        with_interval("rtfx", "seconds of audio per second", "rtfx_low", "rtfx_high", 1),
-        with_interval("ratio", "over one", "low", "high", 2),
+        with_interval("rtfx", "seconds of audio per second", "rtfx_low", "rtfx_high"),
+        with_interval("ratio", "over one", "low", "high"),
         share("gpu_util", "busy"),
         figure("gpu_mem_mb", "memory (MB)"),
         figure("power_w", "power (W)"),
@@ -244,7 +244,7 @@ COLUMNS: dict[str, list[Column]] = {
     ],
     "recommendation": [
         words("label", "settings"),
-        with_interval("rtfx", "seconds of audio per second", "low", "high", 2),
+        with_interval("rtfx", "seconds of audio per second", "low", "high"),
         measure("cores_used", "cores"),
         figure("memory_mb", "memory (MB)"),
         figure("gpu_memory_mb", "on GPUs (MB)"),
@@ -257,7 +257,7 @@ COLUMNS: dict[str, list[Column]] = {
         words("label", "configuration"),
         whole("files", "files"),
         time("makespan_a_s", "makespan (s)"),
-        with_interval("speed_up", "times as fast", "speed_low", "speed_high", 2),
+        with_interval("speed_up", "times as fast", "speed_low", "speed_high"),
         figure("memory_mb", "memory (MB)"),
         figure("memory_plain_mb", "one by one (MB)"),
         share("wer", "WER"),

@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from parallel_transcription.formatting import (
-    clean,
-    fixed,
-    number,
-    percent,
-    plural,
-    private,
-    seconds,
+from parallel_transcription.report.pages.cells import View
+from parallel_transcription.results.read import Results
+from parallel_transcription.untrusted import clean, hide_homes
+from parallel_transcription.words import fixed, is_missing, number, percent, plural, seconds
+
+#: A block of recommended.yaml, or a part of one.
+Settings = Mapping[str, Any]
+
+#: Facts of the evidence: its key, the name of the fact, and how it is said.
+FACTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("rtfx", "Throughput", lambda v: f"{number(v)} s of audio per second"),
+    ("cores_used", "CPU", lambda v: f"{fixed(v, 2)} cores"),
+    ("memory_mb", "Memory", lambda v: f"{number(v)} MB"),
+    ("gpu_memory_mb", "On GPUs", lambda v: f"{number(v)} MB"),
+    ("slowest_file_s", "Slowest file", lambda v: f"{seconds(v)} s"),
 )
-from parallel_transcription.results.summaries import Results
+
+MOST_OTHERS = 12
 
 
-def recommended_view(results: Results, label: str) -> dict:
+def recommended_view(results: Results, label: str) -> View:
     """The recommended settings of a machine, as code to paste and what stands behind it."""
-    mine = results.recommended.get(label)
-    mine = mine if isinstance(mine, dict) else {}
-    evidence = mine.get("evidence") if isinstance(mine.get("evidence"), dict) else {}
-    others = mine.get("others") if isinstance(mine.get("others"), list) else []
-    environment = mine.get("environment") if isinstance(mine.get("environment"), dict) else {}
-    alternatives = mine.get("alternatives") if isinstance(mine.get("alternatives"), dict) else {}
+    mine = results.recommended.get(label, {})
     service = mine.get("melvin_asr")
+    environment = mine.get("environment") or {}
     return {
         "machine": clean(label, 80),
         "snippet": clean(mine.get("snippet"), 400),
         "code": python_call(mine),
-        "facts": _recommended_facts(mine, evidence),
+        "facts": _facts(mine),
         "environment": " ".join(f"{clean(k, 40)}={clean(v, 40)}" for k, v in environment.items()),
         "status": _confirmation(mine),
         "reason": clean(mine.get("reason"), 200),
-        "service": private(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
-        if isinstance(service, dict)
+        "service": hide_homes(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
+        if service
         else "",
         "alternatives": [
-            _alternative(name, value)
-            for name, value in alternatives.items()
-            if isinstance(value, dict)
+            _alternative(name, value) for name, value in (mine.get("alternatives") or {}).items()
+            if value
         ],
-        "others": [
-            {
-                "files": _files(o.get("files_in_parallel")),
-                "model": clean(o.get("model"), 60),
-                "snippet": clean(o.get("snippet") or o.get("reason"), 300),
-                "status": clean(o.get("status"), 40),
-            }
-            for o in others
-            if isinstance(o, dict)
-        ][:12],
+        "others": [_other(one) for one in (mine.get("others") or [])[:MOST_OTHERS]],
         "notes": [clean(n, 500) for n in mine.get("notes") or []],
-    }
+    }  # fmt: skip
 
 
-def python_call(mine: dict) -> str:
+def python_call(mine: Settings) -> str:
     """The call to paste, a line for each argument."""
     snippet = clean(mine.get("snippet"), 400)
     start = snippet.find("WhisperModel(")
@@ -77,7 +72,7 @@ def _closing(text: str, start: int) -> int:
     return len(text)
 
 
-def _depths(text: str):
+def _depths(text: str) -> Iterator[tuple[int, str, int]]:
     """Place, letter and depth of brackets after it, outside quotes."""
     depth, quote = 0, ""
     for k, letter in enumerate(text):
@@ -100,60 +95,49 @@ def _split_arguments(text: str) -> list[str]:
     return [p for p in [*parts, text[start:].strip()] if p]
 
 
-def _files(value: Any) -> str:
-    return plural(int(value), "file") if isinstance(value, (int, float)) else ""
-
-
-def _recommended_facts(mine: dict, evidence: dict) -> list[tuple[str, str]]:
+def _facts(mine: Settings) -> list[tuple[str, str]]:
     """What the settings did, in a few words."""
-    rows = []
-    if isinstance(mine.get("callers"), int):
-        rows.append(("Hand out", f"{_files(mine.get('files_in_parallel'))} at once, from "
-                                 f"{plural(mine['callers'], 'thread')}"))  # fmt: skip
-    if isinstance(evidence.get("rtfx"), (int, float)):
-        text = f"{number(evidence['rtfx'])} s of audio per second"
-        rows.append(("Throughput", text))
-    if isinstance(evidence.get("cores_used"), (int, float)):
-        rows.append(("CPU", f"{fixed(evidence['cores_used'], 2)} cores"))
-    if isinstance(evidence.get("memory_mb"), (int, float)):
-        rows.append(("Memory", f"{number(evidence['memory_mb'])} MB"))
-    if isinstance(evidence.get("gpu_memory_mb"), (int, float)):
-        rows.append(("On GPUs", f"{number(evidence['gpu_memory_mb'])} MB"))
-    if isinstance(evidence.get("slowest_file_s"), (int, float)):
-        rows.append(("Slowest file", f"{seconds(evidence['slowest_file_s'])} s"))
-    return rows
+    evidence = mine.get("evidence") or {}
+    facts = [
+        (name, say(evidence[key])) for key, name, say in FACTS if not is_missing(evidence.get(key))
+    ]
+    if "callers" not in mine:
+        return facts
+    files, callers = plural(mine["files_in_parallel"], "file"), plural(mine["callers"], "thread")
+    return [("Hand out", f"{files} at once, from {callers}"), *facts]
 
 
-def _confirmation(mine: dict) -> str:
+def _confirmation(mine: Settings) -> str:
     """What the fresh rounds say."""
     status = clean(mine.get("status"), 60)
-    fresh = mine.get("confirmation")
-    rounds = fresh.get("rounds") if isinstance(fresh, dict) else 0
+    count = (mine.get("confirmation") or {}).get("rounds") or 0
+    rounds = plural(count, "fresh round")
     if status == "confirmed":
-        return f"confirmed in {plural(int(rounds or 0), 'fresh round')}"
+        return f"confirmed in {rounds}"
     if status == "not confirmed":
-        return (
-            f"not confirmed: slower than the runner-up in {plural(int(rounds or 0), 'fresh round')}"
-        )
+        return f"not confirmed: slower than the runner-up in {rounds}"
     if status == "not yet":
         return (
-            "not yet measured again in fresh rounds"
-            if not rounds
-            else (f"not yet decided after {plural(int(rounds), 'fresh round')}")
+            f"not yet decided after {rounds}" if count else "not yet measured again in fresh rounds"
         )
     return status
 
 
-def _alternative(name: str, value: dict) -> dict:
+def _alternative(name: str, value: Settings) -> View:
     titles = {"memory_saving": "with less memory", "core_saving": "with fewer cores"}
-    share, saved = value.get("throughput_share"), value.get("saved")
-    text = []
-    if isinstance(saved, (int, float)):
-        text.append(f"{percent(saved, 0)} less")
-    if isinstance(share, (int, float)):
-        text.append(f"{percent(share, 0)} of the throughput")
+    saved, share = (percent(value[key], decimals=0) for key in ("saved", "throughput_share"))
     return {
         "title": titles.get(name, clean(name, 40)),
-        "text": ", ".join(text),
+        "text": f"{saved} less, {share} of the throughput",
         "snippet": clean(value.get("snippet"), 300),
+    }
+
+
+def _other(one: Settings) -> View:
+    """The settings for another number of files or another model."""
+    return {
+        "files": plural(one["files_in_parallel"], "file"),
+        "model": clean(one.get("model"), 60),
+        "snippet": clean(one.get("snippet") or one.get("reason"), 300),
+        "status": clean(one.get("status"), 40),
     }

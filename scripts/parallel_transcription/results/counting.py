@@ -1,0 +1,122 @@
+"""What counts: the one place that says which rounds, repeats and runs an answer rests on.
+
+- Rounds above ``CONFIRMATION_ABOVE`` confirm what was chosen; they take no part in choosing.
+- Disturbed repeats count only where their round has nothing else (column ``counts``).
+- A late repeat (status ``timeout``) counts as the largest: "more than the limit".
+- Failed and killed repeats have no time.
+- A/A replicas and planted slow-downs (``unaltered``), and batches (``ordinary``), answer questions
+  of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from parallel_transcription.results.columns import METERS
+from parallel_transcription.study.configuration import CONFIRMATION_ABOVE
+
+MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
+_HAS_TIME = ("ok", "timeout")
+
+
+def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
+    """CPUs that the runs could use; of the machine where no run says, None where nothing does."""
+    for name in ("affinity_cpus", "logical_cpus"):
+        known = runs[name].dropna()
+        if len(known):
+            return float(known.median())
+    logical = facts.get("logical_cpus")
+    return float(logical) if logical else None
+
+
+def explored(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows (with a ``round``) that choices and findings rest on: no confirmation rounds."""
+    return rows[rows["round"] <= CONFIRMATION_ABOVE]
+
+
+def confirming(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows (with a ``round``) of the fresh rounds that confirm a choice."""
+    return rows[rows["round"] > CONFIRMATION_ABOVE]
+
+
+def marked(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with the columns that follow from others."""
+    automatic = (
+        runs["logical_cpus"].fillna(MOST_AUTOMATIC_THREADS).clip(upper=MOST_AUTOMATIC_THREADS)
+    )
+    unaltered = (runs["replica"] == 1) & (runs["slowdown"] == 0)
+    runs = runs.assign(
+        arm=runs["configuration"] + "|" + runs["workload"],
+        threads=runs["cpu_threads"].where(runs["cpu_threads"] > 0, automatic).astype("int64"),
+        in_use=np.maximum(1, np.minimum(runs["total_workers"], runs["callers"])),
+        unaltered=unaltered,
+        ordinary=unaltered & (runs["batch_size"] == 0),
+    )
+    return runs.assign(counts=_counts(runs))
+
+
+def _counts(runs: pd.DataFrame) -> pd.Series:
+    has_time = runs["status"].isin(_HAS_TIME)
+    calm = has_time & ~runs["disturbed"].astype(bool)
+    calm_round = calm.groupby([runs["machine"], runs["arm"], runs["round"]]).transform("any")
+    return has_time & (calm | ~calm_round)
+
+
+class Median(NamedTuple):
+    """The middle of some times in seconds; ``censored``: it is at least that."""
+
+    value: float
+    censored: bool
+
+
+def median(values: ArrayLike, late: ArrayLike) -> Median:
+    """The median of times of which late ones are the largest; nan of none.
+
+    Args:
+        values: Times in seconds, shape (n,); of a late one the limit that it passed.
+        late: Which are late, shape (n,).
+    """
+    values, late = np.asarray(values, float), np.asarray(late, bool)
+    if not len(values):
+        return Median(float("nan"), False)
+    order = np.lexsort((values, late))
+    middle = sorted({order[(len(order) - 1) // 2], order[len(order) // 2]})
+    return Median(float(values[middle].mean()), bool(late[middle].any()))
+
+
+def times(runs: pd.DataFrame) -> pd.DataFrame:
+    """The repeats that count, with their time as ``value`` (s): the limit where ``late``."""
+    counted = runs[runs["counts"]]
+    late = counted["status"] == "timeout"
+    value = counted["makespan_s"].where(~late, counted["timeout_s"])
+    return counted.assign(late=late, value=value)[value.notna()]
+
+
+def per_round(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per (arm, round): the unit of all statistics.
+
+    ``makespan_s`` is the median over the repeats that count, and ``censored`` says that it is the
+    limit, or at least so much. Where a round has nothing but disturbed repeats, all count and
+    ``disturbed`` is true. Meters are medians over the same repeats. ``left_out``: disturbed repeats
+    that do not count. A round without a time is not in the table.
+    """
+    keys = ["arm", "round"]
+    columns = ["makespan_s", "censored", "disturbed", "left_out", "repeats", *METERS]
+    counted = times(runs)
+    if counted.empty:
+        index = pd.MultiIndex.from_arrays([[], []], names=keys)
+        return pd.DataFrame(columns=columns, index=index)
+    groups = counted.groupby(keys, sort=True)
+    rows = {key: median(group["value"], group["late"]) for key, group in groups}
+    index = pd.MultiIndex.from_tuples(rows, names=keys)
+    table = pd.DataFrame(rows.values(), index=index, columns=["makespan_s", "censored"])
+    table["disturbed"] = groups["disturbed"].any()
+    table["repeats"] = groups.size()
+    had_time = runs[runs["status"].isin(_HAS_TIME)].groupby(keys, sort=True).size()
+    table["left_out"] = had_time - table["repeats"]
+    return table.join(groups[list(METERS)].median())[columns]

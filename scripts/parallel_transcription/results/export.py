@@ -1,0 +1,50 @@
+"""Tables as files: Parquet for all later steps, CSV for people and spreadsheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from parallel_transcription.record import write_json
+from parallel_transcription.results.columns import LEFT_OUT_COLUMNS
+from parallel_transcription.results.merge import Merged
+from parallel_transcription.untrusted import hide_homes, hide_places
+
+
+def write_tables(merged: Merged, folder: Path) -> None:
+    """Write ``machines.json``, and as Parquet and CSV ``timings``, ``runs`` and ``left_out``."""
+    named = [(hide_homes(file), hide_places(reason)) for file, reason in merged.left_out]
+    left_out = pd.DataFrame(named, columns=list(LEFT_OUT_COLUMNS), dtype="str")
+    tables = {"timings": merged.timings, "runs": merged.runs, "left_out": left_out}
+    write_json(folder / "machines.json", merged.machines)
+    for name, table in tables.items():
+        _whole(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+    for name, table in tables.items():
+        _whole(folder / f"{name}.csv", partial(_safe(table).to_csv, index=False))
+
+
+def _whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+#: How a cell begins that a spreadsheet runs (OWASP, CSV injection), full-width forms included.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def _safe(table: pd.DataFrame) -> pd.DataFrame:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    texts = table.select_dtypes(["object", "string"])
+    tamed = {name: texts[name].where(~texts[name].str.startswith(_FORMULA), "'" + texts[name])
+             for name in texts}  # fmt: skip
+    return table.assign(**tamed)

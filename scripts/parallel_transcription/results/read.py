@@ -1,0 +1,174 @@
+"""A results folder, read once: the tables, and what was concluded from them.
+
+All later steps read through here. What the files hold is checked once; their CSV twins are for
+people and are never read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from parallel_transcription.errors import TableError
+from parallel_transcription.results.columns import LEFT_OUT_COLUMNS, RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.study.settings import DEFAULTS
+
+Facts = Mapping[str, Any]  # a JSON object as it was read
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a results folder holds.
+
+    ``runs`` and ``timings`` are tables of the columns of ``columns.py``; ``machines`` has the facts
+    of each label, ``study`` every setting, ``recommended`` a block for each label; ``left_out``
+    names files that are no valid records.
+    """
+
+    runs: pd.DataFrame
+    timings: pd.DataFrame
+    machines: Mapping[str, Facts] = field(default_factory=dict)
+    study: Facts = field(default_factory=lambda: DEFAULTS)
+    findings: Sequence[Facts] = ()
+    scoreboard: Sequence[Facts] = ()
+    recommended: Mapping[str, Facts] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the machines, in alphabetical order."""
+        return sorted(set(self.runs["machine"]) | set(self.machines))
+
+    def of(self, machine: str) -> Results:
+        """The same, for one machine."""
+        return replace(
+            self,
+            runs=self.runs[self.runs["machine"] == machine].reset_index(drop=True),
+            timings=self.timings[self.timings["machine"] == machine].reset_index(drop=True),
+            machines=_only(self.machines, machine),
+            findings=[f for f in self.findings if f.get("machine") == machine],
+            scoreboard=[s for s in self.scoreboard if s.get("machine") in (machine, None, "")],
+            recommended=_only(self.recommended, machine),
+            left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
+        )
+
+    def finding(self, name: str) -> Facts | None:
+        """The finding ``name`` of the (first) machine."""
+        return next((f for f in self.findings if f.get("id") == name), None)
+
+
+def _only(of_labels: Mapping[str, Facts], label: str) -> dict[str, Facts]:
+    return {label: of_labels[label]} if label in of_labels else {}
+
+
+def read_tables(folder: Path | str) -> Results:
+    """What merging wrote: the tables, the machines, the study's settings.
+
+    Raises:
+        TableError: For a file that is missing or is not what merging writes.
+    """
+    folder = Path(folder)
+    if not (folder / "runs.parquet").exists():
+        raise TableError(f"no results in {folder}; make them with scripts/merge_timings.py")
+    study = _read(folder / "study.json", json.loads, _is_object)
+    return Results(
+        runs=_read_table(folder / "runs.parquet", RUN_COLUMNS),
+        timings=_read_table(folder / "timings.parquet", TIMING_COLUMNS),
+        machines=_read(folder / "machines.json", json.loads, _is_object_of_objects),
+        study={**DEFAULTS, **study},
+        left_out=_read_table(folder / "left_out.parquet", LEFT_OUT_COLUMNS)["file"].to_list(),
+    )
+
+
+def read_results(folder: Path | str) -> Results:
+    """A whole results folder: the tables, and what was concluded from them.
+
+    Conclusions that are not there yet are empty, so that a page can say so.
+
+    Raises:
+        TableError: For a table that is missing, and for a file that is not what this workflow
+            writes.
+    """
+    folder = Path(folder)
+
+    def concluded(name: str, load: Callable[[str], Any], check: Callable[[Any], bool]) -> Any:
+        path = folder / name
+        return _read(path, load, check) if path.exists() else load("")
+
+    return replace(
+        read_tables(folder),
+        findings=concluded("findings.json", _json_list, _is_list_of_objects),
+        scoreboard=concluded("scoreboard.json", _json_list, _is_list_of_objects),
+        recommended=concluded("recommended.yaml", _yaml, _is_object_of_objects),
+    )
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    _check_there(path)
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise _unusable(path, error) from None
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise TableError(
+            f"{path} lacks the column {missing[0]}: another version wrote it; merge the records "
+            "again with scripts/merge_timings.py"
+        )
+    return table[list(columns)]
+
+
+def _read(path: Path, load: Callable[[str], Any], check: Callable[[Any], bool]) -> Any:
+    """The content of a text file.
+
+    Args:
+        path: The file.
+        load: Makes the content of its text.
+        check: Whether that is what this workflow writes there.
+    """
+    _check_there(path)
+    try:
+        content = load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise _unusable(path, error) from None
+    if not check(content):
+        raise _unusable(path, "something else stands in it")
+    return content
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise TableError(f"{path} does not exist; scripts/merge_timings.py makes it")
+
+
+def _unusable(path: Path, error: Exception | str) -> TableError:
+    reason = " ".join(str(error).split())[:200]
+    return TableError(
+        f"{path} is not what this workflow writes ({reason}); remove it and make it again"
+    )
+
+
+def _json_list(text: str) -> Any:
+    return json.loads(text or "[]")
+
+
+def _yaml(text: str) -> Any:
+    return yaml.safe_load(text) or {}
+
+
+def _is_object(content: Any) -> bool:
+    return isinstance(content, dict)
+
+
+def _is_object_of_objects(content: Any) -> bool:
+    return isinstance(content, dict) and all(map(_is_object, content.values()))
+
+
+def _is_list_of_objects(content: Any) -> bool:
+    return isinstance(content, list) and all(map(_is_object, content))

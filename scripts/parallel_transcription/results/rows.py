@@ -1,0 +1,254 @@
+"""The rows of one run record: one of ``runs`` for each repeat, one of ``timings`` for each file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from parallel_transcription.measure.placement import devices_of, total_workers
+from parallel_transcription.results.columns import OPTIONS, RUN_COLUMNS
+from parallel_transcription.study.configuration import canonical_json
+from parallel_transcription.untrusted import hide_homes, hide_places
+
+LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
+Row = dict[str, Any]  # cells by column; what is not known may be missing
+
+
+def rows_of(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[Row], list[Row]]:
+    """A run's rows of the table of runs, and those of the table of timings.
+
+    A cold start has one row of runs; so has a start that ended before its passes did. Repeats are
+    marked as disturbed where others, or the hypervisor, took more than ``disturbed_above`` of the
+    machine.
+
+    Raises:
+        ArithmeticError, AttributeError, LookupError, TypeError, ValueError: For what is inside
+            the schema and yet no record of ours.
+    """
+    configuration = record["configuration"]
+    common = _common_columns(record)
+    of_run = common | _run_columns(record)
+    runs: list[Row] = []
+    timings: list[Row] = []
+    host = record["node"]
+    for start in record["starts"]:
+        of_start = of_run | _load_columns(start)
+        if configuration["files_in_parallel"] == 0:
+            runs.append(of_start | {"repeat": start["start"], **_ending(start, host)})
+            continue
+        counted = [one for one in start["passes"] if one["repeat"] >= 1]
+        warm = [one["makespan_s"] for one in start["passes"] if one["repeat"] < 1]
+        of_start["warmup_s"] = warm[-1] if warm else None
+        for one in counted:
+            row = of_start | _repeat_columns(one, of_run["audio_total_s"], disturbed_above, host)
+            if row["gpus"] and row["cores_used"] is not None:
+                row["cores_per_gpu"] = row["cores_used"] / row["gpus"]
+            runs.append(row | _gpu_columns(start.get("gpus"), one.get("gpus")))
+            timings += [
+                common | _timing_columns(task, one, record) for task in one["transcriptions"]
+            ]
+        if start["status"] != "ok" and all(one["status"] == "ok" for one in counted):
+            stopped_in = start["stopped_in_repeat"]
+            repeat = max(1, stopped_in if stopped_in is not None else len(counted) + 1)
+            runs.append(of_start | {"repeat": repeat, **_ending(start, host)})
+    return runs, timings
+
+
+def _common_columns(record: Mapping[str, Any]) -> Row:
+    """What all rows of a run have in both tables."""
+    configuration = record["configuration"]
+    dimensions = {name: configuration[name] for name in configuration if name in RUN_COLUMNS}
+    return dimensions | {
+        "model": hide_homes(configuration["model"]),
+        "run": record["run"],
+        "machine": record["machine"],
+        "round": record["round"],
+        "configuration": record["configuration_id"],
+    }
+
+
+def _run_columns(record: Mapping[str, Any]) -> Row:
+    """What all rows of a run have in the table of runs."""
+    configuration, host = record["configuration"], record["host"]
+    affinity = record["affinity"]
+    return {
+        "study": record["study"],
+        "total_workers": total_workers(configuration),
+        "audio_total_s": sum(sound["seconds"] for sound in record["audio"]),
+        "timeout_s": record["protocol"]["timeout_s"],
+        "packed": record["packed"],
+        "model_kind": record["model"].get("kind"),
+        "model_sha256": record["model"].get("sha256"),
+        "workload": _workload(record),
+        "logical_cpus": host.get("logical_cpus"),
+        "affinity_cpus": len(affinity) if affinity else host.get("affinity_cpus"),
+        "code": record["code"],
+        "gpus": len(devices_of(configuration)) if configuration["device"] == "cuda" else 0,
+    }
+
+
+def _ending(part: Mapping[str, Any], host: str) -> Row:
+    """How a start or a repeat began and ended; what would make it count less is not known."""
+    return {
+        "status": part["status"],
+        "error": part["error"] and hide_places(part["error"], host),
+        "started_at": _iso(part["started_at"]),
+        "disturbed": False,
+        "walk_lost": bool(part.get("walk_lost")),
+    }
+
+
+def _load_columns(start: Mapping[str, Any]) -> Row:
+    before, after, loads = start["memory_before"], start["memory_after"], start["loads"]
+    measured = before and after and before["uss"] is not None and after["uss"] is not None
+    return {
+        "load_s": max((load["finished_s"] for load in loads), default=None),
+        "model_mb": (after["uss"] - before["uss"]) / 1e6 if measured else None,
+        "engine_compute_type": next((x["compute_type"] for x in loads if x["compute_type"]), None),
+        "gpu_model_mb": _gpu_memory_mb(start.get("gpus"), start.get("gpus")),
+    }
+
+
+def _gpu_memory_mb(
+    loaded: list[dict[str, Any]] | None, now: list[dict[str, Any]] | None
+) -> float | None:
+    """Memory of a run on its GPUs; None where one of them does not tell."""
+    if not loaded or not now:
+        return None
+    parts: list[float | None] = [
+        gpu["own_bytes"]
+        if gpu["own_bytes"] is not None
+        else _minus(gpu["used_bytes"], was["used_before_bytes"])
+        for was, gpu in zip(loaded, now, strict=True)
+    ]
+    known = [part for part in parts if part is not None]
+    return sum(known) / 1e6 if len(known) == len(parts) else None
+
+
+def _gpu_columns(loaded: list[dict[str, Any]] | None, gpus: list[dict[str, Any]] | None) -> Row:
+    """The GPU meters of one repeat, over all GPUs of the run; None where one does not tell."""
+    if not gpus:
+        return {}
+
+    def each(name: str) -> list[float]:
+        values = [gpu[name] for gpu in gpus]
+        return [] if None in values else values
+
+    busy, energy, power, clock = map(each, ("utilisation", "energy_j", "power_w", "sm_mhz"))
+    slowed = [v for gpu in gpus for v in gpu["throttled"].values() if v is not None]
+    return {
+        "gpu_util": sum(busy) / len(busy) if busy else None,
+        "gpu_mem_mb": _gpu_memory_mb(loaded, gpus),
+        "energy_j": sum(energy) if energy else None,
+        "power_w": sum(power) if power else None,
+        "energy_from": max(each("energy_from"), default=None),  # "samples" if one has no counter
+        "gpu_balance": min(busy) / max(busy) if len(busy) > 1 and max(busy) else None,
+        "gpu_throttled": max(slowed, default=None),
+        "gpu_sm_mhz": sum(clock) / len(clock) if clock else None,
+        "gpu_samples_cover": min(gpu["samples_cover"] for gpu in gpus),
+    }
+
+
+def _minus(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
+
+
+def _repeat_columns(
+    one: Mapping[str, Any], audio_total_s: float, disturbed_above: float, host: str
+) -> Row:
+    """The columns of one repeat.
+
+    RTFx is seconds of audio per second of makespan, as the Open ASR Leaderboard defines it; cores
+    used is CPU seconds per second of makespan.
+    """
+    good = one["status"] == "ok"
+    makespan, memory = one["makespan_s"], one["memory"]
+    foreign = one["foreign_cpu_share"]
+    return _ending(one, host) | {
+        "repeat": one["repeat"],
+        "makespan_s": makespan if good else None,
+        "rtfx": audio_total_s / makespan if good else None,
+        "cpu_s": one["cpu_s"],
+        "cores_used": one["cpu_s"] / makespan if good and one["cpu_s"] is not None else None,
+        "rss_peak_mb": _mb(one["rss_peak_bytes"]),
+        "pss_mb": _mb(memory["pss"]),
+        "uss_mb": _mb(memory["uss"]),
+        "cpu_outside_engine_s": one["cpu_callers_s"],
+        "context_switches_voluntary": one["context_switches_voluntary"],
+        "context_switches_involuntary": one["context_switches_involuntary"],
+        "foreign_cpu_share": foreign,
+        "steal_share": one["steal_share"],
+        "disturbed": (foreign or 0) > disturbed_above
+        or (one["steal_share"] or 0) > disturbed_above
+        or abs(one["clock_jump_s"] or 0) > LONGEST_CLOCK_JUMP_S,
+    }
+
+
+def _timing_columns(
+    task: Mapping[str, Any], one: Mapping[str, Any], record: Mapping[str, Any]
+) -> Row:
+    sound = record["audio"][task["counter"] - 1]
+    text, finished = task["text"], task["finished_s"]
+    judged = text is not None and sound["reference"] and record["model"].get("kind") != "dummy"
+    return {
+        "repeat": one["repeat"],
+        "counter": task["counter"],
+        "file": sound["file"],
+        "audio_seconds": sound["seconds"],
+        "submitted_s": task["submitted_s"],
+        "started_s": task["started_s"],
+        "finished_s": finished,
+        "seconds": None if finished is None else finished - task["submitted_s"],
+        "text_sha256": None if text is None else hashlib.sha256(text.encode()).hexdigest(),
+        "status": task["status"],
+        "instance": task["instance"],
+        "caller": task["caller"],
+        "cpu_s": task["cpu_s"],
+        "audio_sha256": sound["sha256"],
+        "wer": word_error_rate(sound["reference"], text) if judged else None,
+        "text": text,
+        "reference": sound["reference"],
+    }
+
+
+@lru_cache(maxsize=100_000)
+def word_error_rate(reference: str, text: str) -> float:
+    """WER: (substitutions + deletions + insertions) / words of the reference, by jiwer.
+
+    Case, punctuation and repeated white space do not count.
+    """
+    import jiwer
+
+    plain = jiwer.Compose(
+        [
+            jiwer.ToLowerCase(),
+            jiwer.RemovePunctuation(),
+            jiwer.RemoveWhiteSpace(replace_by_space=True),  # line breaks separate words as well
+            jiwer.RemoveMultipleSpaces(),
+            jiwer.Strip(),
+            jiwer.ReduceToListOfListOfWords(),
+        ]
+    )
+    return jiwer.wer(reference, text, reference_transform=plain, hypothesis_transform=plain)
+
+
+def _workload(record: Mapping[str, Any]) -> str:
+    """What was done, apart from how: files, options, model. Only equal workloads compare."""
+    configuration = record["configuration"]
+    what = [
+        [sound["sha256"] for sound in record["audio"]],
+        {name: configuration[name] for name in OPTIONS},
+        record["model"].get("sha256"),
+    ]
+    return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:12]
+
+
+def _mb(number: float | None) -> float | None:
+    return None if number is None else number / 1e6
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

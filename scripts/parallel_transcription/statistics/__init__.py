@@ -1,0 +1,90 @@
+"""Pure functions on numbers: equivalence of paired times, intervals, rates, fits.
+
+No tables, no files.
+"""
+
+from __future__ import annotations
+
+from parallel_transcription.statistics.comparison import (
+    A_FASTER,
+    B_FASTER,
+    BEYOND,
+    EQUIVALENT,
+    INCONCLUSIVE,
+    OPEN,
+    WITHIN,
+    Comparison,
+    Tests,
+    adjust,
+    band,
+    compare,
+    correct,
+    decide,
+    paired_tests,
+    size_of,
+)
+from parallel_transcription.statistics.fits import (
+    Fit,
+    fit_linear,
+    fit_memory,
+    fit_scaling,
+    fit_slope,
+)
+from parallel_transcription.statistics.intervals import (
+    geometric_interval,
+    median_interval,
+    t_interval,
+)
+from parallel_transcription.statistics.rates import (
+    clopper_pearson,
+    rate_higher,
+    starts_needed,
+    upper_rate,
+)
+from parallel_transcription.statistics.rounds import (
+    MOST_ROUNDS,
+    beyond_power,
+    detectable_ratio,
+    equivalence_power,
+    pooled_sd,
+    rounds_needed,
+    sd_interval,
+)
+
+__all__ = [
+    "A_FASTER",
+    "BEYOND",
+    "B_FASTER",
+    "EQUIVALENT",
+    "INCONCLUSIVE",
+    "MOST_ROUNDS",
+    "OPEN",
+    "WITHIN",
+    "Comparison",
+    "Fit",
+    "Tests",
+    "adjust",
+    "band",
+    "beyond_power",
+    "clopper_pearson",
+    "compare",
+    "correct",
+    "decide",
+    "detectable_ratio",
+    "equivalence_power",
+    "fit_linear",
+    "fit_memory",
+    "fit_scaling",
+    "fit_slope",
+    "geometric_interval",
+    "median_interval",
+    "paired_tests",
+    "pooled_sd",
+    "rate_higher",
+    "rounds_needed",
+    "sd_interval",
+    "size_of",
+    "starts_needed",
+    "t_interval",
+    "upper_rate",
+]

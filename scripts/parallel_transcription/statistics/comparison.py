@@ -1,0 +1,348 @@
+"""Paired times compared: equivalence, difference, censored rounds, families.
+
+The unit of every comparison is the round: one number per round and arm (the median of the
+repeats of that round), paired with the other arm of the same round. All comparisons are made on
+the natural logarithm of the ratio A / B, so that "A is 5 % slower" and "B is 5 % slower" are
+equally far from 1: a margin m means the band from 1 / (1 + m) to 1 + m.
+
+Four outcomes of a comparison (`decide`):
+
+    equivalent      both one-sided tests reject: the ratio is inside the band. If the ratio also
+                    differs from 1, it is still equivalent ("equivalent, A slightly faster").
+    A faster        not shown equivalent, and the ratio differs from 1 (A took less time)
+    B faster        the same the other way round
+    inconclusive    neither was shown. Never a synonym of equal.
+
+`size` says how the ratio stands to the margin: "within" (shown inside the band), "beyond" (shown
+outside the band), "open". Verdicts rest on `size`; "A faster" with an open size is a difference
+that may or may not matter.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
+
+from parallel_transcription.statistics.intervals import geometric_interval, median_interval
+
+EQUIVALENT, A_FASTER, B_FASTER, INCONCLUSIVE = (
+    "equivalent",
+    "A faster",
+    "B faster",
+    "inconclusive",
+)
+WITHIN, BEYOND, OPEN = "within", "beyond", "open"
+
+
+def band(margin: float) -> tuple[float, float]:
+    """The equivalence band of a margin: 0.05 -> (1 / 1.05, 1.05), symmetric in the logarithm.
+
+    Raises ValueError unless 0 < margin < 1.
+    """
+    if not 0 < margin < 1:
+        raise ValueError(f"the equivalence margin must be between 0 and 1, not {margin}")
+    return 1 / (1 + margin), 1 + margin
+
+
+class Tests(NamedTuple):
+    """p-values of one comparison, or arrays of them. H0 in brackets; the ratio is A / B."""
+
+    p_equivalent: Any  # TOST [ratio outside the band]
+    p_difference: Any  # two-sided [ratio = 1]
+    p_above: Any  # one-sided [ratio <= 1 + margin]: small = A beyond the margin slower
+    p_below: Any  # one-sided [ratio >= 1 / (1 + margin)]: small = A beyond the margin faster
+    p_not_above: Any  # one-sided [ratio >= 1 + margin]: small = A less than the margin slower
+    p_not_below: Any  # one-sided [ratio <= 1 / (1 + margin)]
+
+
+NO_TESTS = Tests(*[float("nan")] * 6)
+
+
+def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
+    """t tests on the paired log ratios of `a` and `b`.
+
+    a, b: positive times, shape (n,) or (n, S) for S independent comparisons, n >= 2 rounds.
+    Equivalence is statsmodels' `ttost_paired(..., transform=np.log)` (Schuirmann 1987), the rest
+    `scipy.stats.ttest_1samp`. Raises ValueError for fewer than 2 rounds or times <= 0.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.shape != b.shape or len(a) < 2:
+        raise ValueError("paired tests need two equally long series of at least 2 rounds")
+    if not (np.all(a > 0) and np.all(b > 0)):
+        raise ValueError("times must be positive")
+    low, high = band(margin)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nearly identical data, see `same`
+        p_equivalent, (_, p_lower, _), (_, p_upper, _) = ttost_paired(
+            a, b, low, high, transform=np.log
+        )
+        d = np.log(a) - np.log(b)
+        # rounding leaves a spread of 1e-16 where there is none: then the mean decides alone
+        same = np.ptp(d, axis=0) < 1e-12
+        mean = d.mean(axis=0)
+        p_difference = stats.ttest_1samp(d, 0.0).pvalue
+    p_difference = np.where(same, np.where(np.abs(mean) < 1e-12, 1.0, 0.0), p_difference)
+    p_lower = np.where(same, np.where(mean > np.log(low) + 1e-12, 0.0, 1.0), p_lower)
+    p_upper = np.where(same, np.where(mean < np.log(high) - 1e-12, 0.0, 1.0), p_upper)
+    p_above = np.where(same, np.where(mean > np.log(high) + 1e-12, 0.0, 1.0), 1 - p_upper)
+    p_below = np.where(same, np.where(mean < np.log(low) - 1e-12, 0.0, 1.0), 1 - p_lower)
+    p_equivalent = np.maximum(p_lower, p_upper)
+    return Tests(p_equivalent, p_difference, p_above, p_below, p_upper, p_lower)
+
+
+def decide(p_equivalent: Any, p_difference: Any, log_ratio: Any, alpha: float = 0.05) -> Any:
+    """The four outcomes (see the module's text) from (adjusted) p-values; scalars or arrays.
+
+    Equivalence goes before difference: both errors keep their level, since each label is given
+    only where its own test rejects. NaN p-values reject nothing.
+    """
+    p_equivalent, p_difference, log_ratio = np.broadcast_arrays(
+        np.asarray(p_equivalent, float), np.asarray(p_difference, float), log_ratio
+    )
+    different = p_difference <= alpha
+    result = np.select(
+        [p_equivalent <= alpha, different & (log_ratio < 0), different & (log_ratio > 0)],
+        [EQUIVALENT, A_FASTER, B_FASTER],
+        INCONCLUSIVE,
+    )
+    return result if result.ndim else str(result)
+
+
+def size_of(p_equivalent: float, p_difference: float, p_beyond: float, alpha: float = 0.05) -> str:
+    """ "within", "beyond" or "open": how the ratio stands to the margin.
+
+    p_beyond is `p_above` or `p_below`, whichever lies on the side of the estimate. "beyond" also
+    asks for a significant difference: with a wide spread, looking on the side of the estimate
+    makes two chances of one; the two-sided test takes that back.
+    """
+    if p_equivalent <= alpha:
+        return WITHIN
+    if p_beyond <= alpha and p_difference <= alpha:
+        return BEYOND
+    return OPEN
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B on one machine: times of matched rounds, ratio = A / B.
+
+    `ratio`, `low`, `high`: geometric mean and its t interval at the study's confidence;
+    `low_equivalence`, `high_equivalence`: the interval that the equivalence test uses (90 % for a
+    95 % study; equivalent = it lies inside the band). `median_*`: the median ratio and its exact
+    interval. p-values are raw until `correct` has seen the family; then they are adjusted and
+    `outcome` and `size` are set.
+    """
+
+    rounds: int  # rounds that count
+    ratio: float
+    low: float
+    high: float
+    low_equivalence: float
+    high_equivalence: float
+    median_ratio: float
+    median_low: float
+    median_high: float
+    sd: float  # standard deviation of the log ratios
+    tests: Tests
+    margin: float
+    confidence: float
+    censored_a: int = 0  # rounds in which only A ran into the time limit
+    censored_b: int = 0
+    censored_both: int = 0  # rounds that say nothing
+    bound: str = ""  # "at least" | "at most": the ratio is only bounded (censored rounds)
+    outcome: str = INCONCLUSIVE
+    size: str = OPEN
+    slightly: str = ""  # "A" or "B": equivalent, and yet significantly faster
+
+    @property
+    def alpha(self) -> float:
+        return 1 - self.confidence
+
+    @property
+    def p_beyond(self) -> float:
+        """The p-value for "beyond the margin" on the side of the estimate."""
+        return float(self.tests.p_below if self.ratio < 1 else self.tests.p_above)
+
+
+def compare(
+    a: ArrayLike,
+    b: ArrayLike,
+    margin: float,
+    confidence: float = 0.95,
+    censored_a: ArrayLike | None = None,
+    censored_b: ArrayLike | None = None,
+) -> Comparison:
+    """Compares paired times `a` and `b` (shape (n,), one per round, seconds).
+
+    Censored rounds: where `censored_a` is true, `a` is the time limit that A ran into ("> 60 s").
+    - Both sides censored: the round says nothing; it is counted and left out.
+    - One side censored: the limit stands in for the time, so the ratio is a bound: with A censored,
+      "at least". Only "A slower" can then be shown, and is, if it is significant even so; for
+      equivalence the round counts as outside of the band, and the t test gives way to an exact
+      sign test (`scipy.stats.binomtest`). The interval is open on the censored side; if rounds
+      are censored on both sides, there is none, and a sign test judges the difference as well.
+    The result is judged alone; see `correct` for families.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    ca = np.zeros(a.shape, bool) if censored_a is None else np.asarray(censored_a, bool)
+    cb = np.zeros(b.shape, bool) if censored_b is None else np.asarray(censored_b, bool)
+    if not len(a) == len(b) == len(ca) == len(cb):
+        raise ValueError("a, b and their censoring must be equally long")
+    nothing = ca & cb
+    a, b, ca, cb = a[~nothing], b[~nothing], ca[~nothing], cb[~nothing]
+    rounds, censored_both = int((~nothing).sum()), int(nothing.sum())
+    tests, estimates, sd = NO_TESTS, NO_ESTIMATES, float("nan")
+    if rounds:
+        d = np.log(a) - np.log(b)
+        estimates = _cut(_estimates(np.exp(d), confidence), ca.any(), cb.any())
+    if rounds >= 2:
+        sd = float(d.std(ddof=1))
+        tests = Tests(*[float(p) for p in paired_tests(a, b, margin)])
+    if ca.any() or cb.any():
+        tests = _censored_tests(d, ca, cb, margin, tests)
+    result = Comparison(
+        rounds=rounds,
+        **estimates._asdict(),
+        sd=sd,
+        tests=tests,
+        margin=margin,
+        confidence=confidence,
+        censored_a=int(ca.sum()),
+        censored_b=int(cb.sum()),
+        censored_both=censored_both,
+        bound=_bound(ca.any(), cb.any()),
+    )
+    return correct([result])[0] if rounds else result
+
+
+class _Estimates(NamedTuple):
+    """A ratio, its intervals, and its median; nan where there is none. See `Comparison`."""
+
+    ratio: float
+    low: float
+    high: float
+    low_equivalence: float
+    high_equivalence: float
+    median_ratio: float
+    median_low: float
+    median_high: float
+
+
+NO_ESTIMATES = _Estimates(*[float("nan")] * 8)
+
+
+def _estimates(ratios: np.ndarray, confidence: float) -> _Estimates:
+    _, low, high = geometric_interval(ratios, 2 * confidence - 1)
+    return _Estimates(
+        *geometric_interval(ratios, confidence),
+        low,
+        high,
+        *median_interval(ratios, confidence),
+    )
+
+
+def _cut(estimates: _Estimates, censored_a: bool, censored_b: bool) -> _Estimates:
+    """The estimates with intervals open on the side that limits stand in for."""
+    nan = float("nan")
+    if censored_a:
+        estimates = estimates._replace(high=nan, high_equivalence=nan, median_high=nan)
+    if censored_b:
+        estimates = estimates._replace(low=nan, low_equivalence=nan, median_low=nan)
+    return estimates._replace(median_ratio=nan) if censored_a and censored_b else estimates
+
+
+def _bound(censored_a: bool, censored_b: bool) -> str:
+    """How the ratio is bounded; on both sides it is not."""
+    if censored_a == censored_b:
+        return ""
+    return "at least" if censored_a else "at most"
+
+
+def _censored_tests(
+    d: np.ndarray, ca: np.ndarray, cb: np.ndarray, margin: float, tests: Tests
+) -> Tests:
+    """The tests of `compare` where some rounds are censored on one side."""
+    low, high = np.log(band(margin))
+    n = len(d)
+
+    def sign(k: int) -> float:
+        return float(stats.binomtest(int(k), n, 0.5, alternative="greater").pvalue)
+
+    # known to lie above/below: a censored A bounds d from below, a censored B from above
+    p_lower = sign(np.sum((d > low) & ~cb))
+    p_upper = sign(np.sum((d < high) & ~ca))
+    p_above = sign(np.sum((d > high) & ~cb))
+    p_below = sign(np.sum((d < low) & ~ca))
+    p_equivalent = max(p_lower, p_upper)
+    if ca.any() and cb.any():
+        more = sign(np.sum((d > 0) & ~cb))
+        less = sign(np.sum((d < 0) & ~ca))
+        p_difference = min(1.0, 2 * min(more, less))
+    else:
+        p_difference = tests.p_difference
+        if ca.any():  # only "A slower" can be shown with limits that stand in for A
+            p_difference = p_difference if d.mean() > 0 else float("nan")
+            p_above = tests.p_above
+        else:
+            p_difference = p_difference if d.mean() < 0 else float("nan")
+            p_below = tests.p_below
+    return Tests(p_equivalent, p_difference, p_above, p_below, p_upper, p_lower)
+
+
+def adjust(p_values: ArrayLike, method: str = "holm") -> np.ndarray:
+    """Adjusted p-values of a family, by Holm (1979) or Bonferroni; nan stays nan.
+
+    Nan (nothing could be tested) can give no false verdict, so it does not count in the family.
+
+    Args:
+        p_values: Shape (n,).
+        method: "holm" or "bonferroni".
+    """
+    p = np.asarray(p_values, float)
+    result = np.full(p.shape, np.nan)
+    known = p[~np.isnan(p)]
+    order = np.argsort(known)
+    if method == "holm":  # the k-th smallest of n times n - k, and never below a smaller one's
+        stepped = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
+    elif method == "bonferroni":
+        stepped = known[order] * len(known)
+    else:
+        raise ValueError(f"the correction is holm or bonferroni, not {method!r}")
+    adjusted = np.empty_like(known)
+    adjusted[order] = np.minimum(stepped, 1)
+    result[~np.isnan(p)] = adjusted
+    return result
+
+
+def correct(family: list[Comparison], method: str = "holm") -> list[Comparison]:
+    """Outcomes of a family of comparisons, every p-value adjusted over the family.
+
+    Holm (1979) controls the chance of any false label of a kind in the family. "bonferroni" is
+    for comparing all with the best one seen (see `findings.best_threads`).
+    """
+    if not family:
+        return []
+    adjusted = {
+        name: adjust([getattr(c.tests, name) for c in family], method) for name in Tests._fields
+    }
+    result = []
+    for k, comparison in enumerate(family):
+        tests = Tests(*[float(adjusted[name][k]) for name in Tests._fields])
+        log_ratio = np.log(comparison.ratio) if comparison.rounds else 0.0
+        alpha = comparison.alpha
+        outcome = decide(tests.p_equivalent, tests.p_difference, log_ratio, alpha)
+        p_beyond = tests.p_below if log_ratio < 0 else tests.p_above
+        size = size_of(tests.p_equivalent, tests.p_difference, p_beyond, alpha)
+        slightly = ""
+        if outcome == EQUIVALENT and tests.p_difference <= alpha:
+            slightly = "A" if log_ratio < 0 else "B"
+        result.append(
+            replace(comparison, tests=tests, outcome=outcome, size=size, slightly=slightly)
+        )
+    return result

@@ -1,0 +1,45 @@
+"""Intervals of a mean, a geometric mean and a median."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """(mean, low, high) of a sample by Student's t; (mean, nan, nan) for a single value."""
+    values = np.asarray(values, float)
+    if len(values) == 0:
+        return (np.nan, np.nan, np.nan)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, np.nan, np.nan
+    half = stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * stats.sem(values)
+    return mean, float(mean - half), float(mean + half)
+
+
+def geometric_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """(geometric mean, low, high) of positive values: `t_interval` of their logarithms.
+
+    Why t and not the bootstrap: with 3 to 10 rounds, 95 % bootstrap intervals (percentile, BCa)
+    of the mean cover the truth in 70 to 90 % of cases, t intervals of log ratios in 93 to 97 %,
+    also with heavy tails and outliers, because paired differences are symmetric
+    (tests/test_statistics.py shows it). Where log ratios are symmetric, the geometric mean of the
+    ratios is also their median.
+    """
+    mean, low, high = t_interval(np.log(np.asarray(values, float)), confidence)
+    return float(np.exp(mean)), float(np.exp(low)), float(np.exp(high))
+
+
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """(median, low, high), exact for any continuous distribution (order statistics).
+
+    By `scipy.stats.quantile_test(...).confidence_interval`. At 95 % it exists from 6 values on;
+    below, low and high are nan.
+    """
+    values = np.asarray(values, float)
+    if len(values) == 0:
+        return (np.nan, np.nan, np.nan)
+    interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(confidence)
+    return float(np.median(values)), float(interval.low), float(interval.high)
