@@ -30,13 +30,11 @@ class House:
     def __init__(self) -> None:
         self.graph = grimp.build_graph(LIBRARY, cache_dir=None)
         self.layers = layers()
-        packages = [name for layer in self.layers for name in layer]
-        found = {path.parent.name for path in (SCRIPTS / LIBRARY).glob("*/__init__.py")}
-        if found != set(packages):
-            differing = ", ".join(sorted(found ^ set(packages)))
-            raise ValueError(f"the layers in pyproject.toml and the packages differ: {differing}")
-        children = self.graph.find_children(LIBRARY)
-        self.ground = sorted({child.rpartition(".")[2] for child in children} - found)
+        in_layers = {name for layer in self.layers for name in layer}
+        children = {name.rpartition(".")[2] for name in self.graph.find_children(LIBRARY)}
+        if missing := in_layers - children:
+            raise ValueError(f"pyproject.toml has layers without a package: {sorted(missing)}")
+        self.ground = sorted(children - in_layers)  # what is in no layer
 
     def modules(self, package: str) -> list[str]:
         """Full names of a package's modules, itself left out, packages in it included."""
@@ -97,7 +95,9 @@ def packages(house: House) -> str:
             f"{summary(file_of(f'{LIBRARY}.{package}'))} Imports {imported}.\n",
             listed(house.modules(package), f"{LIBRARY}.{package}."),
         ]
-    ground = [f"{LIBRARY}.{name}" for name in house.ground]
+    ground = sorted(
+        module for name in house.ground for module in (f"{LIBRARY}.{name}", *house.modules(name))
+    )
     parts += ["### Ground floor\n", "Modules that every package may use.\n"]
     return "\n".join([*parts, listed(ground, f"{LIBRARY}.")])
 
