@@ -5,7 +5,7 @@ One model, 2 workers × 1 thread, dummy `tiny`, int8, two files. Several fresh p
 sides are alive at once, in the same environment; one works at a time. A round is one pass of each
 side, in random order, so that both meet the same seconds of the host: whole runs one after another
 differ by 8 % and more on a shared machine. The first pass of each process is dropped. The
-pipeline's side runs what the supervisor starts, `measure.run` with all meters; only its reports
+pipeline's side runs what the supervisor starts, `process.run` with all meters; only its reports
 wait until it is its turn. Supervisor and Snakemake, which sleep, are not beside it: what they take
 in a real run is in its record's foreign load. With --control the bare script takes part twice:
 what its two sides differ by is the machine's own noise.
@@ -24,7 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from parallel_transcription.measure import process as measure  # noqa: E402
+from parallel_transcription.measure import process  # noqa: E402
+from parallel_transcription.measure.messages import (  # noqa: E402
+    Event,
+    Order,
+    PassBegins,
+    PassEnded,
+)
 from parallel_transcription.study.configuration import complete  # noqa: E402
 
 BOUND = 0.02  # of the medians, relative
@@ -42,15 +48,23 @@ CONFIGURATION = {
 def be_measured(folder: str, passes: int) -> None:
     """The pipeline's side: the measured process's own work, a pass for each line on stdin."""
 
-    def report(event: str, **content) -> None:
-        if event == "pass":
+    def report(event: Event) -> None:
+        if isinstance(event, PassBegins):
             sys.stdin.readline()
-        elif event == "passed":
-            result = content["result"]
-            print(result["makespan_s"], result["cpu_s"], flush=True)
+        elif isinstance(event, PassEnded):
+            print(event.result["makespan_s"], event.result["cpu_s"], flush=True)
 
-    order = {"configuration": complete(CONFIGURATION), "model_path": folder, "files": FILES}
-    measure.run(order | {"live": False, "warmups": 1, "repeats": passes}, report)
+    configuration = complete(CONFIGURATION)
+    process.run(
+        Order(
+            configuration=configuration,
+            model_path=folder,
+            files=FILES,
+            warmups=1,
+            repeats=passes,
+        ),
+        report,
+    )
 
 
 class Side:
@@ -61,7 +75,7 @@ class Side:
 
         self.process = subprocess.Popen(
             [sys.executable, "-P", *command],
-            env=clean_environment(complete(CONFIGURATION)["thread_env"]),
+            env=clean_environment(complete(CONFIGURATION).thread_env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -87,7 +87,7 @@ class Bare:
                 scripts=str(ROOT / "scripts"),
                 command=command,
                 turns="\n" * (PASSES + 1),
-                thread_env=complete(CONFIGURATION)["thread_env"],
+                thread_env=complete(CONFIGURATION).thread_env,
             )
         )
 

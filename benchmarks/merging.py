@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from parallel_transcription.study.configuration import run_id  # noqa: E402
+from parallel_transcription.study.runs import run_id  # noqa: E402
 from test_timings import make_record  # noqa: E402
 
 

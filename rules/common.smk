@@ -19,11 +19,10 @@ from parallel_transcription.jobs import cluster
 from parallel_transcription import fingerprint
 from parallel_transcription.jobs import preflight
 from parallel_transcription.jobs import progress
-from parallel_transcription.study.configuration import round_of
+from parallel_transcription.study.runs import round_of, strategy_of
 from parallel_transcription.study.plan import Plan, digest
-from parallel_transcription.record import check_writable
-from parallel_transcription.study.study import StudyError, build_study, typed
-from parallel_transcription.study.file import read_study_file
+from parallel_transcription.files import check_writable
+from parallel_transcription.study.study import StudyError, load_study, typed
 from parallel_transcription.jobs.transcribe import is_measured, measuring_code
 
 ROOT = Path(workflow.basedir)
@@ -43,9 +42,7 @@ update_config(config, typed(workflow.config_settings.config))
 # Snakemake starts itself again only on a node of the cluster.
 ON_CLUSTER = not workflow.is_main_process or cluster.is_executor(sys.argv[1:])
 try:
-    for file in study_files:
-        read_study_file(file)  # Snakemake's reader takes what YAML misreads
-    STUDY = build_study(config, ", ".join(study_files), ROOT, ON_CLUSTER)
+    STUDY = load_study(study_files, ROOT, config, ON_CLUSTER)
     PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), STATE / "hashes")
     ASKED = {machine: cluster.resources(asked or {}) for machine, asked in STUDY.machines.items()}
 except (StudyError, fingerprint.FingerprintError, cluster.ClusterError) as error:
@@ -63,7 +60,7 @@ LOOKS = [
 MACHINES = list(STUDY.machines)
 
 # Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
-ON_GPUS = any(point.configuration["device"] == "cuda" for point in STUDY.points.values())
+ON_GPUS = any(point.configuration.gpus for point in STUDY.points.values())
 MEASURE_ENV = f"../envs/{'cuda' if ON_GPUS else 'measure'}.yaml"
 
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a
@@ -129,7 +126,7 @@ def adopt_records():
     dag, strangers = workflow.persistence.dag, []
     for job in dag.jobs:
         if job.rule.name == "transcribe" and not dag.needrun(job) and dag.reason(job).no_metadata:
-            if is_measured(Path(job.output[0]), job.params.order["spec"]):
+            if is_measured(Path(job.output[0]), job.params.specification):
                 workflow.async_run(workflow.persistence.finished(job))
             else:
                 strangers.append(str(job.output[0]))
@@ -162,8 +159,7 @@ onstart:
             logger.warning(note)
     adopt_records()
     wanted = {file for job in workflow.persistence.dag.needrun_jobs() for file in job.output}
-    progress.write_plan(
-        STUDY.settings["name"],
+    progress.begin(
         [
             f"{machine}/{run}"
             for run in PLAN.runs

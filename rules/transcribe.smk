@@ -21,7 +21,12 @@ rule transcribe:
         ),
         timing_slot=1,
     params:
-        order=of_wildcards(lambda wildcards: PLAN.order(wildcards.machine, wildcards.run)),
+        strategy=of_wildcards(lambda wildcards: strategy_of(wildcards.run)),
+        specification=of_wildcards(
+            lambda wildcards: PLAN.specification(wildcards.machine, wildcards.run)
+        ),
+    # The study's name is no parameter: another name measures nothing again.
     shell:
-        "python scripts/transcribe_{params.order[strategy]:q}.py --spec {params.order[spec]:q}"
-        " --results results --log {log:q} --record {output:q} --parent $PPID"
+        "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
+        " --study {STUDY.settings[name]:q} --results results --log {log:q} --record {output:q}"
+        " --parent $PPID"

@@ -12,8 +12,7 @@ from pathlib import Path
 from parallel_transcription import errors
 from parallel_transcription import host as machine
 from parallel_transcription.jobs import preflight
-from parallel_transcription.study.file import read_study_file
-from parallel_transcription.study.study import build_study
+from parallel_transcription.study.study import load_study
 
 
 def main() -> int:
@@ -22,7 +21,7 @@ def main() -> int:
     parser.add_argument("study", type=Path, nargs="?", default=Path("config/gpu.yaml"))
     given = parser.parse_args()
     root = Path(__file__).resolve().parent.parent
-    study = build_study(read_study_file(given.study), str(given.study), root)
+    study = load_study([str(given.study)], root)
     for gpu in machine.gpus():
         print(f"GPU {gpu['number']}: {gpu['name']}, driver {gpu['driver']}")
     configurations = [point.configuration for point in study.wanted.values()]
@@ -30,7 +29,7 @@ def main() -> int:
     for problem in missing:
         print(f"missing: {problem}", file=sys.stderr)
     if not missing:
-        on_gpus = sum(c["device"] == "cuda" for c in configurations)
+        on_gpus = sum(c.device == "cuda" for c in configurations)
         print(f"all {on_gpus} configurations with device: cuda can run here")
     return 1 if missing else 0
 

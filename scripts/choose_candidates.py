@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
-from parallel_transcription.findings.output import write_json
+from parallel_transcription.files import write_json
 from parallel_transcription.findings.recommendation import candidates_to_confirm
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
@@ -32,7 +32,7 @@ def main() -> None:
     label = args.machine or settings.get("machine")
     results = _from_records(args.results, settings, label)
     chosen = candidates_to_confirm(results, label)
-    write_json(chosen, args.out or args.results / "candidates.json")
+    write_json(args.out or args.results / "candidates.json", chosen, indent=2)
     for name in chosen["configurations"]:
         print(name)
 

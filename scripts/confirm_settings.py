@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import TableError, run
+from parallel_transcription.files import write_json
+from parallel_transcription.jobs.command_line import one_line_errors
 from parallel_transcription.jobs.transcribe import (
     describe,
-    ends_in_words,
     is_measured,
+    measure_specified,
     measuring_code,
-    run_specification,
 )
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.record import write_json
 from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.study import Study, build_study_again, settings_from_json
 
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON list of the runs")
     parser.add_argument("--parent", type=int, default=0, help="end with this process")
     given = parser.parse_args()
-    with ends_in_words(given.parent):
+    with one_line_errors(given.parent):
         confirm(given)
     return 0
 
@@ -42,6 +42,7 @@ def main() -> int:
 def confirm(given: argparse.Namespace) -> None:
     """Measure what is not measured yet, and write the list of runs."""
     study = build_study_again(settings_from_json(given.study), PROJECT_ROOT)
+    name = study.settings["name"]
     cache = Path(".snakemake/parallel_transcription/hashes")
     plan = Plan(study, PROJECT_ROOT, given.results, measuring_code(), cache)
     (machine,) = plan.machines
@@ -50,7 +51,7 @@ def confirm(given: argparse.Namespace) -> None:
         specification = plan.specification(machine, run_id)
         record = Path(plan.record(machine, run_id))
         if not is_measured(record, specification):
-            done = run_specification(specification, given.results, given.log, record)
+            done = measure_specified(specification, name, given.results, given.log, record)
             with contextlib.suppress(OSError):
                 print(describe(done), file=sys.stderr, flush=True)
     write_json(given.out, runs)

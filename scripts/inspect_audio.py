@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from parallel_transcription.files import write_json
 from parallel_transcription.inputs import audio
-from parallel_transcription.record import write_json
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.files import write_json
 from parallel_transcription.findings import judge
-from parallel_transcription.findings.output import write_json
 from parallel_transcription.findings.scoreboard import read_claims, scoreboard
 from parallel_transcription.results.read import read_tables
 
@@ -31,8 +31,9 @@ def main() -> None:
     results = read_tables(args.results)
     published = read_claims(args.published)
     found = judge(results)
-    write_json(found, args.findings or args.results / "findings.json")
-    write_json(scoreboard(found, published), args.scoreboard or args.results / "scoreboard.json")
+    write_json(args.findings or args.results / "findings.json", found, indent=2)
+    board = scoreboard(found, published)
+    write_json(args.scoreboard or args.results / "scoreboard.json", board, indent=2)
     counts: dict[str, int] = {}
     for finding in found:
         counts[finding["verdict"]] = counts.get(finding["verdict"], 0) + 1

@@ -5,8 +5,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from parallel_transcription.study.file import read_study_file
-from parallel_transcription.study.study import StudyError, build_study
+from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.runs import run_id
+from parallel_transcription.study.study import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,15 +19,14 @@ def main() -> int:
     parser.add_argument("--runs", action="store_true", help="list every run, not configurations")
     given = parser.parse_args()
     try:
-        config = read_study_file(given.study)
-        study = build_study(config, str(given.study), ROOT, on_cluster=None)
+        study = load_study([str(given.study)], ROOT, on_cluster=None)
     except StudyError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 2
     shown = set()
     for point, round_number in study.schedule:
         if given.runs:
-            print(f"{point.id}-r{round_number:02d}")
+            print(run_id(point.id, round_number))
         elif point.id not in shown:
             shown.add(point.id)
             print(f"{point.id}  {point.rounds} rounds × {point.repeats} repeats")

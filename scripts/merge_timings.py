@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription.errors import TableError, run
+from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.inputs.audio import read_reference
-from parallel_transcription.record import write_json
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.records import record_files, set_aside

@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from parallel_transcription.files import write_json
 from parallel_transcription.inputs import models
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.record import write_json
 
 
 def main(arguments: list[str] | None = None) -> int:

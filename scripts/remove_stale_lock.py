@@ -31,7 +31,7 @@ def main() -> int:
         fcntl.flock(alone, fcntl.LOCK_EX)
         if not _locked():
             return 0
-        danger = _why_not(progress.read_plan())
+        danger = _why_not(progress.read())
         if danger:
             print(f"error: this checkout is locked: {danger}", file=sys.stderr)
             return 1
@@ -45,7 +45,7 @@ def _locked() -> bool:
     return LOCKS.is_dir() and any(LOCKS.iterdir())
 
 
-def _why_not(plan: dict) -> str:
+def _why_not(last: progress.Progress) -> str:
     """Why the lock may be in use; empty if nobody uses it."""
     for process in psutil.process_iter():
         if _works_here(process):
@@ -53,12 +53,12 @@ def _why_not(plan: dict) -> str:
                 f"Snakemake works here (process {process.pid}). Wait until it is done, "
                 "or stop it with Ctrl-C in its terminal."
             )
-    if plan["host"] != progress.host():
+    if last["host"] != progress.host():
         return (
-            f"the last Snakemake ran on {plan['host'] or 'an unknown host'}. "
+            f"the last Snakemake ran on {last['host'] or 'an unknown host'}. "
             "If it runs no more: snakemake --unlock"
         )
-    if not plan["local"]:
+    if not last["local"]:
         return (
             "the last Snakemake gave its jobs to a cluster, where they may still run. "
             "Cancel them, then: snakemake --unlock"

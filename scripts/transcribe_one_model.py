@@ -3,7 +3,7 @@
 
 import sys
 
-from parallel_transcription.jobs.transcribe import main
+from parallel_transcription.jobs.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main("one_model", __doc__))

@@ -15,10 +15,10 @@ from pathlib import Path
 from parallel_transcription.record import record_schema
 from parallel_transcription.results import columns
 from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.keys import Key
 from parallel_transcription.study.settings import (
     MACHINE_KEYS,
     SETTINGS,
-    Setting,
     configuration_schema,
     study_schema,
 )
@@ -68,7 +68,7 @@ def with_tables(page: Path, tables: dict[str, str]) -> str:
     return text
 
 
-def settings_table(settings: tuple[Setting, ...]) -> str:
+def settings_table(settings: tuple[Key, ...]) -> str:
     """Settings as a Markdown table."""
     rows = ["| key | default | what it is |", "|---|---|---|"]
     for setting in settings:

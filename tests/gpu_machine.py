@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from parallel_transcription.measure import cuda
+from parallel_transcription.measure.messages import Protocol, Task
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.places import SCRIPTS
 from parallel_transcription.study.configuration import check, complete
 
 FAKES = Path(__file__).resolve().parent / "fake_gpus"
-PROTOCOL = {"repeats": 1, "warmups": 0, "timeout_s": 60.0, "load_timeout_s": 60.0}
+PROTOCOL = Protocol(repeats=1, warmups=0, timeout_s=60.0, load_timeout_s=60.0)
 
 
 class GpuMachine:
@@ -47,14 +49,13 @@ class GpuMachine:
         placed, environment = cuda.place(configuration, gpus)
         environment["PYTHONPATH"] = f"{self.fakes}:{SCRIPTS}"
         environment.setdefault("LD_LIBRARY_PATH", str(self.libraries))
-        order = {
-            "configuration": placed,
-            "model_path": "a-model",
-            "files": [f"file-{number}" for number in range(files)],
-            "affinity": None,
-            "environment": environment,
-        }
-        return supervise(order, PROTOCOL | {"timeout_s": timeout_s}, None)
+        task = Task(
+            configuration=placed,
+            model_path="a-model",
+            files=[f"file-{number}" for number in range(files)],
+            environment=environment,
+        )
+        return supervise(task, replace(PROTOCOL, timeout_s=timeout_s), None)
 
 
 def put_cublas(folder: Path) -> None:

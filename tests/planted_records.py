@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from parallel_transcription.measure.placement import devices_of
-from parallel_transcription.study.configuration import complete, identify, run_id
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.runs import run_id
 
 NAMES = [dimension.name for dimension in DIMENSIONS]
 
@@ -48,7 +49,7 @@ def make_record(rows: pd.DataFrame, timings: dict, host: dict, kind: str) -> dic
         del values["callers"]
     configuration = complete(values)
     configuration_id = identify(configuration)
-    files = configuration["files_in_parallel"]
+    files = configuration.files_in_parallel
     started = _seconds(first["started_at"])
     if files == 0:
         starts = [_cold_start(_plain(row)) for row in rows.to_dict("records")]
@@ -59,7 +60,7 @@ def make_record(rows: pd.DataFrame, timings: dict, host: dict, kind: str) -> dic
         "schema": 1,
         "run": run_id(configuration_id, int(first["round"])),
         "configuration_id": configuration_id,
-        "configuration": configuration,
+        "configuration": configuration.as_json(),
         "round": int(first["round"]),
         "study": "synthetic",
         "machine": first["machine"],
@@ -160,14 +161,14 @@ def _cold_start(row: dict) -> dict[str, Any]:
     return start if row["load_s"] is None else _loaded(start, row)
 
 
-def _start(rows: pd.DataFrame, timings: dict, configuration: dict) -> dict[str, Any]:
+def _start(rows: pd.DataFrame, timings: dict, configuration: Configuration) -> dict[str, Any]:
     repeats = [_plain(row) for row in rows.to_dict("records")]
     first = repeats[0]
     start = _started(first, 1, first["status"])
     if first["status"] == "failed":
         return start
     _loaded(start, first)
-    devices = devices_of(configuration) if first["gpu_model_mb"] is not None else []
+    devices = configuration.devices if first["gpu_model_mb"] is not None else []
     if devices:
         own = first["gpu_model_mb"] * 1e6 / len(devices)
         start["gpus"] = [{**_gpu(device, own), "used_before_bytes": 0} for device in devices]

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.record import write_json
+from parallel_transcription.files import write_json
 from parallel_transcription.results import export
 from parallel_transcription.results.columns import OPTIONS as OPTION_NAMES
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS

@@ -2,21 +2,22 @@
 
 import json
 import re
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_transcription.measure.placement import total_workers
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.configuration import (
     ConfigurationError,
     check,
     compact,
     complete,
     identify,
-    run_id,
 )
-from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.dimensions import DIMENSIONS, NAMES
+from parallel_transcription.study.runs import is_confirmation, round_of, run_id
 
 small = st.integers(1, 8)
 configurations = st.builds(
@@ -36,7 +37,7 @@ configurations = st.builds(
 
 @given(configurations)
 def test_id_survives_order_of_keys_and_explicit_defaults(configuration):
-    backwards = dict(reversed(configuration.items()))
+    backwards = dict(reversed(configuration.as_json().items()))
     assert identify(complete(backwards)) == identify(configuration)
     assert identify(complete(compact(configuration))) == identify(configuration)
 
@@ -105,8 +106,40 @@ def test_plain_types_only():
     import numpy as np
 
     configuration = complete({"strategy": "one_model", "num_workers": np.int64(2)})
-    assert type(configuration["num_workers"]) is int
-    json.dumps(configuration)
+    assert type(configuration.num_workers) is int
+    json.dumps(configuration.as_json())
+
+
+def test_the_table_of_dimensions_and_the_configuration_name_the_same():
+    """The measured process and the study: the same names, in one order, with fitting types."""
+    types = {"integer": int, "number": float, "boolean": bool}
+    hints = get_type_hints(Configuration)
+    assert tuple(hints) == NAMES
+    for dimension in DIMENSIONS:
+        expected = types.get(dimension.schema.get("type"), str)
+        assert hints[dimension.name] is expected, dimension.name
+
+
+def test_every_file_has_a_caller_unless_told_otherwise():
+    assert complete({"strategy": "one_model", "files_in_parallel": 4}).callers == 4
+    assert complete({"strategy": "one_model", "files_in_parallel": 0}).callers == 1
+    one = complete({"strategy": "one_model", "files_in_parallel": 4, "callers": 1})
+    assert one.callers == 1 and compact(one)["callers"] == 1
+
+
+def test_what_is_unknown_or_missing_is_refused():
+    with pytest.raises(ConfigurationError, match="strategy is missing"):
+        complete({"num_workers": 2})
+    with pytest.raises(ConfigurationError, match="unknown dimension 'workers'"):
+        complete({"strategy": "one_model", "workers": 2})
+
+
+def test_rounds_that_confirm_are_told_by_their_number():
+    for number, confirms in ((1, False), (900, False), (901, True), (990, True)):
+        run = run_id("one_model-x-r9", number)
+        assert round_of(run) == ("one_model-x-r9", number)
+        assert is_confirmation(run) is confirms
+    assert not is_confirmation("one_model-r9-notes")
 
 
 @pytest.mark.parametrize(
@@ -133,5 +166,5 @@ def test_what_cannot_be_is_refused_with_its_dimension(values, dimension):
 
 def test_workers_count_per_device_of_one_model():
     on_gpus = {"device": "cuda", "device_index": "0,1,2", "num_workers": 2}
-    assert total_workers(complete({"strategy": "one_model", **on_gpus})) == 6
-    assert total_workers(complete({"strategy": "multi_model", "instances": 3, **on_gpus})) == 6
+    assert complete({"strategy": "one_model", **on_gpus}).total_workers == 6
+    assert complete({"strategy": "multi_model", "instances": 3, **on_gpus}).total_workers == 6

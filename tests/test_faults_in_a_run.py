@@ -8,18 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from parallel_transcription.measure import supervise as supervising
+from parallel_transcription.measure.messages import FileStarted, Loaded, PassBegins, PassEnded
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.study.settings import DEFAULTS
 from planted_faults import sitecustomize
 from project import ROOT
-from test_supervise import CLIP, PROTOCOL, no_process_left, order  # noqa: F401 (a fixture)
+from test_supervise import CLIP, PROTOCOL, no_process_left, task  # noqa: F401 (a fixture)
 from test_timings import make_record, save
 
 pytestmark = pytest.mark.slow
@@ -72,7 +74,7 @@ def plant(tmp_path, monkeypatch):
 )
 def test_a_fault_in_a_repeat(plant, fault, status, words):
     plant(in_call=IN_A_REPEAT + fault)
-    outcome = supervise(order(num_workers=2), PROTOCOL | {"timeout_s": 2.0}, None)
+    outcome = supervise(task(num_workers=2), replace(PROTOCOL, timeout_s=2.0), None)
     assert (outcome["status"], words in outcome["error"]) == (status, True), outcome["error"]
     passes = outcome["starts"][0]["passes"]
     assert passes[0]["status"] == "ok", "the warm-up, which was over, is kept"
@@ -92,7 +94,7 @@ def test_a_fault_in_a_repeat(plant, fault, status, words):
 def test_a_fault_while_loading(plant, fault, status, words):
     plant(in_load="if loads == 2:\n    " + fault)
     outcome = supervise(
-        order(strategy="multi_model", instances=2), PROTOCOL | {"load_timeout_s": 4.0}, None
+        task(strategy="multi_model", instances=2), replace(PROTOCOL, load_timeout_s=4.0), None
     )
     assert (outcome["status"], words in outcome["error"]) == (status, True), outcome["error"]
 
@@ -114,16 +116,16 @@ def test_a_fault_while_loading(plant, fault, status, words):
 def test_a_fault_in_one_of_several_processes(plant, fault, status, words):
     """The others live on and wait; the run ends all the same."""
     plant(in_call=IN_A_HELPER + fault)
-    several = order(strategy="multi_process", instances=2, files=VOICES)
+    several = task(strategy="multi_process", instances=2, files=VOICES)
     begin = time.monotonic()
-    outcome = supervise(several, PROTOCOL | {"warmups": 0, "timeout_s": 2.0}, None)
+    outcome = supervise(several, replace(PROTOCOL, warmups=0, timeout_s=2.0), None)
     assert (outcome["status"], words in outcome["error"]) == (status, True), outcome["error"]
     assert time.monotonic() - begin < 30
 
 
 def test_one_of_several_processes_is_killed_while_loading(plant):
     plant(in_load="if HELPER:\n    os.kill(os.getpid(), signal.SIGKILL)")
-    outcome = supervise(order(strategy="multi_process", instances=2), PROTOCOL, None)
+    outcome = supervise(task(strategy="multi_process", instances=2), PROTOCOL, None)
     assert outcome["status"] == "killed"
     assert "of the multi_process strategy: killed by SIGKILL" in outcome["error"]
 
@@ -133,7 +135,7 @@ def test_one_of_several_processes_is_killed_while_loading(plant):
 def test_memory_that_is_refused_is_a_failure(plant, strategy):
     """An allocation that fails is an exception or a crash of the engine, not a kill."""
     plant(in_call=NO_MORE_MEMORY)
-    outcome = supervise(order(strategy=strategy), PROTOCOL | {"timeout_s": 20.0}, None)
+    outcome = supervise(task(strategy=strategy), replace(PROTOCOL, timeout_s=20.0), None)
     assert outcome["status"] == "failed", outcome["error"]
     words = ("memory", "bad_alloc", "SIGABRT", "SIGSEGV", "resource", "thread")
     assert any(word in outcome["error"] for word in words), outcome["error"]
@@ -168,7 +170,7 @@ def test_the_kernel_kills_a_process_that_takes_too_much_memory(plant, strategy):
         eat = f"open({str(members)!r}, 'w').write(str(os.getpid())); eaten = bytearray(400_000_000)"
         plant(in_call="if calls > 1:\n    " + eat)
         outcome = supervise(
-            order(strategy=strategy, instances=1), PROTOCOL | {"timeout_s": 30.0}, None
+            task(strategy=strategy, instances=1), replace(PROTOCOL, timeout_s=30.0), None
         )
     assert outcome["status"] == "killed", outcome["error"]
     assert "most likely out of memory" in outcome["error"]
@@ -178,27 +180,27 @@ def test_an_audio_file_removed_in_mid_run(tmp_path):
     clip = Path(shutil.copy(CLIP, tmp_path / "mine.opus"))
 
     def remove(event):
-        if event["event"] == "passed" and event["repeat"] == 0:
+        if isinstance(event, PassEnded) and event.repeat == 0:
             clip.unlink()
 
-    outcome = supervise(order(files=[CLIP, str(clip)]), PROTOCOL, None, remove)
+    outcome = supervise(task(files=[CLIP, str(clip)]), PROTOCOL, None, remove)
     assert outcome["status"] == "failed" and "mine.opus" in outcome["error"]
     assert [one["status"] for one in outcome["starts"][0]["passes"]] == ["ok", "failed"]
 
 
 def test_a_model_folder_removed_in_mid_run(tmp_path):
     """A loaded model is in memory and goes on; the next start cannot load it."""
-    model = Path(shutil.copytree(order()["model_path"], tmp_path / "model"))
+    model = Path(shutil.copytree(task().model_path, tmp_path / "model"))
 
     def remove(event):
-        if event["event"] == "loaded":
+        if isinstance(event, Loaded):
             shutil.rmtree(model, ignore_errors=True)
 
-    outcome = supervise({**order(), "model_path": str(model)}, PROTOCOL, None, remove)
+    outcome = supervise(replace(task(), model_path=str(model)), PROTOCOL, None, remove)
     assert outcome["status"] == "ok", outcome["error"]
-    shutil.copytree(order()["model_path"], model)
-    cold = {**order(files=()), "model_path": str(model)}
-    outcome = supervise(cold, PROTOCOL | {"repeats": 2}, None, remove)
+    shutil.copytree(task().model_path, model)
+    cold = replace(task(files=()), model_path=str(model))
+    outcome = supervise(cold, replace(PROTOCOL, repeats=2), None, remove)
     assert [start["status"] for start in outcome["starts"]] == ["ok", "failed"]
     assert "did not load" in outcome["error"]
 
@@ -212,7 +214,7 @@ def test_a_machine_that_slept_is_marked_as_disturbed(plant, tmp_path):
             time.time = lambda: wall() + 3600
         """
     )
-    outcome = supervise(order(), PROTOCOL, None)
+    outcome = supervise(task(), PROTOCOL, None)
     assert outcome["status"] == "ok", "an hour of sleep is no timeout"
     one = outcome["starts"][0]["passes"][1]
     assert 3590 < one["clock_jump_s"] < 3610
@@ -228,10 +230,10 @@ def test_a_wall_clock_that_is_set_moves_no_deadline(monkeypatch, jump):
     wall = time.time
 
     def set_the_clock(event):
-        if event["event"] == "pass":
+        if isinstance(event, PassBegins):
             monkeypatch.setattr(time, "time", lambda: wall() + jump)
 
-    outcome = supervise(order(), PROTOCOL, None, set_the_clock)
+    outcome = supervise(task(), PROTOCOL, None, set_the_clock)
     assert outcome["status"] == "ok", outcome["error"]
 
 
@@ -239,14 +241,14 @@ def test_a_suspended_process_that_goes_on_in_time_is_only_slower():
     begun = []
 
     def suspend(event):
-        begun.append(event["event"])
-        if event["event"] == "started" and begun.count("started") == 3:
+        begun.append(type(event))
+        if isinstance(event, FileStarted) and begun.count(FileStarted) == 3:
             (measured,) = psutil.Process().children()
             measured.send_signal(signal.SIGSTOP)
             time.sleep(1)
             measured.send_signal(signal.SIGCONT)
 
-    outcome = supervise(order(), PROTOCOL, None, suspend)
+    outcome = supervise(task(), PROTOCOL, None, suspend)
     assert outcome["status"] == "ok"
     _, repeat = outcome["starts"][0]["passes"]
     assert repeat["makespan_s"] > 1, "the second in which it stood still counts"

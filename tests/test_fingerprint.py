@@ -19,6 +19,7 @@ from parallel_transcription.fingerprint import (
     file_sha256,
     folder_sha256,
     imported_files,
+    package_fingerprint,
 )
 
 SCRIPTS = Path(fingerprint.__file__).resolve().parents[1]
@@ -269,6 +270,8 @@ def test_only_what_is_imported_changes_the_fingerprint(project):
         path = project / name
         text = path.read_text()
         write(path, text + "# changed\n")
+        assert code_fingerprint([project / "run.py"]) == first, name
+        write(path, text + "changed = True\n")
         assert code_fingerprint([project / "run.py"]) != first, name
         write(path, text)
     assert code_fingerprint([project / "run.py"]) == first
@@ -299,6 +302,86 @@ def test_fingerprint_is_that_of_any_python(project):
             check=True,
         )
         assert done.stdout.strip() == code_fingerprint([project / "run.py"])
+
+
+CODE = '''"""What it is for."""
+import asyncio
+
+class Worker(int):
+    """A class."""
+
+    attribute: int = 1
+    "What the attribute is."
+
+@decorator(name="x", *some, **more)
+async def work(a, /, b=1e22, *rest, c: "int" = -1, **more) -> None:
+    """A function."""
+    async with open(a) as file, other:
+        async for line in file:
+            yield f"{line!r:>{b}} {{}} {a + 1:.2f}" "and" f"{c}"
+    try:
+        x = [y async for y in z if (n := len(y)) > 0b11][1:2, ...]
+    except* (ValueError, TypeError) as error:
+        raise RuntimeError("é", b"\\xff", 1j) from error
+    match x:
+        case {"a": [1, *_], **rest} | Point(x=0) if not rest:
+            del x[0]
+    return lambda *, key=None: {**key, "b": (1,)}
+'''
+
+
+def test_comments_docstrings_and_formatting_do_not_count(tmp_path):
+    file = write(tmp_path / "code.py", CODE)
+    first = package_fingerprint(tmp_path)
+    same = CODE.replace("What it is for", "Another text").replace("A function", "Does things")
+    same = same.replace("A class.", "No class.").replace("What the attribute is", "It is one")
+    same = same.replace("import asyncio", "import asyncio  # why").replace("    ", "  ")
+    same = same.replace("(a, /, b=1e22,", "(\n    a,\n\n    /, b = 1e22,").replace('"x"', "'x'")
+    write(file, same.replace("{**key, ", "{**key,\n# more\n").replace("(1,)}", "(1,),}"))
+    assert package_fingerprint(tmp_path) == first
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1e22", "1e21"),
+        ('"and"', '"or"'),
+        (":.2f", ":.3f"),
+        ("(1,)", "(1)"),
+        ("len(y)", "sum(y)"),
+        ("key=None", "key=0"),
+        ("not rest", "rest"),
+        ("async for line", "for line"),
+    ],
+)
+def test_everything_else_counts(tmp_path, old, new):
+    file = write(tmp_path / "code.py", CODE)
+    first = package_fingerprint(tmp_path)
+    assert old in CODE
+    write(file, CODE.replace(old, new))
+    assert package_fingerprint(tmp_path) != first
+
+
+def test_the_name_of_a_module_counts_and_a_new_one(tmp_path):
+    file = write(tmp_path / "code.py", CODE)
+    first = package_fingerprint(tmp_path)
+    write(tmp_path / "inner" / "more.py", "")
+    second = package_fingerprint(tmp_path)
+    (tmp_path / "inner" / "more.py").rename(tmp_path / "inner" / "other.py")
+    third = package_fingerprint(tmp_path)
+    write(tmp_path / "notes.txt", "not code")
+    assert package_fingerprint(tmp_path) == third
+    file.rename(tmp_path / "inner" / "code.py")
+    assert len({first, second, third, package_fingerprint(tmp_path)}) == 4
+
+
+def test_the_fingerprint_is_the_same_from_every_version_of_python(tmp_path):
+    """As Python 3.11, 3.12 and 3.13 made it: another environment must not measure again."""
+    write(tmp_path / "code.py", CODE)
+    assert (
+        package_fingerprint(tmp_path)
+        == "c3f8f0d5455545502bb5b3ab859c41b1b026992035d4028fe0c46907ca86948a"
+    )
 
 
 def test_equal_names_in_different_folders_both_count(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 
 from gpu_machine import FAKES, GpuMachine
 from parallel_transcription.measure import gpu_meters
-from parallel_transcription.measure.strategies import model_options
+from parallel_transcription.measure.transcriber import model_options
 from parallel_transcription.study.configuration import ConfigurationError, complete
 
 LINUX_ONLY = "stand-ins need Linux's /proc"

@@ -5,11 +5,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_transcription.measure.placement import total_workers
 from parallel_transcription.study.grid import (
     GridPoint,
     expand_block,
-    identified,
     matches,
     neighbourhood,
     schedule,
@@ -23,7 +21,7 @@ def points_of(*blocks, rounds=4):
     found: dict[str, GridPoint] = {}
     for block in blocks:
         for configuration in expand_block(block, {}):
-            point = identified(configuration, rounds, 3)
+            point = GridPoint.of(configuration, rounds, 3)
             found[point.id] = point
     return list(found.values())
 
@@ -33,14 +31,14 @@ def test_a_block_is_a_cartesian_product(workers, threads):
     block = {"strategy": "one_model", "num_workers": workers, "cpu_threads": threads}
     found = list(expand_block(block, {}))
     assert len(found) == len(workers) * len(threads)
-    assert {(c["num_workers"], c["cpu_threads"]) for c in found} == {
+    assert {(c.num_workers, c.cpu_threads) for c in found} == {
         (w, t) for w in workers for t in threads
     }
 
 
 def test_a_block_overrides_the_defaults():
     (found,) = expand_block({"strategy": "one_model", "beam_size": 1}, {"beam_size": 7})
-    assert found["beam_size"] == 1
+    assert found.beam_size == 1
 
 
 def test_a_list_of_devices_is_one_value_when_nested():
@@ -74,7 +72,7 @@ def test_matched_arms_run_next_to_each_other():
         {"strategy": ["multi_model", "multi_process"], "instances": [2, 4], "cpu_threads": [1, 2]},
     )
     first = [p.configuration for p, r in schedule(points) if r == 1]
-    arms = [(neighbourhood(c), total_workers(c)) for c in first]
+    arms = [(neighbourhood(c), c.total_workers) for c in first]
     changes = sum(a != b for a, b in itertools.pairwise(arms))
     assert changes == len(set(arms)) - 1, "each group of matched arms is one unbroken stretch"
 
@@ -82,7 +80,7 @@ def test_matched_arms_run_next_to_each_other():
 def test_order_depends_on_the_study_not_on_python_hashes():
     block = {"strategy": "one_model", "num_workers": [4, 1, 2], "cpu_threads": [2, 1]}
     order = [
-        (p.configuration["cpu_threads"], p.configuration["num_workers"])
+        (p.configuration.cpu_threads, p.configuration.num_workers)
         for p, r in schedule(points_of(block))
         if r == 1
     ]

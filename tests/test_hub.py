@@ -14,6 +14,7 @@ import sys
 import pytest
 
 from fake_hub import FakeHub, mini_en
+from parallel_transcription.measure.messages import Protocol, Task
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
@@ -164,11 +165,11 @@ def test_a_folder_that_went_away_is_not_looked_for_on_the_hub(hub, tmp_path, mon
     configuration = complete(
         {"strategy": strategy, "instances": 2, "language": "en", "files_in_parallel": 1}
     )
-    protocol = {"repeats": 1, "warmups": 0, "timeout_s": 30, "load_timeout_s": 30}
+    protocol = Protocol(repeats=1, warmups=0, timeout_s=30, load_timeout_s=30)
     for missing in (MODEL, str(tmp_path / "org" / "name")):  # even if it looks like a hub's id
-        order = {"configuration": configuration, "model_path": missing,
-                 "files": [str(ROOT / CLIP)], "affinity": None}  # fmt: skip
-        done = supervise(order, protocol, tmp_path / "log")
+        files = [str(ROOT / CLIP)]
+        task = Task(configuration=configuration, model_path=missing, files=files)
+        done = supervise(task, protocol, tmp_path / "log")
         assert done["status"] == "failed" and done["error"]
     assert hub.requests == []
 

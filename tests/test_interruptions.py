@@ -222,14 +222,14 @@ def test_a_lock_left_behind_says_what_to_do(tmp_path):
     project.all_gone()
     locked = project.snakemake("--until", "transcribe")
     assert locked.returncode != 0 and "--unlock" in locked.stdout + locked.stderr
-    plan = project.folder / ".snakemake" / "parallel_transcription" / "plan.json"
-    ours = plan.read_text()
+    note = project.folder / ".snakemake" / "parallel_transcription" / "progress.json"
+    ours = note.read_text()
     for key, value, words in (("host", "elsewhere", "elsewhere"), ("local", False, "cluster")):
-        plan.write_text(json.dumps(json.loads(ours) | {key: value}))
+        note.write_text(json.dumps(json.loads(ours) | {key: value}))
         refused = project.unlock()
         assert refused.returncode == 1 and words in refused.stderr
         assert "snakemake --unlock" in refused.stderr
-    plan.write_text(ours)
+    note.write_text(ours)
     unlocked = project.unlock()
     assert unlocked.returncode == 0, unlocked.stderr
     assert project.snakemake("-n").returncode == 0

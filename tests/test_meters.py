@@ -169,7 +169,6 @@ def test_machine_times_of_other_systems(monkeypatch):
 def test_snapshots_travel_between_processes():
     one = snapshot()
     assert pickle.loads(pickle.dumps(one)) == one
-    assert meters.plain(one)["clock_s"] == one.clock_s
 
 
 def test_a_snapshot_is_cheap():

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from parallel_transcription.record import write_json
+from parallel_transcription.files import write_json
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.records import DAMAGED, record_files, set_aside

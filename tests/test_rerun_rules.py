@@ -1,5 +1,6 @@
 """What a change reruns, and what it does not: exactly these jobs, by dry run."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -114,6 +115,13 @@ def test_a_changed_audio_file_reruns_what_used_it(checkout):
     assert set(regular) <= set(transcribed(jobs))
 
 
+def test_another_name_of_the_study_measures_nothing(checkout):
+    """Records keep the name under which they were measured."""
+    records = list((checkout.folder / MACHINE).glob("*.json"))
+    assert {json.loads(path.read_text())["study"] for path in records} == {checkout.study()["name"]}
+    assert transcribed(checkout.planned("--config", "name=another")) == []
+
+
 def test_a_changed_reference_transcript_measures_nothing(checkout):
     (checkout.folder / "audio/english-short.txt").write_text("something else\n")
     jobs = checkout.planned()
@@ -131,14 +139,44 @@ def test_a_changed_model_reruns_what_used_it(checkout):
     assert regular <= set(transcribed(jobs))
 
 
-def test_changed_measuring_code_reruns_the_measurements(checkout):
-    checkout.edit(
-        "scripts/parallel_transcription/measure/strategies.py",
-        "import threading",
-        "import threading  # x",
-    )
+def modules(checkout, *folders):
+    """The modules of the library below these packages; those of the ground floor for ""."""
+    library = checkout.folder / "scripts" / "parallel_transcription"
+    return [f for one in folders for f in library.glob(f"{one}/**/*.py" if one else "*.py")]
+
+
+def add(files, text):
+    for file in files:
+        file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", ["gpu_meters.py", "a_new_one.py"])
+def test_changed_measuring_code_reruns_the_measurements(checkout, module):
+    """Any module of measure/, also one that no other imports yet."""
+    with (checkout.folder / "scripts/parallel_transcription/measure" / module).open("a") as file:
+        file.write("\nchanged = True\n")
     regular = {run for run in checkout.runs() if "-r9" not in run}
     assert regular <= set(transcribed(checkout.planned()))
+
+
+def test_changed_comments_and_docstrings_rerun_nothing(checkout):
+    """Anywhere, also in what is measured and in the scripts."""
+    for file in checkout.folder.glob("scripts/**/*.py"):
+        text = file.read_text(encoding="utf-8")
+        docstring = '"""' in text[:200]
+        text = text.replace('"""', '"""Other words. ', 1) if docstring else text
+        file.write_text(text + "\n# changed\n", encoding="utf-8")
+    assert checkout.planned() == {}
+
+
+def test_changed_code_outside_of_measure_measures_nothing(checkout):
+    """Not what plans, judges and reports, nor the scripts that only start a measurement."""
+    add(
+        modules(checkout, "", "study", "inputs", "jobs", "results", "findings", "report"),
+        "\nx = 1\n",
+    )
+    add((checkout.folder / "scripts").glob("transcribe_*.py"), "\nx = 1\n")
+    assert transcribed(checkout.planned()) == []
 
 
 @pytest.mark.parametrize(
@@ -150,9 +188,8 @@ def test_changed_measuring_code_reruns_the_measurements(checkout):
         ("scripts/draw_figures.py", "draw_figures"),
     ],
 )
-def test_changed_reporting_code_measures_nothing(checkout, file, first):
-    path = checkout.folder / file
-    path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+def test_changed_reporting_code_makes_its_step_again(checkout, file, first):
+    add([checkout.folder / file], "\nchanged = True\n")
     jobs = checkout.planned()
     assert transcribed(jobs) == []
     assert first in jobs and set(jobs) <= REPORT_ONLY
@@ -195,7 +232,7 @@ def test_another_numpy_reruns_nothing(checkout):
             "-c",
             "import sys; sys.modules['numpy'] = None; sys.path.insert(0, 'scripts')\n"
             "from pathlib import Path; import yaml\n"
-            "from parallel_transcription.study import build_study\n"
+            "from parallel_transcription.study.study import build_study\n"
             "from parallel_transcription.study.plan import Plan\n"
             "study = build_study(yaml.safe_load(open('config/test.yaml')), 'x', Path.cwd())\n"
             "plan = Plan(study, Path.cwd(), Path('results'), 'code', Path('cache'))\n"

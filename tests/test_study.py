@@ -1,12 +1,15 @@
 """A bad study ends with one clear message: file, key, value, remedy; a good one becomes a grid."""
 
 import copy
+from dataclasses import replace
+from typing import NotRequired, get_origin, get_type_hints
 
 import pytest
 import yaml
 
-from parallel_transcription.measure.placement import total_workers
-from parallel_transcription.study.study import StudyError, build_study
+from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.settings import MACHINE_KEYS, SETTINGS, Resources, Settings
+from parallel_transcription.study.study import build_study, load_study
 from project import ROOT, Project
 
 GOOD = {
@@ -34,6 +37,27 @@ def test_a_good_study_becomes_a_grid():
     assert len(study.points) == 2
     assert len(study.schedule) == 2 * study.settings["rounds"]
     assert study.settings["name"] == "mine"
+
+
+def test_a_file_is_read_as_it_is_written_whatever_else_read_it(tmp_path, monkeypatch):
+    """Snakemake's reader takes the second of two equal keys; what it hands on shows nothing."""
+    monkeypatch.chdir(tmp_path)
+    text = yaml.safe_dump({**GOOD, "rounds": 7})
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load_study(["mine.yaml"], ROOT).settings["rounds"] == 7
+    assert load_study(["mine.yaml"], ROOT, {**GOOD, "rounds": 3}).settings["rounds"] == 3
+    (tmp_path / "mine.yaml").write_text(text + "rounds: 3\n")
+    with pytest.raises(StudyError, match="a second time"):
+        load_study(["mine.yaml"], ROOT, {**GOOD, "rounds": 3})
+
+
+def test_the_types_of_settings_name_every_setting():
+    named = get_type_hints(Settings, include_extras=True)
+    assert set(named) == {key.name for key in SETTINGS}
+    without = {key.name for key in SETTINGS if key.default is None and not key.required}
+    optional = {name for name, of in named.items() if get_origin(of) is NotRequired}
+    assert optional == without - {"name"}, "a name follows from the file"
+    assert set(Resources.__annotations__) == {key.name for key in MACHINE_KEYS}
 
 
 BAD = {
@@ -190,8 +214,8 @@ def test_the_published_grid_is_complete():
 
     study = build(yaml.safe_load((ROOT / "config/cpu.yaml").read_text()), "config/cpu.yaml")
     measured = {
-        tuple(p.configuration[k] for k in ("strategy", "instances", "num_workers", "cpu_threads"))
-        for p in study.points.values()
+        (c.strategy, c.instances, c.num_workers, c.cpu_threads)
+        for c in (point.configuration for point in study.points.values())
     }
     with (ROOT / "resources/published/published_cpu.csv").open(encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
@@ -244,40 +268,43 @@ def test_the_study_of_several_gpus_has_every_arm_that_its_findings_compare():
     points = points_of("multi_gpu.yaml")
 
     def has(**wanted):
-        return any(all(p[k] == v for k, v in wanted.items()) for p in points)
+        return any(all(getattr(p, k) == v for k, v in wanted.items()) for p in points)
 
-    lists = [p for p in points if p["strategy"] == "one_model" and "," in p["device_index"]]
-    assert {p["device_index"] for p in lists} == {"0,1", "0,1,2"}
+    lists = [p for p in points if p.strategy == "one_model" and "," in p.device_index]
+    assert {p.device_index for p in lists} == {"0,1", "0,1,2"}
     for one in lists:
-        same = {k: one[k] for k in ("model", "compute_type", "files_in_parallel", "cpu_threads")}
-        gpus = len(one["device_index"].split(","))
-        workers, callers = one["num_workers"], one["callers"]
+        same = {
+            k: getattr(one, k)
+            for k in ("model", "compute_type", "files_in_parallel", "cpu_threads")
+        }
+        gpus = one.gpus
+        workers, callers = one.num_workers, one.callers
         on_one = {**same, "strategy": "one_model", "device_index": "0"}
         assert has(**on_one, num_workers=workers, callers=callers)
         assert has(**on_one, num_workers=1, callers=1)
         for strategy in ("multi_model", "multi_process"):
-            each = {**same, "strategy": strategy, "device_index": one["device_index"]}
+            each = {**same, "strategy": strategy, "device_index": one.device_index}
             assert has(**each, instances=gpus, num_workers=workers, callers=callers)
-    six = [p["files_in_parallel"] for p in lists if total_workers(p) == 6]
+    six = [p.files_in_parallel for p in lists if p.total_workers == 6]
     assert sorted(six) == [3, 6, 9], "6 workers on 3 GPUs: fewer, as many and more files"
 
 
 def test_the_study_of_one_gpu_has_workers_models_and_compute_types():
-    points = [p for p in points_of("gpu.yaml") if p["callers"] > 1]
+    points = [p for p in points_of("gpu.yaml") if p.callers > 1]
     for model in ("dummy-tiny", "dummy-large-v3"):
         for compute_type in ("float16", "int8_float16"):
-            mine = [p for p in points if (p["model"], p["compute_type"]) == (model, compute_type)]
-            mine = [p for p in mine if p["files_in_parallel"] == 8]
-            workers = {p["num_workers"] for p in mine if p["strategy"] == "one_model"}
-            models = {p["instances"] for p in mine if p["strategy"] == "multi_model"}
+            mine = [p for p in points if (p.model, p.compute_type) == (model, compute_type)]
+            mine = [p for p in mine if p.files_in_parallel == 8]
+            workers = {p.num_workers for p in mine if p.strategy == "one_model"}
+            models = {p.instances for p in mine if p.strategy == "multi_model"}
             assert (workers, models | {1}) == ({1, 2, 4, 8}, {1, 2, 4})
-    assert {p["device"] for p in points} == {"cuda"}
-    assert {p["device_index"] for p in points} == {"0"}
+    assert {p.device for p in points} == {"cuda"}
+    assert {p.device_index for p in points} == {"0"}
 
 
 def test_the_study_of_batches_has_the_same_configuration_without_for_each():
     points = points_of("batched.yaml")
-    plain = [p for p in points if not p["batch_size"]]
-    batched = [p for p in points if p["batch_size"]]
+    plain = [p for p in points if not p.batch_size]
+    batched = [p for p in points if p.batch_size]
     assert len(batched) == 2 * len(plain) > 0
-    assert all(p | {"batch_size": 0} in plain for p in batched)
+    assert all(replace(p, batch_size=0) in plain for p in batched)

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -15,7 +16,8 @@ import pytest
 from faster_whisper import decode_audio
 
 from parallel_transcription.inputs import models
-from parallel_transcription.measure.strategies import load_staggered
+from parallel_transcription.measure.loading import load_staggered
+from parallel_transcription.measure.messages import PassBegins, Protocol, Task
 from parallel_transcription.measure.supervise import (
     clean_environment,
     stated_environment,
@@ -26,38 +28,33 @@ from project import ROOT
 
 pytestmark = pytest.mark.slow  # measures
 
-PROTOCOL = {"repeats": 1, "warmups": 1, "timeout_s": 60.0, "load_timeout_s": 60.0}
-BRIEF = PROTOCOL | {"warmups": 0}
+PROTOCOL = Protocol(repeats=1, warmups=1, timeout_s=60.0, load_timeout_s=60.0)
+BRIEF = replace(PROTOCOL, warmups=0)
 CLIP = str(ROOT / "audio" / "english-short.opus")
 LONG = str(ROOT / "audio" / "english-long.opus")
 #: What windows that are decoded together cannot do.
 ONCE = {"condition_on_previous_text": False, "temperature_fallback": False}
 
 
-def order(files=(CLIP, CLIP), **values):
+def task(files=(CLIP, CLIP), **values):
     configuration = complete(
         {"strategy": "one_model", "language": "en", "cpu_threads": 1}
         | {"files_in_parallel": len(files)}
         | values
     )
     model = ROOT / models.prepare(models.parse_model("mini-en"), "unused")["path"]
-    return {
-        "configuration": configuration,
-        "model_path": str(model),
-        "files": list(files),
-        "affinity": None,
-    }
+    return Task(configuration=configuration, model_path=str(model), files=list(files))
 
 
 def send(number, at, repeat=1):
-    """A progress callback that sends a signal to the measured process at a moment of its life."""
+    """A listener that sends a signal to the measured process at a moment of its life."""
 
-    def callback(event):
-        if event["event"] == at and event.get("repeat", repeat) == repeat:
+    def listener(event):
+        if isinstance(event, at) and event.repeat == repeat:
             for child in psutil.Process().children():
                 child.send_signal(number)
 
-    return callback
+    return listener
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +76,11 @@ def no_process_left():
     ],
 )
 def test_each_strategy_hears_the_same_words(strategy, values):
-    outcome = supervise(order(strategy=strategy, **values), PROTOCOL, None)
+    outcome = supervise(task(strategy=strategy, **values), PROTOCOL, None)
     assert outcome["status"] == "ok", outcome["error"]
     (start,) = outcome["starts"]
     assert [one["repeat"] for one in start["passes"]] == [0, 1]
-    texts = {task["text"] for one in start["passes"] for task in one["transcriptions"]}
+    texts = {one["text"] for each in start["passes"] for one in each["transcriptions"]}
     assert len(texts) == 1 and len(texts.pop().split()) > 5
     assert len(start["loads"]) == values.get("instances", 1)
     assert start["passes"][1]["cpu_s"] > 0
@@ -96,12 +93,12 @@ def test_batches_hear_all_of_a_long_file(values):
     reference = Path(LONG).with_suffix(".txt").read_text(encoding="utf-8").split()
     for batch_size in (1, 3):
         outcome = supervise(
-            order(files=[LONG], batch_size=batch_size, **ONCE, **values), BRIEF, None
+            task(files=[LONG], batch_size=batch_size, **ONCE, **values), BRIEF, None
         )
         assert outcome["status"] == "ok", outcome["error"]
-        (task,) = outcome["starts"][0]["passes"][0]["transcriptions"]
-        assert jiwer.wer(" ".join(reference), task["text"].replace(".", "")) < 0.15
-        assert task["segments"] > 4 and task["last_end_s"] > 100
+        (one,) = outcome["starts"][0]["passes"][0]["transcriptions"]
+        assert jiwer.wer(" ".join(reference), one["text"].replace(".", "")) < 0.15
+        assert one["segments"] > 4 and one["last_end_s"] > 100
 
 
 @pytest.mark.parametrize("extra", [0, 1, 160])
@@ -111,13 +108,13 @@ def test_a_last_window_of_almost_nothing_is_no_fault(tmp_path, extra):
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes((sound * 32_767).astype("<i2").tobytes())
     files = [str(tmp_path / "long.wav")]
-    outcome = supervise(order(files=files, batch_size=4, **ONCE), BRIEF, None)
+    outcome = supervise(task(files=files, batch_size=4, **ONCE), BRIEF, None)
     assert outcome["status"] == "ok", outcome["error"]
 
 
 @pytest.mark.alone
 def test_a_stagger_separates_the_starts_of_initialisations():
-    staggered = order(strategy="multi_model", instances=3, init_stagger_s=0.2)
+    staggered = task(strategy="multi_model", instances=3, init_stagger_s=0.2)
     loads = supervise(staggered, PROTOCOL, None)["starts"][0]["loads"]
     gaps = [b["started_s"] - a["started_s"] for a, b in itertools.pairwise(loads)]
     assert all(0.15 < gap < 1 for gap in gaps)
@@ -140,7 +137,7 @@ def test_threads_that_loaded_live_until_the_end_so_that_no_caller_gets_their_mem
 
 
 def test_one_caller_takes_one_file_after_another():
-    outcome = supervise(order(callers=1), PROTOCOL, None)
+    outcome = supervise(task(callers=1), PROTOCOL, None)
     first, second = outcome["starts"][0]["passes"][1]["transcriptions"]
     assert first["finished_s"] <= second["started_s"]
     assert first["caller"] == second["caller"] == 0
@@ -148,20 +145,20 @@ def test_one_caller_takes_one_file_after_another():
 
 @pytest.mark.alone
 def test_several_callers_start_at_one_moment():
-    outcome = supervise(order(files=[CLIP] * 4, num_workers=1), PROTOCOL, None)
+    outcome = supervise(task(files=[CLIP] * 4, num_workers=1), PROTOCOL, None)
     last = outcome["starts"][0]["passes"][1]
-    assert max(task["started_s"] for task in last["transcriptions"]) < 0.5 * last["makespan_s"]
+    assert max(one["started_s"] for one in last["transcriptions"]) < 0.5 * last["makespan_s"]
 
 
 def test_cold_starts_are_fresh_processes_that_only_load():
-    cold = order(files=(), strategy="multi_model", instances=2)
-    outcome = supervise(cold, PROTOCOL | {"repeats": 3}, None)
+    cold = task(files=(), strategy="multi_model", instances=2)
+    outcome = supervise(cold, replace(PROTOCOL, repeats=3), None)
     assert [start["start"] for start in outcome["starts"]] == [1, 2, 3]
     assert all(start["passes"] == [] and start["status"] == "ok" for start in outcome["starts"])
 
 
 def test_an_exception_in_a_caller_is_recorded_with_its_reason(tmp_path):
-    outcome = supervise(order(files=[CLIP, str(tmp_path / "gone.wav")]), PROTOCOL, None)
+    outcome = supervise(task(files=[CLIP, str(tmp_path / "gone.wav")]), PROTOCOL, None)
     assert outcome["status"] == "failed"
     assert "gone.wav" in outcome["error"]
     tasks = outcome["starts"][0]["passes"][0]["transcriptions"]
@@ -169,29 +166,29 @@ def test_an_exception_in_a_caller_is_recorded_with_its_reason(tmp_path):
 
 
 def test_a_model_that_does_not_load_is_recorded(tmp_path):
-    outcome = supervise({**order(), "model_path": str(tmp_path)}, PROTOCOL, None)
+    outcome = supervise(replace(task(), model_path=str(tmp_path)), PROTOCOL, None)
     assert outcome["status"] == "failed"
     assert "1 of 1 instances did not load" in outcome["error"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
 def test_a_native_crash_is_recorded(number):
-    outcome = supervise(order(), PROTOCOL, None, send(number, "pass"))
+    outcome = supervise(task(), PROTOCOL, None, send(number, PassBegins))
     assert outcome["status"] == "failed"
     assert signal.Signals(number).name in outcome["error"]
     assert outcome["starts"][0]["stopped_in_repeat"] == 1
 
 
 def test_a_kill_is_recorded_as_such():
-    outcome = supervise(order(), PROTOCOL, None, send(signal.SIGKILL, "pass"))
+    outcome = supervise(task(), PROTOCOL, None, send(signal.SIGKILL, PassBegins))
     assert outcome["status"] == "killed"
     assert len(outcome["starts"][0]["passes"]) == 1, "the warm-up that was over is kept"
 
 
 def test_a_hang_ends_at_the_timeout():
-    protocol = PROTOCOL | {"timeout_s": 2.0}
+    protocol = replace(PROTOCOL, timeout_s=2.0)
     begin = time.monotonic()
-    outcome = supervise(order(), protocol, None, send(signal.SIGSTOP, "pass"))
+    outcome = supervise(task(), protocol, None, send(signal.SIGSTOP, PassBegins))
     assert outcome["status"] == "timeout"
     assert "2 s" in outcome["error"]
     assert time.monotonic() - begin < 30
@@ -211,7 +208,7 @@ def test_the_measured_process_sees_only_the_stated_thread_environment(monkeypatc
 
 def test_the_log_keeps_what_the_engine_says_of_itself(tmp_path):
     log = tmp_path / "logs" / "run.log"
-    outcome = supervise(order(), PROTOCOL, log)
+    outcome = supervise(task(), PROTOCOL, log)
     assert "ctranslate2" in log.read_text().lower() or "CPU" in log.read_text()
     assert outcome["engine"]["isa"]
     assert outcome["engine"]["compute_type"] == "int8_float32"

@@ -15,7 +15,8 @@ from parallel_transcription.results.columns import (
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.rows import word_error_rate
-from parallel_transcription.study.configuration import complete, identify, run_id
+from parallel_transcription.study.configuration import complete, identify
+from parallel_transcription.study.runs import run_id
 from parallel_transcription.study.settings import DEFAULTS
 
 
@@ -23,7 +24,7 @@ def make_record(round_number=1, machine="m", **values):
     """A record with two files, a warm-up and two repeats, of round numbers."""
     configuration = complete({"strategy": "one_model", "num_workers": 2, "cpu_threads": 1} | values)
     configuration_id = identify(configuration)
-    files = configuration["files_in_parallel"]
+    files = configuration.files_in_parallel
 
     def one_pass(repeat):
         return {
@@ -89,7 +90,7 @@ def make_record(round_number=1, machine="m", **values):
         "schema": 1,
         "run": run_id(configuration_id, round_number),
         "configuration_id": configuration_id,
-        "configuration": configuration,
+        "configuration": configuration.as_json(),
         "round": round_number,
         "study": "made",
         "machine": machine,

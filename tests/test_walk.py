@@ -1,6 +1,7 @@
 """Dummy weights without their planted text are refused before a timing, and marked after it."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,8 @@ from parallel_transcription.fingerprint import folder_sha256
 from parallel_transcription.inputs import dummy_weights
 from parallel_transcription.jobs import trial
 from parallel_transcription.measure import walk
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.messages import Protocol, Task
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
@@ -18,8 +21,8 @@ pytestmark = pytest.mark.slow  # measures
 CLIP = str(ROOT / "audio" / "english-short.opus")
 LONG = str(ROOT / "audio" / "english-1.opus")
 TOKENS = 20
-PROTOCOL = {"repeats": 1, "warmups": 0, "timeout_s": 60.0, "load_timeout_s": 60.0}
-AS_ALWAYS = {"vad_filter": False, "word_timestamps": False}
+PROTOCOL = Protocol(repeats=1, warmups=0, timeout_s=60.0, load_timeout_s=60.0)
+AS_ALWAYS = Configuration(strategy="one_model")
 CAPPED = "OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA=AVX2"
 
 
@@ -41,19 +44,13 @@ def model(tmp_path_factory):
     return dummy_weights.build("tiny", tmp_path_factory.mktemp("models") / "dummy", TOKENS)
 
 
-def order(folder, files=(CLIP,), **values):
+def task(folder, files=(CLIP,), **values):
     configuration = complete(
         {"strategy": "one_model", "language": "en", "cpu_threads": 1}
         | {"files_in_parallel": len(files)}
         | values
     )
-    return {
-        "configuration": configuration,
-        "model_path": str(folder),
-        "files": list(files),
-        "affinity": None,
-        "environment": {},
-    }
+    return Task(configuration=configuration, model_path=str(folder), files=list(files))
 
 
 def test_text_ends_where_the_vocabulary_of_dummy_weights_says():
@@ -78,7 +75,7 @@ def test_every_window_of_30_s_has_its_tokens(seconds, least, most):
 
 @pytest.mark.parametrize("option", ["vad_filter", "word_timestamps"])
 def test_where_the_tokens_cannot_be_known_temperature_and_probability_decide(option):
-    plan = walk.planned(TOKENS, {"a": 58.0}, AS_ALWAYS | {option: True})
+    plan = walk.planned(TOKENS, {"a": 58.0}, replace(AS_ALWAYS, **{option: True}))
     good = walk.summary("a", [segment(3)])
     hot = walk.summary("a", [segment(), segment(temperature=0.2)])
     unlikely = walk.summary("a", [segment(), segment(avg_logprob=-0.6)])
@@ -115,9 +112,9 @@ def test_what_was_decoded_instead_is_told(segments, told):
     ids=["one_model", "multi_process", "batches", "vad"],
 )
 def test_passes_of_intact_weights_are_not_marked(model, values):
-    asked = order(model, (CLIP, LONG), **values)
-    plan = walk.planned(TOKENS, {CLIP: 8.0, LONG: 58.0}, asked["configuration"])
-    outcome = supervise(asked | {"walk": plan}, PROTOCOL, None)
+    asked = task(model, (CLIP, LONG), **values)
+    plan = walk.planned(TOKENS, {CLIP: 8.0, LONG: 58.0}, asked.configuration)
+    outcome = supervise(replace(asked, walk=plan), PROTOCOL, None)
     assert outcome["status"] == "ok", outcome["error"]
     assert [one["walk_lost"] for one in outcome["starts"][0]["passes"]] == [None]
 
@@ -125,8 +122,8 @@ def test_passes_of_intact_weights_are_not_marked(model, values):
 @pytest.mark.parametrize("strategy", ["one_model", "multi_process"])
 def test_a_pass_with_another_text_is_marked_and_every_pass_is_judged_by_itself(model, strategy):
     plan = {CLIP: [TOKENS + 1, TOKENS + 1]}
-    protocol = PROTOCOL | {"repeats": 2}
-    outcome = supervise(order(model, strategy=strategy) | {"walk": plan}, protocol, None)
+    protocol = replace(PROTOCOL, repeats=2)
+    outcome = supervise(replace(task(model, strategy=strategy), walk=plan), protocol, None)
     assert outcome["status"] == "ok", outcome["error"]
     marks = [one["walk_lost"] for one in outcome["starts"][0]["passes"]]
     assert len(marks) == 2 and all(mark.startswith(f"{TOKENS} text tokens") for mark in marks)
@@ -134,11 +131,11 @@ def test_a_pass_with_another_text_is_marked_and_every_pass_is_judged_by_itself(m
 
 def test_a_trial_is_made_once_and_its_result_kept(model, tmp_path, monkeypatch):
     manifest = {"sha256": folder_sha256(model, ("model.bin",))}
-    trial.check(manifest, order(model), 60, tmp_path)
+    trial.check(manifest, task(model), 60, tmp_path)
     assert [json.loads(file.read_text()) for file in tmp_path.iterdir()] == [{"refused": None}]
     monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("tried again"))
-    trial.check(manifest, order(model, num_workers=2), 60, tmp_path)
-    trial.check(manifest, order(model, thread_env="OMP_WAIT_POLICY=passive"), 60, tmp_path)
+    trial.check(manifest, task(model, num_workers=2), 60, tmp_path)
+    trial.check(manifest, task(model, thread_env="OMP_WAIT_POLICY=passive"), 60, tmp_path)
 
 
 def test_another_model_compute_type_or_kernel_is_tried_for_itself(model, tmp_path, monkeypatch):
@@ -153,18 +150,18 @@ def test_another_model_compute_type_or_kernel_is_tried_for_itself(model, tmp_pat
         ("1", {"thread_env": CAPPED}),
     ]:
         for _ in range(2):
-            trial.check({"sha256": sha256}, order(model, **values), 60, tmp_path)
+            trial.check({"sha256": sha256}, task(model, **values), 60, tmp_path)
     assert len(tried) == 4
 
 
 def test_models_without_a_planted_text_are_not_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("tried"))
-    trial.check({"sha256": "1"}, order(ROOT / "resources/models/mini-en"), 60, tmp_path)
+    trial.check({"sha256": "1"}, task(ROOT / "resources/models/mini-en"), 60, tmp_path)
 
 
 def test_a_trial_that_fails_is_left_to_the_run(model, tmp_path):
-    trial.check({"sha256": "1"}, order(model, compute_type="int16"), 60, tmp_path)
-    trial.check({"sha256": "1"}, order(model), 0.01, tmp_path)
+    trial.check({"sha256": "1"}, task(model, compute_type="int16"), 60, tmp_path)
+    trial.check({"sha256": "1"}, task(model), 0.01, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -15,6 +15,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -198,15 +199,31 @@ def _cache_for(path: str | os.PathLike[str]) -> _HashCache:
 def code_fingerprint(entry_files: Iterable[str | os.PathLike[str]]) -> str:
     """SHA-256 of the given scripts and of all our own modules that they import, transitively.
 
-    It changes when, and only when, the text or the name of one of these files changes; line
-    endings do not count. See `imported_files` for what is found.
+    It changes when, and only when, the code or the name of one of these files changes: comments,
+    docstrings and formatting do not count. See `imported_files` for what is found.
     """
-    named = [(name, _normalised(path)) for path, name in _collect(entry_files).items()]
-    digest = hashlib.sha256()
-    for name, text in sorted(named):
-        digest.update(f"{name}\0{len(text)}\0".encode())
-        digest.update(text)
-    return digest.hexdigest()
+    return _digest((name, _parsed(path).meaning) for path, name in _collect(entry_files).items())
+
+
+def package_fingerprint(folder: str | os.PathLike[str]) -> str:
+    """SHA-256 of the code of all modules below a folder, whatever they import.
+
+    Comments, docstrings and formatting do not count.
+
+    Raises:
+        FingerprintError: if there is no module, or one cannot be read or is no valid Python.
+    """
+    root = Path(folder)
+    modules = sorted(root.rglob("*.py"))
+    if not modules:
+        raise FingerprintError(f"{str(root)!r} has no modules to hash.")
+    return _digest((file.relative_to(root).as_posix(), _parsed(file).meaning) for file in modules)
+
+
+def _digest(named: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over names and hashes, in the order of the names."""
+    lines = [f"{meaning} {json.dumps(name)}\n" for name, meaning in sorted(named)]
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 
 def imported_files(entry_files: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -252,8 +269,25 @@ def _root_of(path: Path) -> Path:
 
 def _imports(path: Path, module: str) -> frozenset[str]:
     """Absolute dotted names of all that a file imports; some may be no modules but their names."""
+    package = module.rpartition(".")[0]
+    return frozenset(_resolve(name, package) for name in _parsed(path).imports) - {""}
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What counts of a module: a hash of its code, and the names it imports, as they are written
+    (relative ones with leading dots)."""
+
+    meaning: str
+    imports: frozenset[str]
+
+
+def _parsed(path: Path) -> _Module:
     try:
-        return _imports_of(_normalised(path), module.rpartition(".")[0])
+        return _parse(path.read_bytes())
+    except OSError as error:
+        reason = error.strerror or error
+        raise FingerprintError(f"{str(path)!r} cannot be read: {reason}.") from error
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
@@ -261,32 +295,74 @@ def _imports(path: Path, module: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)  # most modules are imported by several scripts
-def _imports_of(text: bytes, package: str) -> frozenset[str]:
-    kinds = _STATEMENTS
-    if b"import_module" in text or b"__import__" in text:
-        kinds = (
-            ast.AST
-        )  # calls may stand in any expression; else these need no look, which is quick
-    names: set[str] = set()
-    for node in _running_nodes(ast.parse(text), kinds):
+def _parse(text: bytes) -> _Module:
+    tree = ast.parse(text)
+    meaning = hashlib.sha256("\n".join(_meaning(tree)).encode("ascii")).hexdigest()
+    # calls may stand in any expression; without them only statements need a look, which is quick
+    calls = b"import_module" in text or b"__import__" in text
+    return _Module(meaning, frozenset(_imported_names(tree, ast.AST if calls else _STATEMENTS)))
+
+
+def _meaning(node: object) -> Iterator[str]:
+    """A syntax tree as text, the same from every version of Python (`ast.dump` is not).
+
+    Positions do not count, nor do fields that are empty, which newer versions add, nor texts that
+    stand alone as a statement, such as docstrings.
+    """
+    if isinstance(node, ast.Constant):
+        yield ascii(node.value)
+    elif isinstance(node, ast.JoinedStr):  # early versions of 3.12 add empty texts
+        yield "JoinedStr["
+        for part in node.values:
+            if not (isinstance(part, ast.Constant) and part.value == ""):
+                yield from _meaning(part)
+        yield "]"
+    elif isinstance(node, ast.AST):
+        yield f"{type(node).__name__}("
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is not None and value != [] and name != "ctx":
+                yield name
+                yield from _meaning(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for one in node:
+            if not _is_text_alone(one):
+                yield from _meaning(one)
+        yield "]"
+    else:
+        yield ascii(node)
+
+
+def _is_text_alone(node: object) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _imported_names(tree: ast.AST, kinds: _Kinds) -> Iterator[str]:
+    for node in _running_nodes(tree, kinds):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = _resolve("." * node.level + (node.module or ""), package)
-            if base:
-                names.add(base)
-            names.update(f"{base}.{alias.name}".lstrip(".") for alias in node.names)
+            base = "." * node.level + (node.module or "")
+            yield base
+            joint = "" if base.endswith(".") else "."
+            yield from (f"{base}{joint}{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _called_name(node) in ("import_module", "__import__"):
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                names.add(_resolve(first.value, package))
-    return frozenset(names)
+                yield first.value
 
 
+_Kinds = type[ast.AST] | tuple[type[ast.AST], ...]
 _STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
-def _running_nodes(tree: ast.AST, kinds: type | tuple[type, ...]) -> Iterator[ast.AST]:
+def _running_nodes(tree: ast.AST, kinds: _Kinds) -> Iterator[ast.AST]:
     """The nodes of these kinds, all the way down, but those below `if TYPE_CHECKING:`."""
     waiting = [tree]
     while waiting:
@@ -332,12 +408,3 @@ def _files_of(module: str, roots: Iterable[Path]) -> list[tuple[Path, Path]]:
         if files:
             return [(file, root) for file in files]
     return []
-
-
-def _normalised(path: Path) -> bytes:
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise FingerprintError(f"{str(path)!r} cannot be read: {reason}.") from error
-    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
+
+from parallel_transcription.study.dimensions import DIMENSIONS
 
 SCHEMA_VERSION = 1
 
@@ -164,22 +162,18 @@ _KERNEL = _closed(
     }
 )
 #: Keys that records made before these existed lack.
-_NEW = ("job", "batch_size")
+_NEW = ("job",)
 
 
 def record_schema() -> dict[str, Any]:
     """The closed JSON schema of a run record (draft 7, for fastjsonschema)."""
-    from parallel_transcription.study.dimensions import DIMENSIONS
-
     record = _closed(
         {
             "schema": {"const": SCHEMA_VERSION},
             "run": {"type": "string"},
             "configuration_id": {"type": "string"},
-            "configuration": _closed(
-                {d.name: d.schema for d in DIMENSIONS},
-                required=[d.name for d in DIMENSIONS if d.name not in _NEW],
-            ),
+            # a dimension that is not there has its default; the id tells if that is wrong
+            "configuration": _closed({d.name: d.schema for d in DIMENSIONS}, ["strategy"]),
             "round": {"type": "integer", "minimum": 1, "maximum": 999},
             "study": {"type": "string"},
             "machine": {"type": "string"},
@@ -228,46 +222,3 @@ def record_schema() -> dict[str, Any]:
         "title": "Run record",
         **record,
     }
-
-
-def check_writable(folder: Path) -> None:
-    """See that a file can be made in a folder, which is made where it is missing.
-
-    Raises:
-        OSError: if not; it names the folder.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error
-
-
-def write_json(path: Path, content: Mapping[str, Any] | list) -> None:
-    """Write a JSON file so that it is there whole or not at all.
-
-    Raises:
-        OSError: if the folder cannot be written or the disk is full; it names the file, and no
-            partial file stays.
-    """
-    try:
-        _write_whole(path, content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _write_whole(path: Path, content: Mapping[str, Any] | list) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            json.dump(content, stream, indent=1, ensure_ascii=False, allow_nan=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

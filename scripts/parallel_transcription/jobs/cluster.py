@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription.measure.placement import total_workers
+from parallel_transcription.errors import InputError
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.study.settings import Resources
 
 #: How often a job is submitted again that ended without a record: its node died, it was cancelled,
 #: or its time was over. A configuration that fails writes a record, and is not tried again.
@@ -26,7 +28,7 @@ _UNCHANGED = ("qos", "constraint")
 _SLACK_MIN = 5  # to start two Snakemakes, the measured process and its meters
 
 
-class ClusterError(RuntimeError):
+class ClusterError(InputError):
     """What stands in the way of submitting jobs, and what to do about it."""
 
 
@@ -46,7 +48,7 @@ def is_executor(arguments: Sequence[str]) -> bool:
     return parsed.executor not in (None, "local", "dryrun", "touch")
 
 
-def resources(machine: Mapping[str, Any]) -> dict[str, Any]:
+def resources(machine: Resources) -> dict[str, Any]:
     """What a measurement asks for, beside GPUs and time, as Snakemake's Slurm plugin names it.
 
     Args:
@@ -64,8 +66,8 @@ def resources(machine: Mapping[str, Any]) -> dict[str, Any]:
         # 0 leaves --mem out; Snakemake's own default would be a guess from the size of the input.
         "mem_mb": machine.get("mem_mb", 0),
     }
-    asked |= {f"slurm_{key}": machine[key] for key in _SAME_NAME if key in machine}
-    asked |= {key: machine[key] for key in _UNCHANGED if key in machine}
+    asked |= {f"slurm_{key}": value for key, value in machine.items() if key in _SAME_NAME}
+    asked |= {key: value for key, value in machine.items() if key in _UNCHANGED}
     extra = " ".join([*(["--exclusive"] if exclusive else []), machine.get("extra", "")]).strip()
     if extra:
         _check_extra(extra)
@@ -73,21 +75,21 @@ def resources(machine: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def runtime_min(machine: Mapping[str, Any], minutes: int) -> int:
+def runtime_min(machine: Resources, minutes: int) -> int:
     """A job's time limit in minutes: the machine's, or what the measurement takes at most, so that
     Slurm is not the first to stop it."""
     return machine.get("runtime_min", minutes + _SLACK_MIN)
 
 
 def confined(
-    machines: Mapping[str, Mapping[str, Any]], configurations: Iterable[Mapping[str, Any]]
+    machines: Mapping[str, Resources | None], configurations: Iterable[Configuration]
 ) -> list[str]:
     """What to say of machines whose ``cores`` are fewer than the threads of some configurations:
     these then measure oversubscription."""
-    threads = [total_workers(c) * max(1, c["cpu_threads"]) for c in configurations]
+    threads = [c.total_workers * max(1, c.cpu_threads) for c in configurations]
     notes = []
     for label, machine in machines.items():
-        cores = machine.get("cores")
+        cores = machine.get("cores") if machine else None
         if cores and (above := sum(n > cores for n in threads)):
             notes.append(
                 f"machines.{label}.cores: {cores}: {above} of {len(threads)} configurations have "

@@ -11,13 +11,14 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from parallel_transcription import host as machine
 from parallel_transcription.errors import InputError
 from parallel_transcription.measure import cuda
+from parallel_transcription.study.settings import Packing
 
 LOCKS = Path(tempfile.gettempdir()) / f"parallel-transcription-slots-{os.getuid()}"
 
@@ -69,7 +70,7 @@ def gpus_of(slot_number: int, gpus: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def slot(packing: Mapping[str, int] | None) -> Iterator[Slot]:
+def slot(packing: Packing | None) -> Iterator[Slot]:
     """Hold a free slot; one without bounds for a study without packing."""
     if packing is None:
         yield Slot()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from parallel_transcription.jobs import packing
 from parallel_transcription.measure import cuda
-from parallel_transcription.study.configuration import Configuration
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.study.settings import Packing
 
 
-def problems(
-    configurations: Iterable[Configuration], packed: Mapping[str, int] | None
-) -> list[str]:
+def problems(configurations: Iterable[Configuration], packed: Packing | None) -> list[str]:
     """One sentence for each thing that is missing, with the remedy; [] if all can run.
 
     Args:
         configurations: Those that are to be measured here.
         packed: The study's ``packing``.
     """
-    on_gpus = [c for c in configurations if c["device"] == "cuda"]
+    on_gpus = [c for c in configurations if c.device == "cuda"]
     if not on_gpus:
         return []
     slot = None

@@ -19,13 +19,14 @@ from typing import Any
 
 from parallel_transcription import host, kernel
 from parallel_transcription.errors import InputError
+from parallel_transcription.files import write_json
 from parallel_transcription.inputs import dummy_weights
 from parallel_transcription.measure import walk
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.engine import parse_verbose
-from parallel_transcription.measure.placement import Configuration, devices_of
+from parallel_transcription.measure.messages import Order, Task
 from parallel_transcription.measure.processes import die_with_parent
 from parallel_transcription.measure.supervise import clean_environment
-from parallel_transcription.record import write_json
 from parallel_transcription.study.configuration import canonical_json
 
 KEPT = Path(".snakemake/parallel_transcription/tried")
@@ -46,7 +47,7 @@ def planted_tokens(folder: Path) -> int | None:
 
 def check(
     manifest: Mapping[str, Any],
-    order: Mapping[str, Any],
+    task: Task,
     timeout_s: float,
     kept: Path = KEPT,
 ) -> None:
@@ -57,23 +58,23 @@ def check(
 
     Args:
         manifest: The model's (``models.prepare``).
-        order: The run's (``supervise``); its environment and its CPUs are the trial's as well.
+        task: What the run measures; its environment and its CPUs are the trial's as well.
         timeout_s: The longest that the trial may take.
         kept: Where results are kept, a file each.
 
     Raises:
         WalkLost: with one line that says what to change.
     """
-    configuration = order["configuration"]
-    tokens = planted_tokens(Path(order["model_path"]))
+    configuration = task.configuration
+    tokens = planted_tokens(Path(task.model_path))
     if tokens is None:
         return
-    environment = clean_environment(configuration["thread_env"]) | order["environment"]
+    environment = clean_environment(configuration.thread_env) | task.environment
     file = kept / f"{_key(configuration, manifest, tokens, environment)}.json"
     try:
         reason = json.loads(file.read_text(encoding="utf-8"))["refused"]
     except (OSError, ValueError, KeyError, TypeError):
-        tried = _try(order | {"supervisor": os.getpid()}, environment, timeout_s)
+        tried = _try(task, environment, timeout_s)
         if tried is None:
             return
         found = walk.lost([tried[0]], {_FILE: [tokens, tokens]})
@@ -94,24 +95,33 @@ def _key(
     what = [
         manifest["sha256"],
         tokens,
-        [configuration[name] for name in ("compute_type", "device")],
+        [configuration.compute_type, configuration.device],
         host.versions(),
         host.vendor(),
         sorted(host.cpu_flags()),
-        [gpu["name"] for gpu in host.gpus()] if configuration["device"] == "cuda" else [],
+        [gpu["name"] for gpu in host.gpus()] if configuration.device == "cuda" else [],
         {k: v for k, v in environment.items() if k.startswith(CHOOSING)},
     ]
     return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
 
 
 def _try(
-    order: Mapping[str, Any], environment: Mapping[str, str], timeout_s: float
+    task: Task, environment: Mapping[str, str], timeout_s: float
 ) -> tuple[walk.Decoded, str] | None:
     """What a window gave and what the engine printed; None where the trial itself failed."""
+    order = Order(
+        configuration=task.configuration,
+        model_path=task.model_path,
+        files=[],
+        warmups=0,
+        repeats=0,
+        affinity=task.affinity,
+        supervisor=os.getpid(),
+    )
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "parallel_transcription.jobs.trial"],
-            input=json.dumps(order),
+            input=order.to_json(),
             env=dict(environment),
             capture_output=True,
             text=True,
@@ -119,7 +129,8 @@ def _try(
             timeout=timeout_s,
             check=True,
         )
-        return tuple(json.loads(done.stdout.splitlines()[-1])), done.stderr
+        file, tokens, temperature, logprob = json.loads(done.stdout.splitlines()[-1])
+        return (file, tokens, temperature, logprob), done.stderr
     except (subprocess.SubprocessError, ValueError, IndexError):
         return None
 
@@ -128,35 +139,35 @@ def _refusal(
     configuration: Configuration, found: str, printed: str, environment: Mapping[str, str]
 ) -> str:
     by, instead = "", "use another compute_type"
-    if configuration["device"] == "cpu" and configuration["compute_type"].startswith("int8"):
+    if configuration.device == "cpu" and configuration.compute_type.startswith("int8"):
         used = kernel.here(parse_verbose(printed).get("gemm_int8"), environment)
         by = f" ({kernel.in_words(used)})" if used else ""
         instead = "use compute_type: float32"
         if used and used["saturates"] and used["backend"] == "DNNL" and host.vendor() != "Intel":
             instead += ", or thread_env with CT2_USE_MKL=1 (exact, several times slower)"
     return (
-        f"{configuration['model']} does not give its planted text in "
-        f"{configuration['compute_type']} here{by}: {found}. Every time would be of other work, so "
+        f"{configuration.model} does not give its planted text in "
+        f"{configuration.compute_type} here{by}: {found}. Every time would be of other work, so "
         f"nothing was measured; {instead}"
     )
 
 
 def main() -> None:
     """The trial's own process: the order on standard input, what was decoded on standard output."""
-    order = json.load(sys.stdin)
-    die_with_parent(order["supervisor"])
-    if order["affinity"]:
-        os.sched_setaffinity(0, order["affinity"])
+    order = Order.from_json(sys.stdin.read())
+    die_with_parent(order.supervisor)
+    if order.affinity:
+        os.sched_setaffinity(0, order.affinity)
     import numpy
     from faster_whisper import WhisperModel
 
-    configuration = order["configuration"]
+    configuration = order.configuration
     model = WhisperModel(
-        order["model_path"],
-        device=configuration["device"],
-        device_index=devices_of(configuration)[0],
-        compute_type=configuration["compute_type"],
-        cpu_threads=configuration["cpu_threads"],
+        order.model_path,
+        device=configuration.device,
+        device_index=configuration.devices[0],
+        compute_type=configuration.compute_type,
+        cpu_threads=configuration.cpu_threads,
     )
     second = numpy.zeros(model.feature_extractor.sampling_rate, numpy.float32)
     segments, _ = model.transcribe(second, language="en", beam_size=1, temperature=0.0)

@@ -18,10 +18,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from parallel_transcription.measure.placement import Configuration, devices_of
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.places import SCRIPTS
 
 GRANT = "CUDA_VISIBLE_DEVICES"
@@ -60,7 +60,7 @@ def place(
         configuration: As the study has it.
         gpus: Those of the process's packing slot, if it has one.
     """
-    if configuration["device"] != "cuda":
+    if configuration.device != "cuda":
         return configuration, {}
     environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # CUDA's own order is by speed
     if gpus is not None:
@@ -70,8 +70,8 @@ def place(
         set_already = os.environ.get("LD_LIBRARY_PATH")
         environment["LD_LIBRARY_PATH"] = ":".join(filter(None, [set_already, *folders]))
     if granted({**os.environ, **environment}) is not None:
-        own = range(len(devices_of(configuration)))
-        configuration = {**configuration, "device_index": ",".join(map(str, own))}
+        own = range(len(configuration.devices))
+        configuration = replace(configuration, device_index=",".join(map(str, own)))
     return configuration, environment
 
 
@@ -81,7 +81,7 @@ def library_folders() -> list[str]:
     return [str(p) for p in [*places, Path(sys.prefix) / "lib"] if (p / CUBLAS).exists()]
 
 
-def check(configuration: Mapping[str, Any]) -> None:
+def check(configuration: Configuration) -> None:
     """Whether this process, with the environment that it has, can run the configuration.
 
     Raises:
@@ -89,7 +89,7 @@ def check(configuration: Mapping[str, Any]) -> None:
     """
     import ctranslate2
 
-    devices = devices_of(configuration)
+    devices = configuration.devices
     grant = os.environ.get(GRANT)
     seen = f" ({GRANT} is {grant!r})" if grant is not None else ""
     count = ctranslate2.get_cuda_device_count()
@@ -101,11 +101,11 @@ def check(configuration: Mapping[str, Any]) -> None:
         )
     if max(devices) >= count:
         raise CudaError(
-            f'device_index: "{configuration["device_index"]}" needs GPU {max(devices)}, but there '
+            f'device_index: "{configuration.device_index}" needs GPU {max(devices)}, but there '
             f"{'is only GPU 0' if count == 1 else f'are only GPUs 0 to {count - 1}'}{seen}; "
             "name GPUs that exist, or ask the scheduler for more"
         )
-    wanted = configuration["compute_type"]
+    wanted = configuration.compute_type
     if wanted not in _CHOSEN_BY_ENGINE:
         for device in devices:
             known = sorted(ctranslate2.get_supported_compute_types("cuda", device))
@@ -124,7 +124,9 @@ def check(configuration: Mapping[str, Any]) -> None:
         ) from None
 
 
-def problems(configurations: Iterable[Configuration], gpus: Sequence[str] | None = None) -> list:
+def problems(
+    configurations: Iterable[Configuration], gpus: Sequence[str] | None = None
+) -> list[str]:
     """What these configurations lack on this machine, one sentence each; found before any job.
 
     Asks a process with the environment of a measured one. Where the engine is not installed
@@ -134,14 +136,13 @@ def problems(configurations: Iterable[Configuration], gpus: Sequence[str] | None
         configurations: Those on a CPU are passed over.
         gpus: Those of a packing slot.
     """
-    needs = {(c["device_index"], c["compute_type"]): c for c in configurations}
-    needs = {need: c for need, c in needs.items() if c["device"] == "cuda"}
+    needs = {(c.device_index, c.compute_type): c for c in configurations if c.device == "cuda"}
     if not needs or not importlib.util.find_spec("ctranslate2"):
         return []
     placed = [place(configuration, gpus) for _, configuration in sorted(needs.items())]
     done = subprocess.run(
         [sys.executable, "-P", "-m", "parallel_transcription.measure.cuda"],
-        input=json.dumps([configuration for configuration, _ in placed]),
+        input=json.dumps([configuration.as_json() for configuration, _ in placed]),
         env={**os.environ, **placed[0][1], "PYTHONPATH": str(SCRIPTS)},
         capture_output=True,
         text=True,
@@ -150,7 +151,8 @@ def problems(configurations: Iterable[Configuration], gpus: Sequence[str] | None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         return [f"the check of CUDA ended with code {done.returncode}: {last}"]
-    return json.loads(done.stdout)
+    found: list[str] = json.loads(done.stdout)
+    return found
 
 
 def main() -> None:
@@ -158,7 +160,7 @@ def main() -> None:
     found = []
     for configuration in json.load(sys.stdin):
         try:
-            check(configuration)
+            check(Configuration(**configuration))
         except CudaError as error:
             found.append(str(error))
     print(json.dumps(list(dict.fromkeys(found))))

@@ -103,7 +103,7 @@ def _by_name(nvml: Any, name: str) -> Any:
         return nvml.nvmlDeviceGetHandleByUUID(name)
     for index in range(nvml.nvmlDeviceGetCount()):
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        if _text(nvml.nvmlDeviceGetUUID(handle)).startswith(name):
+        if (_text(nvml.nvmlDeviceGetUUID(handle)) or "").startswith(name):
             return handle
     raise LookupError(name)
 
@@ -204,7 +204,8 @@ class Gpus:
         if any(not 0 <= value <= 100 for _, value in busy):
             busy = []  # some drivers fill the buffer with what is no percentage
         share, covered = over_window(busy, before.wall_s, after.wall_s)
-        energy_j, energy_from = _since(before.energy_mj, after.energy_mj, 1e-3), "counter"
+        energy_j = _since(before.energy_mj, after.energy_mj, 1e-3)
+        energy_from: str | None = "counter"
         if energy_j is None:
             power = self._samples(gpu, nvml.NVML_TOTAL_POWER_SAMPLES, after.wall_s)
             milliwatts, _ = over_window(power, before.wall_s, after.wall_s)
@@ -243,7 +244,7 @@ class Gpus:
                 kind, samples = self._nvml.nvmlDeviceGetSamples(gpu.handle, sampling, 0)
             except Exception:  # this GPU or driver keeps no such samples
                 return []
-            found = sorted((s.timeStamp / 1e6, float(_value(kind, s.sampleValue))) for s in samples)
+            found = sorted((s.timeStamp / 1e6, _value(kind, s.sampleValue)) for s in samples)
             found = [sample for sample in found if sample[0] > 0]  # places not filled yet
             late = time.time() > until + LATEST_SAMPLE_S
             if late or not found or found[-1][0] >= until:
@@ -280,7 +281,7 @@ def _known(read: Callable[[Any], Any], argument: Any) -> Any:
 
 
 def _value(kind: int, union: Any) -> float:
-    return getattr(union, _MEMBERS[kind])
+    return float(getattr(union, _MEMBERS[kind]))
 
 
 def _since(before: int | None, after: int | None, unit: float | None = None) -> Any:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -66,8 +65,6 @@ def _machine_times() -> tuple[float | None, float | None]:
     guest_nice are already in user and nice (proc_stat(5)); steal is time that this machine wanted
     and did not get. A pinned process shares its own CPUs only, so others do not count.
     """
-    import psutil
-
     mine = affinity()
     try:
         if mine and len(mine) < (os.cpu_count() or 1):
@@ -198,8 +195,3 @@ def affinity() -> list[int] | None:
     if not hasattr(os, "sched_getaffinity"):
         return None
     return sorted(os.sched_getaffinity(0))
-
-
-def plain(values: Snapshot) -> dict[str, Any]:
-    """A snapshot as a flat dict for JSON."""
-    return dict(vars(values))

@@ -8,39 +8,38 @@ closes when the last one is finished; inside it nothing runs but the callers and
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.messages import (
+    AllDone,
+    Event,
+    Failed,
+    Loaded,
+    Order,
+    PassBegins,
+    PassEnded,
+    Prepared,
+    Report,
+    WindowClosed,
+    encode,
+)
 from parallel_transcription.measure.processes import die_with_parent
+from parallel_transcription.measure.window import Window
 
-Report = Callable[..., None]
-
-
-@dataclass
-class Transcription:
-    """One file handed to one caller; times in seconds since the window opened."""
-
-    counter: int
-    file: str
-    caller: int
-    instance: int
-    submitted_s: float = 0.0
-    started_s: float | None = None
-    finished_s: float | None = None
-    status: str = "ok"
-    error: str | None = None
-    heard: Any = None
+if TYPE_CHECKING:  # imported when the CPUs are set: libraries start their threads then
+    from parallel_transcription.measure.gpu_meters import Gpus
+    from parallel_transcription.measure.strategies import Strategy
 
 
 def run_pass(
-    strategy: Any, order: dict[str, Any], live: Report | None, gpus: Any = None
+    strategy: Strategy, order: Order, live: Report | None = None, gpus: Gpus | None = None
 ) -> dict[str, Any]:
     """One pass over all files: the timed window and the meters at its two ends.
 
@@ -48,160 +47,123 @@ def run_pass(
         strategy: With its models loaded.
         order: What to run.
         live: Told of every file as it starts and finishes.
-        gpus: Meters of the GPUs in use (``gpu_meters.Gpus``), if there are any.
+        gpus: Meters of the GPUs in use, if there are any.
 
     Returns:
         The pass as the run record keeps it, without its number.
     """
     from parallel_transcription.measure import meters
 
-    configuration = order["configuration"]
-    callers, instances = configuration["callers"], configuration["instances"]
-    waiting = deque(Transcription(i + 1, file, -1, -1) for i, file in enumerate(order["files"]))
-    everything = list(waiting)
-    unfinished = threading.Semaphore(0)
-    opened = threading.Event()
-    ready = threading.Barrier(callers + 1)
-    window_opened = 0.0
+    callers, instances = order.configuration.callers, order.configuration.instances
+    window = Window(order.files, callers)
 
     def call(caller: int) -> None:
-        seat = strategy.seat(caller)
-        ready.wait()
-        opened.wait()
-        while True:
-            try:
-                task = waiting.popleft()
-            except IndexError:
-                return
-            task.caller, task.instance = caller, caller % instances
-            task.started_s = time.monotonic() - window_opened
-            if live:
-                live("started", counter=task.counter, file=task.file, at=task.started_s)
-            try:
-                task.heard = seat(task.file)
-            except BaseException as error:  # a panic of the tokenizers library is no Exception
-                task.status, task.error = "failed", f"{type(error).__name__}: {error}"
-            task.finished_s = time.monotonic() - window_opened
-            if live:
-                live(
-                    "finished",
-                    counter=task.counter,
-                    file=task.file,
-                    seconds=task.finished_s - task.submitted_s,
-                    error=task.error,
-                )
-            unfinished.release()
+        window.serve(caller, caller % instances, strategy.transcriber(caller), live)
 
     threads = [threading.Thread(target=call, args=(c,), daemon=True) for c in range(callers)]
     for thread in threads:
         thread.start()
     strategy.reset_peaks()
-    ready.wait()
+    window.wait_for_callers()
     if gpus:
         gpus.open_window()
     started_at = time.time()
     before = strategy.snapshots()
-    window_opened = time.monotonic()
-    opened.set()
-    for _ in everything:
-        unfinished.acquire()
+    window.open()
+    window.wait_until_over()
     after = strategy.snapshots()
-    slept_s = (time.time() - started_at) - (time.monotonic() - window_opened)
+    clock_jump_s = (time.time() - started_at) - window.since()
     if gpus:
         gpus.close_window()
 
     for thread in threads:
         thread.join()
+    done = window.transcriptions
     peaks = [peak for peak in strategy.peaks() if peak is not None]
-    failed = [task for task in everything if task.status != "ok"]
+    failed = [one for one in done if one.status != "ok"]
     return {
         "status": "failed" if failed else "ok",
         "error": failed[0].error if failed else None,
         "started_at": started_at,
-        "clock_jump_s": slept_s,
-        "makespan_s": max(task.finished_s for task in everything),
+        "clock_jump_s": clock_jump_s,
+        "makespan_s": max(one.finished_s for one in done if one.finished_s is not None),
         **meters.difference(meters.total(before), meters.total(after)),
-        "cpu_callers_s": sum(task.heard.cpu_s for task in everything if task.heard),
+        "cpu_callers_s": sum(one.transcript.cpu_s for one in done if one.transcript),
         "rss_peak_bytes": sum(peaks) if peaks else None,
         "memory": add_up(strategy.memory()),
-        "transcriptions": [_plain(task) for task in everything],
+        "transcriptions": [one.as_json() for one in done],
     }
-
-
-def _plain(task: Transcription) -> dict[str, Any]:
-    plain = {k: v for k, v in vars(task).items() if k != "heard"}
-    heard = (
-        asdict(task.heard)
-        if task.heard
-        else dict.fromkeys(("text", "segments", "last_end_s", "language", "cpu_s"))
-    )
-    return plain | heard
 
 
 def add_up(parts: list[dict[str, int | None]]) -> dict[str, int | None]:
     """Memory of several processes together; a meter that one of them lacks is lacking."""
-    return {
-        key: None if any(p[key] is None for p in parts) else sum(p[key] for p in parts)
-        for key in parts[0]
-    }
+    return {key: _sum(part[key] for part in parts) for key in parts[0]}
 
 
-def run(order: dict[str, Any], report: Report) -> None:
+def _sum(values: Iterable[int | None]) -> int | None:
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def run(order: Order, report: Report) -> None:
     """Load, warm up, repeat; every step is reported when it is over."""
     from parallel_transcription.measure import walk
     from parallel_transcription.measure.engine import engine
     from parallel_transcription.measure.strategies import make_strategy
 
-    strategy = make_strategy(order["configuration"], order["model_path"])
+    strategy = make_strategy(order.configuration, order.model_path)
     begin = time.monotonic()
     strategy.prepare()
-    report("prepared", seconds=time.monotonic() - begin)
-    gpus = open_gpus(order["configuration"])
+    report(Prepared(time.monotonic() - begin))
+    gpus = open_gpus(order.configuration)
     before = add_up(strategy.memory())
-    gpus_before = gpus and gpus.memory()
+    gpus_before = gpus.memory() if gpus else []
     loads = strategy.load()
     report(
-        "loaded",
-        loads=[asdict(load) for load in loads],
-        memory_before=before,
-        memory_after=add_up(strategy.memory()),
-        gpus=gpus and gpus.loaded(gpus_before),
-        engine=engine(),
+        Loaded(
+            loads=[asdict(load) for load in loads],
+            memory_before=before,
+            memory_after=add_up(strategy.memory()),
+            gpus=gpus.loaded(gpus_before) if gpus else None,
+            engine=engine(),
+        )
     )
     failures = [load.error for load in loads if load.error]
     if failures:
         raise RuntimeError(f"{len(failures)} of {len(loads)} instances did not load: {failures[0]}")
-    live = report if order["live"] else None
-    passes = order["warmups"] + order["repeats"] if order["files"] else 0
-    for number in range(1 - order["warmups"], 1 - order["warmups"] + passes):
-        report("pass", repeat=number)
-        result = run_pass(strategy, order, live, gpus)
+    passes = order.warmups + order.repeats if order.files else 0
+    for number in range(1 - order.warmups, 1 - order.warmups + passes):
+        report(PassBegins(number))
+        result = run_pass(strategy, order, report if order.live else None, gpus)
         decoded = strategy.decoded()
-        if order.get("walk") and result["status"] == "ok":
-            result["walk_lost"] = walk.lost(decoded, order["walk"])
+        if order.walk and result["status"] == "ok":
+            result["walk_lost"] = walk.lost(decoded, order.walk)
         if gpus:
-            report("timed", repeat=number)  # what the driver's buffers hold is fetched in own time
+            report(WindowClosed())  # what the driver's buffers hold is fetched in own time
             result["gpus"] = gpus.window()
-        report("passed", repeat=number, result=result)
+        report(PassEnded(number, result))
         if result["status"] != "ok":
             break
-    report("end")
+    report(AllDone())
     strategy.close()
 
 
-def open_gpus(configuration: dict[str, Any]) -> Any:
+def open_gpus(configuration: Configuration) -> Gpus | None:
     """The meters of the GPUs, once it is clear that these can be used; None on a CPU.
 
     Raises:
         CudaError: for what the configuration needs and this process has not.
     """
-    if configuration["device"] != "cuda":
+    if configuration.device != "cuda":
         return None
     from parallel_transcription.measure import cuda, gpu_meters
-    from parallel_transcription.measure.placement import devices_of
 
     cuda.check(configuration)
-    return gpu_meters.open_gpus(devices_of(configuration))
+    return gpu_meters.open_gpus(configuration.devices)
 
 
 def main() -> None:
@@ -210,15 +172,15 @@ def main() -> None:
     lock = threading.Lock()
     reports = os.fdopen(descriptor, "w", encoding="utf-8")
 
-    def report(event: str, **content: Any) -> None:
+    def report(event: Event) -> None:
         with lock:
-            reports.write(json.dumps({"event": event, **content}) + "\n")
+            reports.write(encode(event) + "\n")
             reports.flush()
 
-    order = json.load(sys.stdin)
-    die_with_parent(order["supervisor"])
-    if order["affinity"]:
-        os.sched_setaffinity(0, order["affinity"])  # before any library starts its threads
+    order = Order.from_json(sys.stdin.read())
+    die_with_parent(order.supervisor)
+    if order.affinity:
+        os.sched_setaffinity(0, order.affinity)  # before any library starts its threads
     try:
         run(order, report)
     except Exception as error:
@@ -227,7 +189,7 @@ def main() -> None:
         from parallel_transcription.measure.strategies import ProcessEnded
 
         status = error.status if isinstance(error, ProcessEnded) else "failed"
-        report("error", error=f"{type(error).__name__}: {error}", status=status)
+        report(Failed(f"{type(error).__name__}: {error}", status))
         traceback.print_exc()
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""The supervisor: starts a fresh measured process, bounds its time, and writes the run record.
+"""The supervisor: starts a fresh measured process, bounds its time, and tells what happened.
 
 It sleeps while the measured process works. Whatever happens to that process (an exception, a
 native crash, a kill, a hang), the record says so.
@@ -7,7 +7,6 @@ native crash, a kill, a hang), the record says so.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import selectors
@@ -15,12 +14,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from parallel_transcription.measure.engine import parse_verbose
+from parallel_transcription.measure.messages import (
+    AllDone,
+    Event,
+    Failed,
+    Loaded,
+    Order,
+    PassBegins,
+    PassEnded,
+    Prepared,
+    Protocol,
+    Report,
+    Task,
+    WindowClosed,
+    decode,
+)
 from parallel_transcription.measure.processes import how_it_ended
 from parallel_transcription.places import SCRIPTS
 
@@ -42,30 +56,76 @@ STEERING = (
     "CT2_",
 )
 
-Progress = Callable[[dict[str, Any]], None]
-
 
 @dataclass
-class Start:
+class MeasuredProcess:
     """What one fresh process reported; ``deadline`` is when its present step must be over."""
 
     started_at: float
     deadline: float
+    bound_s: float
     status: str = "ok"
     error: str | None = None
     step: str = "start"
     repeat: int | None = None
-    bound_s: float = 0.0
     prepare_s: float | None = None
-    loaded: dict[str, Any] = field(default_factory=dict)
+    loaded: Loaded | None = None
     passes: list[dict[str, Any]] = field(default_factory=list)
-    ended: bool = False
+    all_done: bool = False
+
+    def expect(self, step: str, seconds: float) -> None:
+        """Another step begins, and must be over in so many seconds."""
+        self.step, self.bound_s = step, seconds
+        self.deadline = time.monotonic() + seconds
+
+    def apply(self, event: Event, timeout_s: float) -> None:
+        """Note an event, and set the deadline of the step that it opens."""
+        match event:
+            case Prepared(seconds):
+                self.prepare_s = seconds
+            case Loaded():
+                self.loaded = event
+                self.expect("what follows loading", GRACE_S)
+            case PassBegins(repeat):
+                self.repeat = repeat
+                self.expect(PASS_STEPS[repeat >= 1], timeout_s)
+            case WindowClosed():
+                self.expect("what follows a pass", GRACE_S)
+            case PassEnded(repeat, result):
+                self.passes.append({"repeat": repeat, **result})
+                if result["status"] != "ok":
+                    self.status, self.error = result["status"], result["error"]
+                self.expect("what follows a pass", GRACE_S)
+            case Failed(error, status):
+                self.status, self.error = status, error
+            case AllDone():
+                self.all_done = True
+                self.expect("ending", GRACE_S)
+
+    def as_json(self, number: int) -> dict[str, Any]:
+        """The process as the run record keeps it, one of its starts."""
+        loaded = self.loaded
+        return {
+            "start": number,
+            "status": self.status,
+            "error": self.error,
+            "stopped_in_repeat": self.repeat if self.step in PASS_STEPS else None,
+            "started_at": self.started_at,
+            "prepare_s": self.prepare_s,
+            "loads": loaded.loads if loaded else [],
+            "memory_before": loaded.memory_before if loaded else None,
+            "memory_after": loaded.memory_after if loaded else None,
+            "gpus": loaded.gpus if loaded else None,
+            "passes": self.passes,
+        }
 
 
 def clean_environment(thread_env: str) -> dict[str, str]:
     """The measured process's environment: ours without steering variables, plus ``thread_env``."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(STEERING)}
-    environment.update(assignment.split("=", 1) for assignment in thread_env.split())
+    for assignment in thread_env.split():
+        name, _, value = assignment.partition("=")
+        environment[name] = value
     environment["CT2_VERBOSE"] = "1"  # the engine names its instruction set and back ends
     environment["HF_HUB_OFFLINE"] = "1"  # a download would be timed
     environment["PYTHONPATH"] = str(SCRIPTS)
@@ -85,37 +145,31 @@ def stated_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def supervise(
-    order: Mapping[str, Any],
-    protocol: Mapping[str, Any],
-    log: Path | None,
-    progress: Progress | None = None,
+    task: Task, protocol: Protocol, log: Path | None, listener: Report | None = None
 ) -> dict[str, Any]:
     """Run one configuration in fresh processes and tell what happened.
 
     Args:
-        order: ``configuration`` (complete), ``model_path``, ``files``, ``affinity`` (CPU numbers or
-            None) and, if need be, ``environment`` (variables that CUDA needs).
-        protocol: ``repeats``, ``warmups``, ``timeout_s`` (of a pass), ``load_timeout_s``.
-        log: Where the measured process's own output goes; standard error unless given.
-        progress: Called with every report, while the process runs.
+        task: What to measure.
+        protocol: How.
+        log: Where the measured process's own output goes; nowhere unless given.
+        listener: Called with every event, while the process runs.
 
     Returns:
         The keys of the run record that the run itself decides: ``status``, ``error``, ``starts``,
         ``engine``, ``environment``, ``started_at``, ``finished_at``.
     """
-    environment = clean_environment(order["configuration"]["thread_env"])
-    environment |= order.get("environment", {})
-    cold_starts = not order["files"]
-    starts, engine, output = [], {}, ""
+    environment = clean_environment(task.configuration.thread_env) | task.environment
+    starts: list[dict[str, Any]] = []
+    engine: dict[str, Any] = {}
     began = time.time()
-    for number in range(1, (protocol["repeats"] if cold_starts else 1) + 1):
-        start, output = _one_start(order, protocol, environment, log, progress)
-        engine = engine or {
-            **start.loaded.get("engine", {}),
-            **parse_verbose(output),
-        }
-        starts.append(_plain(start, number))
-    bad = next((s for s in starts if s["status"] != "ok"), None)
+    cold_starts = not task.files
+    for number in range(1, (protocol.repeats if cold_starts else 1) + 1):
+        process, printed = _one_start(task, protocol, environment, log, listener)
+        if not engine:
+            engine = (process.loaded.engine if process.loaded else {}) | parse_verbose(printed)
+        starts.append(process.as_json(number))
+    bad = next((start for start in starts if start["status"] != "ok"), None)
     return {
         "status": bad["status"] if bad else "ok",
         "error": bad["error"] if bad else None,
@@ -127,29 +181,13 @@ def supervise(
     }
 
 
-def _plain(start: Start, number: int) -> dict[str, Any]:
-    return {
-        "start": number,
-        "status": start.status,
-        "error": start.error,
-        "stopped_in_repeat": start.repeat if start.step in PASS_STEPS else None,
-        "started_at": start.started_at,
-        "prepare_s": start.prepare_s,
-        "loads": start.loaded.get("loads", []),
-        "memory_before": start.loaded.get("memory_before"),
-        "memory_after": start.loaded.get("memory_after"),
-        "gpus": start.loaded.get("gpus"),
-        "passes": start.passes,
-    }
-
-
 def _one_start(
-    order: Mapping[str, Any],
-    protocol: Mapping[str, Any],
+    task: Task,
+    protocol: Protocol,
     environment: Mapping[str, str],
     log: Path | None,
-    progress: Progress | None,
-) -> tuple[Start, str]:
+    listener: Report | None,
+) -> tuple[MeasuredProcess, str]:
     """One fresh process from its start to its end; returns what it reported and printed."""
     read_end, write_end = os.pipe()
     with _output_file(log) as output:
@@ -164,33 +202,49 @@ def _one_start(
             start_new_session=True,
         )
         os.close(write_end)
-        now = time.monotonic()
-        start = Start(time.time(), now + protocol["load_timeout_s"])
-        start.bound_s = protocol["load_timeout_s"]
+        bound_s = protocol.load_timeout_s
+        measured = MeasuredProcess(time.time(), time.monotonic() + bound_s, bound_s)
         with _killed_at_exit(process):
-            more = {"live": progress is not None, "supervisor": os.getpid()}
-            text = json.dumps({**order, **protocol, **more})
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(text.encode())
-                process.stdin.close()
-            for event in _events(read_end, start):
-                _take(event, start, protocol)
-                if progress:
-                    progress(event)
-            if start.status != "timeout":
+            _give(process, _order(task, protocol, live=listener is not None))
+            for event in _events(read_end, measured):
+                measured.apply(event, protocol.timeout_s)
+                if listener:
+                    listener(event)
+            if measured.status != "timeout":
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(GRACE_S)
-            crashed = process.poll()
+            code = process.poll()
         output.seek(offset)
         printed = output.read().decode(errors="replace")
         output.seek(0, os.SEEK_END)
-    if start.status == "ok" and not start.ended:
-        start.status, start.error = _ending(crashed, start, printed)
-    return start, printed
+    if measured.status == "ok" and not measured.all_done:
+        measured.status, measured.error = _why_it_ended(code, measured.step, printed)
+    return measured, printed
+
+
+def _order(task: Task, protocol: Protocol, live: bool) -> Order:
+    return Order(
+        configuration=task.configuration,
+        model_path=task.model_path,
+        files=task.files,
+        warmups=protocol.warmups,
+        repeats=protocol.repeats,
+        affinity=task.affinity,
+        live=live,
+        supervisor=os.getpid(),
+        walk=task.walk,
+    )
+
+
+def _give(process: subprocess.Popen[bytes], order: Order) -> None:
+    """Write the order to a process; one that has ended already is told of elsewhere."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+            stream.write(order.to_json().encode())
 
 
 @contextlib.contextmanager
-def _output_file(log: Path | None) -> Iterator[Any]:
+def _output_file(log: Path | None) -> Iterator[BinaryIO]:
     """The file that takes the measured process's output: the log, or one that goes away."""
     if log is None:
         import tempfile
@@ -204,7 +258,7 @@ def _output_file(log: Path | None) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _killed_at_exit(process: subprocess.Popen) -> Iterator[None]:
+def _killed_at_exit(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Leave no process behind: the whole group is killed, also when we are told to stop."""
 
     def stop(number: int, _frame: Any) -> None:
@@ -221,60 +275,29 @@ def _killed_at_exit(process: subprocess.Popen) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _events(descriptor: int, start: Start) -> Iterator[dict[str, Any]]:
-    """The reports of the measured process, until it closes the line or misses its deadline."""
+def _events(descriptor: int, measured: MeasuredProcess) -> Iterator[Event]:
+    """What the measured process reports, until it closes the line or misses its deadline."""
     with selectors.DefaultSelector() as selector, os.fdopen(descriptor, "rb", 0) as stream:
         selector.register(stream, selectors.EVENT_READ)
         rest = b""
         while True:
-            left = start.deadline - time.monotonic()
+            left = measured.deadline - time.monotonic()
             if left <= 0 or not selector.select(left):
-                start.status = "timeout"
-                what = "loading the models" if start.step == "start" else start.step
-                start.error = f"{what} took longer than {start.bound_s:g} s"
+                measured.status = "timeout"
+                what = "loading the models" if measured.step == "start" else measured.step
+                measured.error = f"{what} took longer than {measured.bound_s:g} s"
                 return
             chunk = os.read(stream.fileno(), 1 << 20)
             if not chunk:
                 return
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                yield json.loads(line)
+                yield decode(line)
 
 
-def _take(event: dict[str, Any], start: Start, protocol: Mapping[str, Any]) -> None:
-    """Note a report, and set the deadline of the step that it opens."""
-
-    def expect(step: str, seconds: float) -> None:
-        start.step, start.bound_s = step, seconds
-        start.deadline = time.monotonic() + seconds
-
-    match event["event"]:
-        case "prepared":
-            start.prepare_s = event["seconds"]
-        case "loaded":
-            start.loaded = event
-            expect("what follows loading", GRACE_S)
-        case "pass":
-            start.repeat = event["repeat"]
-            expect(PASS_STEPS[start.repeat >= 1], protocol["timeout_s"])
-        case "timed":
-            expect("what follows a pass", GRACE_S)
-        case "passed":
-            result = {"repeat": event["repeat"], **event["result"]}
-            start.passes.append(result)
-            if result["status"] != "ok":
-                start.status, start.error = result["status"], result["error"]
-            expect("what follows a pass", GRACE_S)
-        case "error":
-            start.status, start.error = event["status"], event["error"]
-        case "end":
-            start.ended = True
-            expect("ending", GRACE_S)
-
-
-def _ending(code: int | None, start: Start, printed: str) -> tuple[str, str]:
+def _why_it_ended(code: int | None, step: str, printed: str) -> tuple[str, str]:
     """Status and reason of a process that ended before its work was done."""
-    where = f"during {start.step}" if start.step != "start" else "before its models were loaded"
+    where = f"during {step}" if step != "start" else "before its models were loaded"
     last = "; ".join(line.strip() for line in printed.strip().splitlines()[-3:])[-500:]
     status, how = how_it_ended(code)
     return status, f"{how} {where}" + (f"; last output: {last}" if status != "killed" else "")

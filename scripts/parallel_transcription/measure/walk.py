@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from parallel_transcription.measure.configuration import Configuration
+
 #: Ids below are text, those above special tokens and timestamps (multilingual Whisper).
 TEXT_IDS = 50257
 #: The planted text's is above -0.01; at -1 faster-whisper decodes again at a higher temperature.
@@ -20,6 +22,8 @@ _ROUNDING_S = 0.05  # faster-whisper counts windows in whole frames of 10 ms
 
 #: Of one transcription: its file, text tokens, highest temperature, lowest mean log-probability.
 Decoded = tuple[str, int, float, float]
+#: Least and most text tokens of each file; None where they cannot be known.
+Planned = dict[str, list[int] | None]
 
 
 def summary(file: str, segments: Iterable[Any]) -> Decoded:
@@ -33,9 +37,7 @@ def summary(file: str, segments: Iterable[Any]) -> Decoded:
     )
 
 
-def planned(
-    tokens: int, seconds: Mapping[str, float], configuration: Mapping[str, Any]
-) -> dict[str, list[int] | None]:
+def planned(tokens: int, seconds: Mapping[str, float], configuration: Configuration) -> Planned:
     """How many text tokens each file must give: least and most.
 
     Args:
@@ -47,7 +49,7 @@ def planned(
         By file; None where that cannot be known: with ``vad_filter`` (what is left of the audio
         decides) and ``word_timestamps`` (they drop segments).
     """
-    if configuration["vad_filter"] or configuration["word_timestamps"]:
+    if configuration.vad_filter or configuration.word_timestamps:
         return dict.fromkeys(seconds)
     return {
         file: [
@@ -58,7 +60,7 @@ def planned(
     }
 
 
-def lost(decoded: Sequence[Decoded], plan: Mapping[str, Sequence[int] | None]) -> str | None:
+def lost(decoded: Sequence[Decoded], plan: Planned) -> str | None:
     """What was decoded in place of the planted text, in words; None where all was as planned."""
     for file, tokens, temperature, logprob in decoded:
         expected = plan[file]

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from parallel_transcription.results.columns import METERS
-from parallel_transcription.study.configuration import CONFIRMATION_ABOVE
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
 _HAS_TIME = ("ok", "timeout")

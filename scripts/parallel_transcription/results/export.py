@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from parallel_transcription.record import write_json
+from parallel_transcription.files import write_json, write_whole
 from parallel_transcription.results.columns import LEFT_OUT_COLUMNS
 from parallel_transcription.results.merge import Merged
 from parallel_transcription.untrusted import hide_homes, hide_places
@@ -22,20 +20,9 @@ def write_tables(merged: Merged, folder: Path) -> None:
     tables = {"timings": merged.timings, "runs": merged.runs, "left_out": left_out}
     write_json(folder / "machines.json", merged.machines)
     for name, table in tables.items():
-        _whole(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+        write_whole(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
     for name, table in tables.items():
-        _whole(folder / f"{name}.csv", partial(_safe(table).to_csv, index=False))
-
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        write_whole(folder / f"{name}.csv", partial(_safe(table).to_csv, index=False))
 
 
 #: How a cell begins that a spreadsheet runs (OWASP, CSV injection), full-width forms included.

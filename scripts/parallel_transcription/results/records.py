@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription.record import record_schema
-from parallel_transcription.study.configuration import complete, identify, run_id
+from parallel_transcription.study.configuration import complete, identify
+from parallel_transcription.study.runs import run_id
 
 LARGEST_RECORD = 100_000_000  # bytes; a record of 1,000 files takes less than 10 MB
 LONGEST_INTEGER = 18  # digits and sign; all such fit into 64 bits
@@ -104,8 +105,9 @@ def read_records(
         try:
             record = validate(_read(path))
             # records from before a dimension was there have its default
-            record["configuration"] = complete(record["configuration"])
-            _check_names(record, path)
+            configuration = complete(record["configuration"])
+            record["configuration"] = configuration.as_json()
+            _check_names(record, identify(configuration), path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -118,9 +120,8 @@ def read_records(
             yield path, record
 
 
-def _check_names(record: Mapping[str, Any], path: Path) -> None:
+def _check_names(record: Mapping[str, Any], expected_id: str, path: Path) -> None:
     """A record must lie where its content says; else it was copied or edited."""
-    expected_id = identify(record["configuration"])
     run = run_id(expected_id, record["round"])
     if record["configuration_id"] != expected_id or record["run"] != run:
         raise ValueError(f"its configuration's id is {expected_id}, it says {record['run']}")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from parallel_transcription.measure.placement import devices_of, total_workers
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.columns import OPTIONS, RUN_COLUMNS
 from parallel_transcription.study.configuration import canonical_json
 from parallel_transcription.untrusted import hide_homes, hide_places
@@ -72,11 +72,11 @@ def _common_columns(record: Mapping[str, Any]) -> Row:
 
 def _run_columns(record: Mapping[str, Any]) -> Row:
     """What all rows of a run have in the table of runs."""
-    configuration, host = record["configuration"], record["host"]
+    configuration, host = Configuration(**record["configuration"]), record["host"]
     affinity = record["affinity"]
     return {
         "study": record["study"],
-        "total_workers": total_workers(configuration),
+        "total_workers": configuration.total_workers,
         "audio_total_s": sum(sound["seconds"] for sound in record["audio"]),
         "timeout_s": record["protocol"]["timeout_s"],
         "packed": record["packed"],
@@ -86,7 +86,7 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
         "logical_cpus": host.get("logical_cpus"),
         "affinity_cpus": len(affinity) if affinity else host.get("affinity_cpus"),
         "code": record["code"],
-        "gpus": len(devices_of(configuration)) if configuration["device"] == "cuda" else 0,
+        "gpus": configuration.gpus,
     }
 
 

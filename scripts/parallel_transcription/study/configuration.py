@@ -1,8 +1,7 @@
-"""One grid point: its complete form, its name, and what follows from it.
+"""A configuration made complete, checked and named.
 
-A configuration is a flat dict of plain ints, floats, bools and strings, one value per dimension
-(see ``dimensions.py``). Its compact form holds only what differs from the defaults, so that a
-dimension added later changes no name and reruns nothing.
+Its compact form holds only what differs from the defaults, so that a dimension added later changes
+no name and reruns nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +10,18 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from parallel_transcription.measure.placement import Configuration
-from parallel_transcription.study.dimensions import DIMENSIONS, LANGUAGES
+from parallel_transcription.errors import InputError
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.study.dimensions import BY_NAME, DEFAULTS, LANGUAGES, NAMES
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {"integer": int, "number": float}
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(InputError):
     """Values that cannot go together; ``dimension`` names the one to change."""
 
     def __init__(self, dimension: str, message: str):
@@ -34,106 +37,134 @@ def canonical_json(value: Any) -> str:
 
 
 def complete(values: Mapping[str, Any]) -> Configuration:
-    """Fill every dimension that ``values`` does not name with its default.
+    """A configuration that has the default wherever ``values`` names no dimension.
 
-    Returns:
-        A configuration with the dimensions in the table's order and plain types.
+    Values become plain Python's: an id is made from their text.
 
     Raises:
         ConfigurationError: for an unknown dimension, or where ``strategy`` is missing.
     """
-    unknown = set(values) - {dimension.name for dimension in DIMENSIONS}
+    unknown = set(values) - set(NAMES)
     if unknown:
         raise ConfigurationError(min(unknown), f"unknown dimension {min(unknown)!r}")
-    configuration: Configuration = {}
-    for dimension in DIMENSIONS:
-        value = values.get(dimension.name, dimension.default)
-        kind = dimension.schema.get("type")
-        if kind == "integer" and value is not None:
-            value = int(value)
-        elif kind == "number":
-            value = float(value)
-        configuration[dimension.name] = value
-    if configuration["strategy"] is None:
+    given = {name: _plain(name, value) for name, value in values.items() if value is not None}
+    if "strategy" not in given:
         raise ConfigurationError("strategy", "strategy is missing")
-    if configuration["callers"] is None:
-        configuration["callers"] = max(1, configuration["files_in_parallel"])
-    return configuration
+    return Configuration(**given)
 
 
-def compact(configuration: Mapping[str, Any]) -> Configuration:
+def _plain(name: str, value: Any) -> Any:
+    convert = _CONVERTERS.get(BY_NAME[name].schema.get("type", ""))
+    return convert(value) if convert else value
+
+
+def compact(configuration: Configuration) -> dict[str, Any]:
     """Only what differs from the defaults: what the name is made from and what a rerun looks at."""
-    default_callers = max(1, configuration["files_in_parallel"])
+    defaults = {**DEFAULTS, "callers": configuration.one_caller_each}
     return {
-        dimension.name: configuration[dimension.name]
-        for dimension in DIMENSIONS
-        if configuration[dimension.name]
-        != (default_callers if dimension.name == "callers" else dimension.default)
+        name: value
+        for name, value in configuration.as_json().items()
+        if name not in defaults or value != defaults[name]
     }
 
 
-def check(configuration: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class _Rule:
+    """Values that cannot go together on any machine: the dimension to change, and why."""
+
+    dimension: str
+    is_broken: Callable[[Configuration], bool]
+    message: Callable[[Configuration], str]
+
+
+_BATCHES = (
+    "windows that are decoded together know no previous text and are decoded once; set "
+    "condition_on_previous_text: false and temperature_fallback: false (by hand: "
+    "--no-condition-on-previous-text --no-temperature-fallback), also for what batch_size is "
+    "compared with, so that both do the same work"
+)
+
+#: The first one that is broken is told.
+_RULES = (
+    _Rule(
+        "instances",
+        lambda c: c.strategy == "one_model" and c.instances != 1,
+        lambda c: f"one_model has 1 instance, not {c.instances}; use multi_model for several",
+    ),
+    _Rule(
+        "device_index",
+        lambda c: c.device == "cpu" and c.device_index != "0",
+        lambda c: (
+            f'a CPU has only device "0", not "{c.device_index}"; leave device_index out, or set '
+            "device: cuda"
+        ),
+    ),
+    _Rule(
+        "compute_type",
+        lambda c: c.device == "cpu" and c.compute_type in ("float16", "int8_float16"),
+        lambda c: f"{c.compute_type} does not run on a CPU; use int8 or float32, or device: cuda",
+    ),
+    _Rule(
+        "language",
+        lambda c: c.language != "auto" and c.language not in LANGUAGES,
+        lambda c: (
+            f"Whisper has no language {c.language!r}{_similar(c.language)}; give a code such as "
+            "en, or auto"
+        ),
+    ),
+    _Rule(
+        "device_index",
+        lambda c: len(set(c.devices)) != len(c.devices),
+        lambda c: f'"{c.device_index}" names a device twice; name each once',
+    ),
+    _Rule(
+        "device_index",
+        lambda c: c.strategy != "one_model" and len(c.devices) > c.instances,
+        lambda c: (
+            f'"{c.device_index}" has more devices than the {c.instances} instances: some would '
+            "never get one; use at least as many instances as devices"
+        ),
+    ),
+    _Rule(
+        "callers",
+        lambda c: c.callers > c.one_caller_each,
+        lambda c: (
+            f"{c.callers} callers for {c.files_in_parallel} files: some would never get one; use "
+            "at most as many callers as files"
+        ),
+    ),
+    _Rule(
+        "condition_on_previous_text",
+        lambda c: c.batch_size > 0 and c.condition_on_previous_text,
+        lambda c: _BATCHES,
+    ),
+    _Rule(
+        "temperature_fallback",
+        lambda c: c.batch_size > 0 and c.temperature_fallback,
+        lambda c: _BATCHES,
+    ),
+    _Rule(
+        "init_stagger_s",
+        lambda c: c.init_stagger_s > 0 and c.instances == 1,
+        lambda c: "a stagger needs several instances; set it to 0 or instances above 1",
+    ),
+)
+
+
+def _similar(language: str) -> str:
+    close = difflib.get_close_matches(language, sorted(LANGUAGES), 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def check(configuration: Configuration) -> None:
     """Refuse values that cannot go together on any machine.
 
     Raises:
         ConfigurationError: with the dimension to change and what to do.
     """
-    c = configuration
-    devices = c["device_index"].split(",")
-    if c["strategy"] == "one_model" and c["instances"] != 1:
-        raise ConfigurationError(
-            "instances",
-            f"one_model has 1 instance, not {c['instances']}; use multi_model for several",
-        )
-    if c["device"] == "cpu" and devices != ["0"]:
-        raise ConfigurationError(
-            "device_index",
-            f'a CPU has only device "0", not "{c["device_index"]}"; '
-            "leave device_index out, or set device: cuda",
-        )
-    if c["device"] == "cpu" and c["compute_type"] in ("float16", "int8_float16"):
-        raise ConfigurationError(
-            "compute_type",
-            f"{c['compute_type']} does not run on a CPU; use int8 or float32, or device: cuda",
-        )
-    if c["language"] != "auto" and c["language"] not in LANGUAGES:
-        close = difflib.get_close_matches(c["language"], sorted(LANGUAGES), 1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigurationError(
-            "language",
-            f"Whisper has no language {c['language']!r}{hint}; give a code such as en, or auto",
-        )
-    if len(set(devices)) != len(devices):
-        raise ConfigurationError(
-            "device_index", f'"{c["device_index"]}" names a device twice; name each once'
-        )
-    if c["strategy"] != "one_model" and len(devices) > c["instances"]:
-        raise ConfigurationError(
-            "device_index",
-            f'"{c["device_index"]}" has more devices than the {c["instances"]} instances: some '
-            "would never get one; use at least as many instances as devices",
-        )
-    if c["callers"] > max(1, c["files_in_parallel"]):
-        raise ConfigurationError(
-            "callers",
-            f"{c['callers']} callers for {c['files_in_parallel']} files: some would never get one; "
-            "use at most as many callers as files",
-        )
-    if c["batch_size"] and (c["condition_on_previous_text"] or c["temperature_fallback"]):
-        name = "condition_on_previous_text"
-        if not c[name]:
-            name = "temperature_fallback"
-        raise ConfigurationError(
-            name,
-            "windows that are decoded together know no previous text and are decoded once; set "
-            "condition_on_previous_text: false and temperature_fallback: false (by hand: "
-            "--no-condition-on-previous-text --no-temperature-fallback), also for what batch_size "
-            "is compared with, so that both do the same work",
-        )
-    if c["init_stagger_s"] and c["instances"] == 1:
-        raise ConfigurationError(
-            "init_stagger_s", "a stagger needs several instances; set it to 0 or instances above 1"
-        )
+    for rule in _RULES:
+        if rule.is_broken(configuration):
+            raise ConfigurationError(rule.dimension, rule.message(configuration))
 
 
 def slug(text: str, longest: int = 40) -> str:
@@ -142,7 +173,7 @@ def slug(text: str, longest: int = 40) -> str:
     return plain[:longest].rstrip("-.") or "x"
 
 
-def identify(configuration: Mapping[str, Any]) -> str:
+def identify(configuration: Configuration) -> str:
     """The configuration's id: readable in front, exact behind.
 
     Depends on nothing but the configuration, for example
@@ -150,26 +181,10 @@ def identify(configuration: Mapping[str, Any]) -> str:
     """
     c = configuration
     digest = hashlib.sha256(canonical_json(compact(c)).encode()).hexdigest()[:8]
-    model = slug(c["model"].rstrip("/").rsplit("/", 1)[-1])
-    device = c["device"] + ("" if c["device_index"] == "0" else c["device_index"].replace(",", "."))
+    model = slug(c.model.rstrip("/").rsplit("/", 1)[-1])
+    device = c.device + ("" if c.device_index == "0" else c.device_index.replace(",", "."))
     return (
-        f"{c['strategy']}-{model}-{c['compute_type']}-{device}"
-        f"-i{c['instances']}-w{c['num_workers']}-t{c['cpu_threads']}"
-        f"-f{c['files_in_parallel']}-{digest}"
+        f"{c.strategy}-{model}-{c.compute_type}-{device}"
+        f"-i{c.instances}-w{c.num_workers}-t{c.cpu_threads}"
+        f"-f{c.files_in_parallel}-{digest}"
     )
-
-
-#: Rounds above this number are fresh ones, which confirm the recommended settings; they took no
-#: part in choosing these.
-CONFIRMATION_ABOVE = 900
-
-
-def run_id(configuration_id: str, round_number: int) -> str:
-    """The run's id: configuration and round."""
-    return f"{configuration_id}-r{round_number:02d}"
-
-
-def round_of(run: str) -> tuple[str, int]:
-    """The configuration's id and the round that a run's id names."""
-    configuration_id, _, number = run.rpartition("-r")
-    return configuration_id, int(number)

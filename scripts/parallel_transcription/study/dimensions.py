@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import fields
 from typing import Any
+
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.study.keys import Key, integer
 
 STRATEGIES = ("one_model", "multi_model", "multi_process")
 COMPUTE_TYPES = (
@@ -57,134 +60,114 @@ THREAD_VARIABLES = (
 )
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """One dimension of the grid.
-
-    ``default`` is what a block that does not name the dimension gets; None means "required" or,
-    for ``callers``, "as many as files_in_parallel". ``schema`` constrains one value.
-    """
-
-    name: str
-    default: Any
-    schema: dict[str, Any]
-    doc: str
-
-
 _THREAD_ENV = r"^$|^({names})=[A-Za-z0-9_.,:{{}}-]+( ({names})=[A-Za-z0-9_.,:{{}}-]+)*$".format(
     names="|".join(THREAD_VARIABLES)
 )
 
 
-def _integer(minimum: int, maximum: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": minimum, "maximum": maximum}
+#: What a dimension is where a block does not name it; a strategy must be named, and callers follow
+#: from the files.
+DEFAULTS: dict[str, Any] = {
+    field.name: field.default
+    for field in fields(Configuration)
+    if field.name not in ("strategy", "callers")
+}
 
 
-DIMENSIONS: tuple[Dimension, ...] = (
-    Dimension(
+def _dimension(name: str, schema: dict[str, Any], doc: str) -> Key:
+    return Key(name, DEFAULTS.get(name), schema, doc, required=name == "strategy")
+
+
+#: One for each field of ``Configuration``, in their order.
+DIMENSIONS: tuple[Key, ...] = (
+    _dimension(
         "strategy",
-        None,
         {"enum": list(STRATEGIES)},
         "How the work is spread: one model with N workers, N models in threads, N processes.",
     ),
-    Dimension(
+    _dimension(
         "model",
-        "mini-en",
         {"type": "string", "minLength": 1, "maxLength": 300},
         "`mini-en` (embedded), `dummy-<size>`, a faster-whisper name, a hub id "
         "`org/name[@revision]` or a CTranslate2 folder (`./…`, `/…`).",
     ),
-    Dimension(
+    _dimension(
         "compute_type",
-        "int8",
         {"enum": list(COMPUTE_TYPES)},
         "Arithmetic of the weights, as `WhisperModel` takes it.",
     ),
-    Dimension("device", "cpu", {"enum": ["cpu", "cuda"]}, "Where the model runs."),
-    Dimension(
+    _dimension("device", {"enum": ["cpu", "cuda"]}, "Where the model runs."),
+    _dimension(
         "device_index",
-        "0",
         {"type": "string", "pattern": r"^[0-9]{1,3}(,[0-9]{1,3})*$"},
         'GPUs by number, such as "0" or "0,1,2"; "0" on a CPU.',
     ),
-    Dimension(
+    _dimension(
         "instances",
-        1,
-        _integer(1, 1024),
+        integer(1, 1024),
         "`WhisperModel` instances (or processes); 1 for one_model.",
     ),
-    Dimension(
-        "num_workers", 1, _integer(1, 1024), "Workers of each instance, on each of its devices."
+    _dimension(
+        "num_workers", integer(1, 1024), "Workers of each instance, on each of its devices."
     ),
-    Dimension(
+    _dimension(
         "cpu_threads",
-        0,
-        _integer(0, 4096),
+        integer(0, 4096),
         "OpenMP threads of each worker; 0 lets CTranslate2 choose.",
     ),
-    Dimension(
+    _dimension(
         "files_in_parallel",
-        2,
-        _integer(0, 10_000),
+        integer(0, 10_000),
         "Files handed out at one moment; 0 only loads the models (cold starts).",
     ),
-    Dimension(
+    _dimension(
         "callers",
-        None,
-        _integer(1, 10_000),
+        integer(1, 10_000),
         "Threads that hand files out; as many as files unless given. 1 is one file after another.",
     ),
-    Dimension(
+    _dimension(
         "init_stagger_s",
-        0.0,
         {"type": "number", "minimum": 0, "maximum": 3600},
         "Seconds between the starts of the instances' initialisations.",
     ),
-    Dimension(
+    _dimension(
         "thread_env",
-        "OPENBLAS_NUM_THREADS=1",
         {"type": "string", "pattern": _THREAD_ENV},
         "Thread variables of the measured process, `NAME=value NAME=value`; others are removed. "
         "`CT2_USE_MKL` and `DNNL_MAX_CPU_ISA` choose the engine's int8 kernel.",
     ),
-    Dimension(
+    _dimension(
         "language",
-        "auto",
         {"type": "string", "pattern": "^(auto|[a-z]{2,3})$"},
         "Language of the speech; `auto` detects it (one encoder pass more per file).",
     ),
-    Dimension("beam_size", 5, _integer(1, 100), "Beams of the search."),
-    Dimension("vad_filter", False, {"type": "boolean"}, "Leave out parts without speech."),
-    Dimension("word_timestamps", False, {"type": "boolean"}, "Align each word."),
-    Dimension(
-        "condition_on_previous_text", True, {"type": "boolean"}, "Prompt with the text so far."
-    ),
-    Dimension(
+    _dimension("beam_size", integer(1, 100), "Beams of the search."),
+    _dimension("vad_filter", {"type": "boolean"}, "Leave out parts without speech."),
+    _dimension("word_timestamps", {"type": "boolean"}, "Align each word."),
+    _dimension("condition_on_previous_text", {"type": "boolean"}, "Prompt with the text so far."),
+    _dimension(
         "temperature_fallback",
-        True,
         {"type": "boolean"},
         "Decode again at higher temperatures when a window's text looks wrong.",
     ),
-    Dimension(
+    _dimension(
         "batch_size",
-        0,
-        _integer(0, 1024),
+        integer(0, 1024),
         "Windows of a file that are decoded together (`BatchedInferencePipeline`); 0 decodes them "
         "one after another (`WhisperModel.transcribe`).",
     ),
-    Dimension(
+    _dimension(
         "slowdown",
-        0.0,
         {"type": "number", "minimum": 0, "maximum": 10},
-        "A planted effect for checks: sleep this share of the time since the last segment.",
+        "For self-tests: sleep after each segment for this share of its time, to plant a known "
+        "slow-down.",
     ),
-    Dimension(
+    _dimension(
         "replica",
-        1,
-        _integer(1, 100),
+        integer(1, 100),
         "Number of a repetition of the same configuration; 1 and 2 make the A/A placebo.",
     ),
 )
 
-BY_NAME: dict[str, Dimension] = {dimension.name: dimension for dimension in DIMENSIONS}
+BY_NAME: dict[str, Key] = {dimension.name: dimension for dimension in DIMENSIONS}
 NAMES: tuple[str, ...] = tuple(BY_NAME)

@@ -26,6 +26,7 @@ DEEPEST = 20  # levels of lists and mappings
 LONGEST_NUMBER = 18  # digits
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool"))
 _TEMPLATE = "__use_yte__"
+_NAMES = {"int": "an integer", "bool": "a boolean", "null": "null"}
 
 
 class StudyError(InputError):
@@ -49,8 +50,8 @@ def read_study_file(path: str | os.PathLike[str]) -> dict[str, Any]:
                 f"{file}: {what}; a study is a mapping of keys to values (audio, grid)"
             )
         _check_nodes(node, file)
-        loader = yaml.SafeLoader("")
-        return loader.construct_document(node)
+        study: dict[str, Any] = yaml.SafeLoader("").construct_document(node)
+        return study
     except yaml.YAMLError as error:
         raise StudyError(f"{file}: {_explain(error)}") from None
 
@@ -105,7 +106,7 @@ def _check_events(text: str, file: str) -> None:
     """Tags and nesting, before anything is built from the text."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        where = f"{file}: line {event.start_mark.line + 1}: "
+        where = f"{file}: line {_line(event)}: "
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:
@@ -132,14 +133,14 @@ def _check_nodes(root: yaml.MappingNode, file: str) -> None:
         elif isinstance(node, yaml.MappingNode):
             _check_keys(node, file)
             waiting += [value for _, value in node.value]
-        else:
+        elif isinstance(node, yaml.ScalarNode):
             _check_scalar(node, file)
 
 
 def _check_keys(node: yaml.MappingNode, file: str) -> None:
     lines: dict[str, int] = {}
     for key, _ in node.value:
-        line = key.start_mark.line + 1
+        line = _line(key)
         where = f"{file}: line {line}: "
         if not isinstance(key, yaml.ScalarNode):
             raise StudyError(f"{where}a list or mapping is no key; keys are words")
@@ -148,8 +149,8 @@ def _check_keys(node: yaml.MappingNode, file: str) -> None:
             continue
         if kind != "str":
             raise StudyError(
-                f"{where}the key {key.value[:60]!r} is read as {_article(kind)}; keys are words "
-                '(in quotes: "…")'
+                f"{where}YAML reads the key {key.value[:60]!r} as {_NAMES.get(kind, f'a {kind}')}; "
+                'put it in quotes: "…"'
             )
         if key.value == _TEMPLATE:
             raise StudyError(
@@ -163,10 +164,14 @@ def _check_keys(node: yaml.MappingNode, file: str) -> None:
         lines[key.value] = line
 
 
+def _line(part: yaml.Node | yaml.Event) -> int:
+    return part.start_mark.line + 1 if part.start_mark else 0
+
+
 def _check_scalar(node: yaml.ScalarNode, file: str) -> None:
     kind, text = node.tag.rpartition(":")[2], node.value
     plain = text.lstrip("+-").replace("_", "")
-    where = f"{file}: line {node.start_mark.line + 1}: {text[:40]!r} "
+    where = f"{file}: line {_line(node)}: {text[:40]!r} "
     if kind in ("int", "float") and ":" in text:
         raise StudyError(
             f"{where}is read as a number to base 60; write plain numbers, texts in quotes"
@@ -179,11 +184,7 @@ def _check_scalar(node: yaml.ScalarNode, file: str) -> None:
         raise StudyError(f'{where}is read as a date; put it in quotes: "{text[:40]}"')
 
 
-def _article(kind: str) -> str:
-    return {"int": "an integer", "bool": "true or false", "null": "null"}.get(kind, f"a {kind}")
-
-
-def odd_values(config: Any) -> Iterator[str]:
+def problems_in(config: Any) -> Iterator[str]:
     """What no study may hold at any place, whoever read it: a line ``key: problem`` for each.
 
     Ends at the first problem of size: aliases can make endless what is short when written.
@@ -208,7 +209,7 @@ def odd_values(config: Any) -> Iterator[str]:
                 yield f"{key}: the key {_word(wrong[0])} is no word; put it in quotes".lstrip(": ")
         elif isinstance(value, list | tuple):
             waiting += [(f"{key}[{i}]", depth + 1, v) for i, v in enumerate(value)]
-        elif problem := _odd(key, value):
+        elif problem := _problem_of(key, value):
             yield f"{key}: {problem}".lstrip(": ")
 
 
@@ -217,7 +218,7 @@ def _word(key: Any) -> str:
     return key if isinstance(key, str) and key.isprintable() and len(key) <= 60 else repr(key)[:60]
 
 
-def _odd(key: str, value: Any) -> str | None:
+def _problem_of(key: str, value: Any) -> str | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
@@ -228,13 +229,13 @@ def _odd(key: str, value: Any) -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{value} is no finite number; give one"
     if isinstance(value, str):
-        return _odd_text(value, of_a_file=key.startswith("audio["))
+        return _problem_of_text(value, of_a_file=key.startswith("audio["))
     if isinstance(value, datetime.date):
         return f'{value} is read as a date; put it in quotes: "{value}"'
     return f"a {type(value).__name__} is no value for a study; write plain values"
 
 
-def _odd_text(text: str, of_a_file: bool) -> str | None:
+def _problem_of_text(text: str, of_a_file: bool) -> str | None:
     """File names may be any that a file system takes; all other texts can be printed."""
     try:
         text.encode("utf-8")

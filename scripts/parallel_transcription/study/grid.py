@@ -7,23 +7,39 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from parallel_transcription.measure.placement import Configuration, total_workers
-from parallel_transcription.study.configuration import (
-    check,
-    complete,
-    identify,
-)
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.study.configuration import check, complete, identify
 from parallel_transcription.study.dimensions import NAMES
+
+#: Dimensions whose values are compared with each other; the others are the work and its threads.
+_COMPARED = frozenset(
+    (
+        "strategy",
+        "instances",
+        "num_workers",
+        "callers",
+        "init_stagger_s",
+        "batch_size",
+        "slowdown",
+        "replica",
+    )
+)
+_KEPT = tuple(name for name in NAMES if name not in _COMPARED)
 
 
 @dataclass(frozen=True)
 class GridPoint:
-    """A configuration of the grid with how often it is measured."""
+    """A configuration of the grid with its id and how often it is measured."""
 
     id: str
     configuration: Configuration
     rounds: int
     repeats: int
+
+    @classmethod
+    def of(cls, configuration: Configuration, rounds: int, repeats: int) -> GridPoint:
+        """The grid point of a configuration."""
+        return cls(identify(configuration), configuration, rounds, repeats)
 
 
 def values_of(dimension: str, value: Any) -> list[Any]:
@@ -48,31 +64,14 @@ def expand_block(block: Mapping[str, Any], defaults: Mapping[str, Any]) -> Itera
         yield configuration
 
 
-def neighbourhood(configuration: Mapping[str, Any]) -> tuple:
+def neighbourhood(configuration: Configuration) -> tuple[str, ...]:
     """What configurations measured next to each other have in common: the work and its threads."""
-    varied = (
-        "strategy",
-        "instances",
-        "num_workers",
-        "callers",
-        "init_stagger_s",
-        "batch_size",
-        "slowdown",
-        "replica",
-    )
-    return tuple(str(configuration[name]) for name in NAMES if name not in varied)
+    return tuple(str(getattr(configuration, name)) for name in _KEPT)
 
 
-def _within_neighbourhood(point: GridPoint) -> tuple:
+def _within_neighbourhood(point: GridPoint) -> tuple[int, int, str, float, int, int]:
     c = point.configuration
-    return (
-        total_workers(c),
-        c["callers"],
-        c["strategy"],
-        c["init_stagger_s"],
-        c["replica"],
-        c["batch_size"],
-    )
+    return (c.total_workers, c.callers, c.strategy, c.init_stagger_s, c.replica, c.batch_size)
 
 
 def schedule(points: Sequence[GridPoint]) -> list[tuple[GridPoint, int]]:
@@ -82,7 +81,7 @@ def schedule(points: Sequence[GridPoint]) -> list[tuple[GridPoint, int]]:
     stand next to each other; every other round runs backwards (AB, BA, …), so that a drift of the
     machine hits both sides alike.
     """
-    first_seen: dict[tuple, int] = {}
+    first_seen: dict[tuple[str, ...], int] = {}
     for point in points:
         first_seen.setdefault(neighbourhood(point.configuration), len(first_seen))
     ordered = sorted(
@@ -96,7 +95,7 @@ def schedule(points: Sequence[GridPoint]) -> list[tuple[GridPoint, int]]:
     return runs
 
 
-def matches(configuration: Mapping[str, Any], configuration_id: str, only: Any) -> bool:
+def matches(configuration: Configuration, configuration_id: str, only: Any) -> bool:
     """Whether a configuration is meant by a study's ``only``.
 
     ``only`` is None (all), an id or the beginning of one, a mapping of dimensions to one value or
@@ -108,9 +107,6 @@ def matches(configuration: Mapping[str, Any], configuration_id: str, only: Any) 
         return configuration_id.startswith(only)
     if isinstance(only, list):
         return any(matches(configuration, configuration_id, one) for one in only)
-    return all(configuration[name] in values_of(name, wanted) for name, wanted in only.items())
-
-
-def identified(configuration: Configuration, rounds: int, repeats: int) -> GridPoint:
-    """A grid point under its id."""
-    return GridPoint(identify(configuration), configuration, rounds, repeats)
+    return all(
+        getattr(configuration, name) in values_of(name, wanted) for name, wanted in only.items()
+    )

@@ -11,23 +11,35 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
-from parallel_transcription.measure.placement import devices_of
-from parallel_transcription.study.configuration import (
+from parallel_transcription.study.configuration import canonical_json, compact, slug
+from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.runs import (
     CONFIRMATION_ABOVE,
-    canonical_json,
-    compact,
+    is_confirmation,
     round_of,
     run_id,
-    slug,
 )
-from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
 NOT_IN_RESULTS = ("only", "machines")
+
+
+class Specification(TypedDict):
+    """What a run is told; ``model`` and ``audio`` are the names of manifests."""
+
+    machine: str
+    configuration: dict[str, Any]  # compact
+    protocol: dict[str, float]
+    model: str
+    audio: list[str]
+    code: str
+    packing: NotRequired[Packing]
+    round: NotRequired[int]  # always there in the text that a run gets
 
 
 class Plan:
@@ -47,7 +59,7 @@ class Plan:
         self.audio = [_from_here(file, root) for file in study.files]
         self._code = code
         self._sha256 = {path: fingerprint.file_sha256(path, cache) for path in self.audio}
-        names = sorted({p.configuration["model"] for p in study.points.values()})
+        names = sorted({p.configuration.model for p in study.points.values()})
         self._identities = {name: models.identity(models.parse_model(name), root) for name in names}
         self._audio_keys = {
             path: _key(Path(path).stem, [path, sha256]) for path, sha256 in self._sha256.items()
@@ -93,7 +105,7 @@ class Plan:
         point = self.study.points[round_of(run)[0]]
         files = dict.fromkeys(self.files_of(point))
         return [
-            f"{self.results}/prepared/models/{self._model_keys[point.configuration['model']]}.json",
+            f"{self.results}/prepared/models/{self._model_keys[point.configuration.model]}.json",
             *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
         ]
 
@@ -111,8 +123,7 @@ class Plan:
 
     def gpus_of(self, configuration_id: str) -> int:
         """How many GPUs a configuration uses."""
-        configuration = self.study.points[configuration_id].configuration
-        return 0 if configuration["device"] == "cpu" else len(set(devices_of(configuration)))
+        return self.study.points[configuration_id].configuration.gpus
 
     def minutes(self, run: str) -> int:
         """How long a run may take, from the study's own time limits: load, warm-ups and repeats."""
@@ -128,10 +139,6 @@ class Plan:
         """How many runs confirm a machine: fresh rounds of the winner and the runner-up."""
         return max(1, 2 * self.study.settings["confirmation_rounds"])
 
-    def order(self, machine: str, run: str) -> dict[str, str]:
-        """What the workflow keeps of a run as its parameter: the strategy, and all it is told."""
-        return {"strategy": run.partition("-")[0], "spec": self.specification(machine, run)}
-
     def specification(self, machine: str, run: str) -> str:
         """What a run is told, as canonical JSON."""
         configuration_id, round_number = round_of(run)
@@ -142,10 +149,10 @@ class Plan:
             rest = self._specifications[key] = canonical_json(self._specify(machine, point))
         return f'{{"round":{round_number},{rest[1:]}'
 
-    def _specify(self, machine: str, point: GridPoint) -> dict[str, Any]:
+    def _specify(self, machine: str, point: GridPoint) -> Specification:
         settings = self.study.settings
         files = self.files_of(point)
-        specification = {
+        specification: Specification = {
             "machine": machine,
             "configuration": compact(point.configuration),
             "protocol": {
@@ -154,7 +161,7 @@ class Plan:
                 "timeout_s": settings["timeout_s"],
                 "load_timeout_s": settings["load_timeout_s"],
             },
-            "model": self._model_keys[point.configuration["model"]],
+            "model": self._model_keys[point.configuration.model],
             "audio": [self._audio_keys[file] for file in files],
             "code": self._code,
         }
@@ -164,7 +171,7 @@ class Plan:
 
     def files_of(self, point: GridPoint) -> list[str]:
         """A grid point's audio files: the first n, from the start again where there are fewer."""
-        wanted = point.configuration["files_in_parallel"]
+        wanted = point.configuration.files_in_parallel
         return [self.audio[i % len(self.audio)] for i in range(wanted)]
 
     def settings_json(self, machine: str | None = None) -> str:
@@ -193,7 +200,7 @@ class Plan:
         for path in sorted(self.results.glob("*/runs/*.json")):
             if str(path) in wanted:
                 continue
-            if path.parent in here and path.stem.rpartition("-r9")[2].isdigit():
+            if path.parent in here and is_confirmation(path.stem):
                 continue
             found.append(str(path))
         return found

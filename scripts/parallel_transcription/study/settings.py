@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.keys import Key, integer, one_or_list, positive, share
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 #: A machine's label names a folder of results and a report, beside these.
@@ -14,40 +15,13 @@ MACHINE_LABEL = r"^(?!(?:prepared|models|figures|reports|findings)$)" + LABEL[1:
 LOCAL = "local"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One key of a study file; ``default`` None means that the key may be left out."""
-
-    name: str
-    default: Any
-    schema: dict[str, Any]
-    doc: str
-    required: bool = False
-
-
-def _count(minimum: int, maximum: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": minimum, "maximum": maximum}
-
-
-def _share() -> dict[str, Any]:
-    return {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
-
-
-def _positive(maximum: float) -> dict[str, Any]:
-    return {"type": "number", "exclusiveMinimum": 0, "maximum": maximum}
-
-
-def _one_or_list(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "array", "minItems": 1, "items": schema}]}
-
-
 def _dimension_values(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """What a block may give a dimension: a value or a non-empty list of values."""
     if name == "device_index":
-        one = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": _count(0, 999)}]}
+        one = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": integer(0, 999)}]}
         alone = {"type": "integer", "minimum": 0, "maximum": 999}
         return {"anyOf": [schema, alone, {"type": "array", "minItems": 1, "items": one}]}
-    return _one_or_list(schema)
+    return one_or_list(schema)
 
 
 _DIMENSION_VALUES = {d.name: _dimension_values(d.name, d.schema) for d in DIMENSIONS}
@@ -60,62 +34,62 @@ _FILTER = {
 _ID = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"}
 _WORD = {"type": "string", "minLength": 1, "maxLength": 500}
 
-MACHINE_KEYS: tuple[Setting, ...] = (
-    Setting("partition", None, _WORD, "Partition; the site's default unless given."),
-    Setting("account", None, _WORD, "Account that pays; the site's default unless given."),
-    Setting("qos", None, _WORD, "Quality of service."),
-    Setting("constraint", None, _WORD, "Feature of the nodes, such as `a100` or `epyc`."),
-    Setting(
+MACHINE_KEYS: tuple[Key, ...] = (
+    Key("partition", None, _WORD, "Partition; the site's default unless given."),
+    Key("account", None, _WORD, "Account that pays; the site's default unless given."),
+    Key("qos", None, _WORD, "Quality of service."),
+    Key("constraint", None, _WORD, "Feature of the nodes, such as `a100` or `epyc`."),
+    Key(
         "gpu_model",
         None,
         {"type": "string", "pattern": r"^[A-Za-z0-9_.]{1,100}$"},
         "Model of the GPUs, as Slurm names it. How many a run asks for follows from its "
         "`device_index`.",
     ),
-    Setting(
+    Key(
         "exclusive",
         True,
         {"type": "boolean"},
         "Whole nodes, shared with nobody. With `false`, others may share the node, and one such "
         "run of the study goes at a time.",
     ),
-    Setting(
+    Key(
         "cores",
         None,
-        _count(1, 4096),
+        integer(1, 4096),
         "CPUs of a run: it is confined to so many. All of the node unless given; needed with "
         "`exclusive: false`.",
     ),
-    Setting(
+    Key(
         "mem_mb",
         None,
-        _count(100, 100_000_000),
+        integer(100, 100_000_000),
         "Memory of a run in MB; what the site gives with the CPUs unless given.",
     ),
-    Setting(
+    Key(
         "runtime_min",
         None,
-        _count(1, 100_000),
+        integer(1, 100_000),
         "Time limit of a run in minutes; as long as the study's own timeouts allow unless given.",
     ),
-    Setting("extra", None, _WORD, "More options for `sbatch`, such as `--nodelist=node7`."),
+    Key("extra", None, _WORD, "More options for `sbatch`, such as `--nodelist=node7`."),
 )
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
+SETTINGS: tuple[Key, ...] = (
+    Key(
         "name",
         None,
         {"type": "string", "pattern": LABEL},
         "The study's name in records and reports; the file's name unless given.",
     ),
-    Setting(
+    Key(
         "machine",
         "auto",
         {"type": "string", "pattern": MACHINE_LABEL},
         "Label of the machine that measures; `auto` makes one from its CPU or GPU (on a cluster: "
         "`slurm`). With `machines`: the one of them to measure, `auto` for all.",
     ),
-    Setting(
+    Key(
         "machines",
         None,
         {
@@ -139,7 +113,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The grid runs on each: on this host with `snakemake --cores all`, on the others with "
         "`snakemake --profile slurm`.",
     ),
-    Setting(
+    Key(
         "audio",
         None,
         {
@@ -152,7 +126,7 @@ SETTINGS: tuple[Setting, ...] = (
         "checked and not used.",
         required=True,
     ),
-    Setting(
+    Key(
         "defaults",
         {},
         {
@@ -163,7 +137,7 @@ SETTINGS: tuple[Setting, ...] = (
         },
         "Values of dimensions that the blocks do not name.",
     ),
-    Setting(
+    Key(
         "grid",
         None,
         {
@@ -175,8 +149,8 @@ SETTINGS: tuple[Setting, ...] = (
                 "minProperties": 1,
                 "properties": {
                     "block": {"type": "string", "maxLength": 200},
-                    "rounds": _count(1, 900),
-                    "repeats": _count(1, 10_000),
+                    "rounds": integer(1, CONFIRMATION_ABOVE),
+                    "repeats": integer(1, 10_000),
                     **_DIMENSION_VALUES,
                 },
             },
@@ -187,7 +161,7 @@ SETTINGS: tuple[Setting, ...] = (
         "`rounds:` and `repeats:` override the study's.",
         required=True,
     ),
-    Setting(
+    Key(
         "only",
         None,
         {
@@ -200,61 +174,64 @@ SETTINGS: tuple[Setting, ...] = (
         "Measure only a part of the grid: an id (or its beginning), a mapping of dimensions to "
         "values, or a list of these.",
     ),
-    Setting("rounds", 5, _count(1, 900), "Fresh processes for each configuration, interleaved."),
-    Setting(
+    Key(
+        "rounds",
+        5,
+        integer(1, CONFIRMATION_ABOVE),
+        "Fresh processes for each configuration, interleaved.",
+    ),
+    Key(
         "min_rounds",
         None,
-        _count(1, 900),
-        "At least so many rounds for every wanted configuration, whatever its block says; for the "
-        "command line, with `only`, to decide what is open.",
+        integer(1, CONFIRMATION_ABOVE),
+        "Minimum rounds of the chosen configurations, whatever their blocks say. On the command "
+        "line, with `only`, it settles an inconclusive answer.",
     ),
-    Setting("repeats", 3, _count(1, 10_000), "Measured passes in each process."),
-    Setting("warmups", 1, _count(0, 100), "Passes before them that are recorded, not counted."),
-    Setting(
-        "timeout_s", 60, _positive(604_800), "Longest pass in seconds; a longer one is censored."
-    ),
-    Setting(
+    Key("repeats", 3, integer(1, 10_000), "Measured passes in each process."),
+    Key("warmups", 1, integer(0, 100), "Passes before them that are recorded, not counted."),
+    Key("timeout_s", 60, positive(604_800), "Longest pass in seconds; a longer one is censored."),
+    Key(
         "load_timeout_s",
         900,
-        _positive(604_800),
+        positive(604_800),
         "Longest start and load of the models in seconds.",
     ),
-    Setting(
+    Key(
         "disturbed_above",
         0.05,
-        _share(),
-        "Share of the machine's CPU used by others above which a repeat is marked as disturbed.",
+        share(),
+        "Mark a repeat as disturbed if other programs used more than this share of the CPU.",
     ),
-    Setting(
+    Key(
         "equivalence_margin",
         0.05,
-        _share(),
-        "Makespans within this share of each other count as equal; fix it beforehand.",
+        share(),
+        "Makespans that differ by less count as equal. Choose it before you measure.",
     ),
-    Setting("confidence", 0.95, _share(), "Confidence of all intervals."),
-    Setting(
+    Key("confidence", 0.95, share(), "Confidence of all intervals."),
+    Key(
         "confirmation_rounds",
         3,
-        _count(0, 90),
+        integer(0, 90),
         "Fresh rounds that measure the best settings again before they are recommended.",
     ),
-    Setting(
+    Key(
         "limits",
         {},
         {
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                "max_memory_mb": _positive(1e9),
-                "max_gpu_memory_mb": _positive(1e9),
-                "max_cores": _positive(100_000),
-                "max_file_s": _positive(1e7),
+                "max_memory_mb": positive(1e9),
+                "max_gpu_memory_mb": positive(1e9),
+                "max_cores": positive(100_000),
+                "max_file_s": positive(1e7),
             },
         },
         "What recommended settings must keep: memory of the process (PSS, MB), its memory on all "
         "its GPUs (MB), cores in use, seconds for one file.",
     ),
-    Setting(
+    Key(
         "packing",
         None,
         {
@@ -262,9 +239,9 @@ SETTINGS: tuple[Setting, ...] = (
             "additionalProperties": False,
             "required": ["jobs", "cores"],
             "properties": {
-                "jobs": _count(2, 1024),
-                "cores": _count(1, 1024),
-                "gpus": _count(1, 1024),
+                "jobs": integer(2, 1024),
+                "cores": integer(1, 1024),
+                "gpus": integer(1, 1024),
             },
         },
         "Measure `jobs` runs side by side, each pinned to `cores` cores of its own and, with "
@@ -272,6 +249,74 @@ SETTINGS: tuple[Setting, ...] = (
         "bandwidth are shared; such results are marked.",
     ),
 )
+
+
+class Packing(TypedDict):
+    """Runs measured side by side, and the cores and GPUs of each."""
+
+    jobs: int
+    cores: int
+    gpus: NotRequired[int]
+
+
+class Resources(TypedDict, total=False):
+    """What the runs of a machine ask the scheduler for (MACHINE_KEYS)."""
+
+    partition: str
+    account: str
+    qos: str
+    constraint: str
+    gpu_model: str
+    exclusive: bool
+    cores: int
+    mem_mb: int
+    runtime_min: int
+    extra: str
+
+
+class Limits(TypedDict, total=False):
+    """What recommended settings must keep."""
+
+    max_memory_mb: float
+    max_gpu_memory_mb: float
+    max_cores: float
+    max_file_s: float
+
+
+class Settings(TypedDict):
+    """A checked study's keys (SETTINGS), with the defaults of those that were left out.
+
+    The values of ``defaults``, ``grid`` and ``only`` are those of dimensions, as a study writes
+    them: one or a list. They become configurations when the grid is expanded.
+    """
+
+    name: str
+    machine: str
+    machines: NotRequired[dict[str, Resources | Literal["local"]]]
+    audio: list[str]
+    defaults: dict[str, Any]
+    grid: list[dict[str, Any]]
+    only: NotRequired[Any]
+    rounds: int
+    min_rounds: NotRequired[int]
+    repeats: int
+    warmups: int
+    timeout_s: float
+    load_timeout_s: float
+    disturbed_above: float
+    equivalence_margin: float
+    confidence: float
+    confirmation_rounds: int
+    limits: Limits
+    packing: NotRequired[Packing]
+
+
+class KeptSettings(Settings):
+    """What later steps get of a study: its settings, its file and its audio files."""
+
+    file: str
+    audio_files: list[str]
+
 
 DEFAULTS: dict[str, Any] = {s.name: s.default for s in SETTINGS if s.default is not None}
 

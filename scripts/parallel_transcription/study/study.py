@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import yaml
 
-from parallel_transcription import host as machine
+from parallel_transcription import host
 from parallel_transcription.inputs import audio, models
-from parallel_transcription.measure.placement import devices_of
 from parallel_transcription.study.configuration import ConfigurationError
-from parallel_transcription.study.dimensions import BY_NAME, DIMENSIONS, THREAD_VARIABLES
-from parallel_transcription.study.file import StudyError, odd_values
-from parallel_transcription.study.grid import GridPoint, expand_block, identified, matches, schedule
-from parallel_transcription.study.settings import DEFAULTS, LOCAL, SETTINGS, study_schema
+from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.file import StudyError, problems_in, read_study_file
+from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
+from parallel_transcription.study.messages import closest, schema_problems, short
+from parallel_transcription.study.settings import (
+    DEFAULTS,
+    LOCAL,
+    SETTINGS,
+    KeptSettings,
+    Packing,
+    Resources,
+    Settings,
+    study_schema,
+)
 
 LARGEST_GRID = 100_000
 SLURM = "slurm"  # the label on a cluster, unless the study gives one
@@ -37,8 +44,8 @@ class Study:
     """
 
     file: str
-    settings: dict[str, Any]
-    machines: dict[str, dict[str, Any] | None]
+    settings: Settings
+    machines: dict[str, Resources | None]
     files: list[Path]
     points: dict[str, GridPoint]
     schedule: list[tuple[GridPoint, int]] = field(repr=False)
@@ -51,8 +58,35 @@ class Study:
     @property
     def unused_files(self) -> list[Path]:
         """Listed files that no configuration reaches: ``files_in_parallel`` takes the first."""
-        most = max(p.configuration["files_in_parallel"] for p in self.points.values())
+        most = max(p.configuration.files_in_parallel for p in self.points.values())
         return self.files[most:]
+
+
+def load_study(
+    files: Sequence[str],
+    root: Path,
+    config: Mapping[str, Any] | None = None,
+    on_cluster: bool | None = False,
+) -> Study:
+    """Read a study from its files.
+
+    Snakemake reads these files as well and hands on what they and its command line add up to. Its
+    reader takes in silence what YAML misreads and runs templates, and of the text nothing is left:
+    so each file is read here once more, to refuse what can be seen there only.
+
+    Args:
+        files: The study's YAML files, a later one over an earlier one.
+        root: The folder that audio patterns and model folders are relative to.
+        config: What Snakemake made of the files; what stands in them unless given.
+        on_cluster: As in `build_study`.
+
+    Raises:
+        StudyError: with every problem found, each naming file, key, value and remedy.
+    """
+    read = [read_study_file(file) for file in files]
+    if config is None:
+        config = {key: value for one in read for key, value in one.items()}
+    return build_study(config, ", ".join(files), root, on_cluster)
 
 
 def build_study(
@@ -70,14 +104,7 @@ def build_study(
     Raises:
         StudyError: with every problem found, each naming file, key, value and remedy.
     """
-    problems = [f"{file}: {problem}" for problem in odd_values(config)]
-    problems = problems or list(_schema_problems(config, file))
-    if problems:
-        more = len(problems) - _MOST_PROBLEMS
-        problems[_MOST_PROBLEMS:] = [f"{file}: and {more} more problems"] if more > 0 else []
-        raise StudyError("\n".join(problems))
-    settings = {**DEFAULTS, **config}
-    settings.setdefault("name", _name_of(file))
+    settings = _checked_settings(config, file)
     points = expand_grid(settings, file)
     files = _audio_files(settings["audio"], file, root)
     _check_models(points, file, root)
@@ -99,6 +126,16 @@ def build_study(
     )
 
 
+def _checked_settings(config: Mapping[str, Any], file: str) -> Settings:
+    """The settings of a study that is as the schema says, with the defaults of the others."""
+    problems = list(problems_in(config)) or list(schema_problems(config, study_schema()))
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        problems[_MOST_PROBLEMS:] = [f"and {more} more problems"] if more > 0 else []
+        raise StudyError("\n".join(f"{file}: {problem}" for problem in problems))
+    return cast(Settings, {**DEFAULTS, "name": _name_of(file), **config})
+
+
 def typed(value: Any) -> Any:
     """A value of Snakemake's ``--config`` as YAML would read it.
 
@@ -118,7 +155,7 @@ def typed(value: Any) -> Any:
     return read if isinstance(read, (bool, int, float)) else value
 
 
-def settings_from_json(text: str) -> dict[str, Any]:
+def settings_from_json(text: str) -> KeptSettings:
     """The settings that ``Plan.settings_json`` wrote, for a later step.
 
     Raises:
@@ -131,20 +168,20 @@ def settings_from_json(text: str) -> dict[str, Any]:
     needed = ("file", "machine", "grid", "audio_files", *DEFAULTS)
     if not isinstance(settings, dict) or any(key not in settings for key in needed):
         raise StudyError(
-            f"--study: {_short(settings)} holds no settings of a study; the workflow makes them"
+            f"--study: {short(settings)} holds no settings of a study; the workflow makes them"
         )
-    return settings
+    return cast(KeptSettings, settings)
 
 
-def build_study_again(settings: Mapping[str, Any], root: Path) -> Study:
+def build_study_again(settings: KeptSettings, root: Path) -> Study:
     """The study that ``Plan.settings_json`` tells of, in a later step."""
     config = {k: v for k, v in settings.items() if k not in ("file", "audio_files")}
     return build_study(config, settings["file"], root)
 
 
 def _machines(
-    settings: Mapping[str, Any], file: str, on_cluster: bool | None
-) -> dict[str, dict[str, Any] | None]:
+    settings: Settings, file: str, on_cluster: bool | None
+) -> dict[str, Resources | None]:
     """The labels to measure with what their runs ask the scheduler for; None is this host."""
     label, machines = settings["machine"], settings.get("machines")
     if on_cluster and settings.get("packing"):
@@ -154,10 +191,10 @@ def _machines(
     if not machines:
         if on_cluster:
             return {SLURM if label == "auto" else label: {}}
-        return {machine.default_label() if label == "auto" else label: None}
+        return {host.default_label() if label == "auto" else label: None}
     _check_machines(machines, label, file)
-    chosen = {
-        name: None if asked == LOCAL else asked
+    chosen: dict[str, Resources | None] = {
+        name: None if asked == "local" else asked
         for name, asked in machines.items()
         if label in ("auto", name) and on_cluster in (None, asked != LOCAL)
     }
@@ -173,11 +210,13 @@ def _machines(
     return chosen
 
 
-def _check_machines(machines: Mapping[str, Any], label: str, file: str) -> None:
+def _check_machines(
+    machines: Mapping[str, Resources | Literal["local"]], label: str, file: str
+) -> None:
     """Refuse machines that cannot be as they are written."""
     if label not in ("auto", *machines):
         raise StudyError(
-            f"{file}: machine: {label!r} is none of machines{_closest(label, machines)}"
+            f"{file}: machine: {label!r} is none of machines{closest(label, machines)}"
         )
     here = [name for name, asked in machines.items() if asked == LOCAL]
     if len(here) > 1 and label == "auto":
@@ -186,7 +225,7 @@ def _check_machines(machines: Mapping[str, Any], label: str, file: str) -> None:
             f"them: say which with machine: {here[0]}"
         )
     for name, asked in machines.items():
-        if asked != LOCAL and not asked.get("exclusive", True) and "cores" not in asked:
+        if asked != "local" and not asked.get("exclusive", True) and "cores" not in asked:
             raise StudyError(
                 f"{file}: machines.{name}.cores: missing; with exclusive: false a run takes only "
                 "the CPUs that it asks for, so say how many"
@@ -199,7 +238,7 @@ def _name_of(file: str) -> str:
     return "default" if stem == "config" else stem or "study"
 
 
-def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
+def expand_grid(settings: Settings, file: str) -> dict[str, GridPoint]:
     """The union of the blocks' grids, by id.
 
     Raises:
@@ -211,7 +250,7 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
         repeats = block.get("repeats", settings["repeats"])
         try:
             for configuration in expand_block(block, settings["defaults"]):
-                point = identified(configuration, rounds, repeats)
+                point = GridPoint.of(configuration, rounds, repeats)
                 known = points.get(point.id)
                 if known and known.repeats != repeats:
                     raise StudyError(
@@ -235,12 +274,11 @@ def expand_grid(settings: Mapping[str, Any], file: str) -> dict[str, GridPoint]:
     return points
 
 
-def _check_packing(points: list[GridPoint], packing: Mapping[str, int] | None, file: str) -> None:
+def _check_packing(points: list[GridPoint], packing: Packing | None, file: str) -> None:
     """Packed runs have GPUs of their own, so each must get as many as it uses."""
     if packing is None:
         return
-    on_gpus = [p.configuration for p in points if p.configuration["device"] == "cuda"]
-    most = max((len(devices_of(c)) for c in on_gpus), default=0)
+    most = max((point.configuration.gpus for point in points), default=0)
     given = packing.get("gpus", 0)
     if most > given:
         raise StudyError(
@@ -260,7 +298,7 @@ def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:
 
 
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
-    for name in sorted({point.configuration["model"] for point in points.values()}):
+    for name in sorted({point.configuration.model for point in points.values()}):
         try:
             models.identity(models.parse_model(name), root)
         except models.ModelError as error:
@@ -273,116 +311,8 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
     Raises:
         StudyError: with a line for each wrong value.
     """
-    known = {d.name: d.schema for d in DIMENSIONS} | {s.name: s.schema for s in SETTINGS}
+    known = {key.name: key.schema for key in (*DIMENSIONS, *SETTINGS)}
     schema = {"type": "object", "properties": {name: known[name] for name in values}}
-    problems = [f"{where}: {problem}" for problem in odd_values(values)]
-    problems = problems or list(_schema_problems(values, where, schema))
+    problems = list(problems_in(values)) or list(schema_problems(dict(values), schema))
     if problems:
-        raise StudyError("\n".join(problems))
-
-
-def _schema_problems(
-    config: Mapping[str, Any], file: str, schema: Mapping[str, Any] | None = None
-) -> Iterator[str]:
-    from jsonschema import Draft202012Validator
-
-    if not isinstance(config, Mapping):
-        yield f"{file}: a study is a mapping of keys to values, not {type(config).__name__}"
-        return
-    validator = Draft202012Validator(schema or study_schema())
-    errors = sorted(validator.iter_errors(dict(config)), key=lambda e: list(map(str, e.path)))
-    for error in errors:
-        error = _innermost(error)
-        yield f"{file}: {_key(error.absolute_path)}{_explain(error)}"
-
-
-def _innermost(error):
-    """Of the alternatives of an ``anyOf``, the error that the writer most likely meant."""
-    while error.validator == "anyOf" and error.context:
-        fitting = [e for e in error.context if e.validator != "type"] or list(error.context)
-        error = max(fitting, key=lambda e: len(e.absolute_path))
-    return error
-
-
-def _key(path) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
-    return f"{text}: " if text else ""
-
-
-def _explain(error) -> str:
-    value, rule = error.instance, error.validator_value
-    shown = _short(value)
-    match error.validator:
-        case "additionalProperties":
-            known = error.schema.get("properties", {})
-            unknown = sorted(key for key in value if key not in known)
-            return "unknown key " + ", ".join(
-                f"{_short(key)}{_closest(key, known)}" for key in unknown[:5]
-            )
-        case "required":
-            missing = [key for key in rule if key not in value]
-            docs = {s.name: s.doc for s in SETTINGS}
-            return "missing key " + ", ".join(f"{key!r} ({docs.get(key, '')})" for key in missing)
-        case "enum":
-            close = _norway(value) or _closest(value, rule)
-            return f"{shown} is not one of {', '.join(map(str, rule))}{close}"
-        case "minimum":
-            return f"{shown} is too small; give at least {rule}"
-        case "exclusiveMinimum":
-            return f"{shown} is too small; give more than {rule}"
-        case "maximum":
-            return f"{shown} is too large; give at most {rule}"
-        case "exclusiveMaximum":
-            return f"{shown} is too large; give less than {rule}"
-        case "type":
-            name = error.absolute_path[-1] if error.absolute_path else ""
-            remedy = BY_NAME[name].doc if name in BY_NAME else ""
-            wanted = " or ".join([rule] if isinstance(rule, str) else rule)
-            text = f"{shown} is a {_kind(value)}, not a {wanted}"
-            return f"{text}{_norway(value)}. {remedy}".rstrip(". ")
-        case "minItems":
-            return "an empty list; give at least one value, or leave the key out"
-        case "minProperties":
-            return "an empty mapping; name at least one key, or leave it out"
-        case "pattern":
-            return f"{shown} does not fit; {_form(error)}"
-        case "minLength" | "maxLength":
-            return f"{shown} has {len(value)} characters; the bound is {rule}"
-    return f"{shown}: {error.message[:300]}"
-
-
-def _form(error) -> str:
-    """What a text must look like, in words."""
-    name = next((n for n in reversed(error.absolute_path) if isinstance(n, str)), "")
-    if name == "thread_env":
-        return f"give NAME=value of {', '.join(THREAD_VARIABLES)}"
-    if name in BY_NAME:
-        return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
-    return "give letters, digits, '.', '_' and '-', a letter or digit first"
-
-
-def _norway(value: Any) -> str:
-    """What to do where a word became a truth value."""
-    if not isinstance(value, bool):
-        return ""
-    words = "yes, on" if value else "no, off"
-    return f" (YAML reads {words} and {str(value).lower()} so: put a text in quotes)"
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "list"}
-    return "null" if value is None else names.get(type(value), "mapping")
-
-
-def _short(value: Any) -> str:
-    text = reprlib.repr(value) if isinstance(value, list | dict) else repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _closest(key: Any, known) -> str:
-    close = difflib.get_close_matches(str(key), [str(k) for k in known], 1)
-    if close:
-        return f" (did you mean {close[0]!r}?)"
-    return f"; known: {', '.join(map(str, known))}" if len(known) <= 30 else ""
+        raise StudyError("\n".join(f"{where}: {problem}" for problem in problems))

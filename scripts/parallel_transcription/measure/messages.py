@@ -1,0 +1,163 @@
+"""What the supervisor and the measured process say to each other: the order, then events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.walk import Planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be measured.
+
+    ``configuration`` numbers its devices as the measured process does (see ``cuda.place``);
+    ``affinity`` are CPU numbers, None for all; ``environment`` are variables that CUDA needs;
+    ``walk`` is what dummy weights must say (``walk.planned``), None for other models.
+    """
+
+    configuration: Configuration
+    model_path: str
+    files: list[str]
+    affinity: list[int] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    walk: Planned | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How it is measured: passes, and seconds that a pass and the start may take."""
+
+    repeats: int
+    warmups: int
+    timeout_s: float
+    load_timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the measured process is told; ``live``: report every file while it runs."""
+
+    configuration: Configuration
+    model_path: str
+    files: list[str]
+    warmups: int
+    repeats: int
+    affinity: list[int] | None = None
+    live: bool = False
+    supervisor: int = 0  # its process id
+    walk: Planned | None = None
+
+    def to_json(self) -> str:
+        """The order as it goes to the measured process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """The order that ``to_json`` wrote."""
+        content = json.loads(text)
+        return cls(**content | {"configuration": Configuration(**content["configuration"])})
+
+
+# What the measured process reports, in this order.
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Libraries are imported, helper processes are there."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All instances were loaded, or failed to; all but ``engine`` as in the record's start."""
+
+    loads: list[dict[str, Any]]
+    memory_before: dict[str, int | None]
+    memory_after: dict[str, int | None]
+    gpus: list[dict[str, Any]] | None
+    engine: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PassBegins:
+    """A pass, a warm-up where ``repeat`` is below 1, is about to begin."""
+
+    repeat: int
+
+
+@dataclass(frozen=True)
+class FileStarted:
+    """A caller took a file, ``at`` seconds after the window opened; only where ``live``."""
+
+    counter: int
+    file: str
+    at: float
+
+
+@dataclass(frozen=True)
+class FileFinished:
+    """A file's text is there, or it failed; only where ``live``."""
+
+    counter: int
+    file: str
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True)
+class WindowClosed:
+    """The pass is over; what the GPU's driver kept of it is fetched now."""
+
+
+@dataclass(frozen=True)
+class PassEnded:
+    """A pass as the record keeps it, but for its number."""
+
+    repeat: int
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An exception ends the process; ``status`` is that of the run."""
+
+    error: str
+    status: str
+
+
+@dataclass(frozen=True)
+class AllDone:
+    """Nothing is left to do but to end."""
+
+
+Event = (
+    Prepared
+    | Loaded
+    | PassBegins
+    | FileStarted
+    | FileFinished
+    | WindowClosed
+    | PassEnded
+    | Failed
+    | AllDone
+)
+Report = Callable[[Event], None]
+
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+
+
+def encode(event: Event) -> str:
+    """An event as a line of JSON."""
+    return json.dumps([type(event).__name__, vars(event)])
+
+
+def decode(line: bytes) -> Event:
+    """The event that ``encode`` wrote."""
+    kind, content = json.loads(line)
+    return _KINDS[kind](**content)

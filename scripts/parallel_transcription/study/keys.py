@@ -1,0 +1,42 @@
+"""What is said of every key of a study file, and the forms that their values have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a study file: a dimension of the grid, a setting, or what is asked of a machine.
+
+    ``default`` None means that the key is required or may be left out; ``schema`` constrains one
+    value (JSON schema, draft 2020-12); ``doc`` is its line in config/README.md, in ``--help`` and
+    in messages.
+    """
+
+    name: str
+    default: Any
+    schema: dict[str, Any]
+    doc: str
+    required: bool = False
+
+
+def integer(minimum: int, maximum: int) -> dict[str, Any]:
+    """An integer between bounds that both are allowed."""
+    return {"type": "integer", "minimum": minimum, "maximum": maximum}
+
+
+def share() -> dict[str, Any]:
+    """A number between 0 and 1, both excluded."""
+    return {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+
+
+def positive(maximum: float) -> dict[str, Any]:
+    """A number above 0, up to a bound that is allowed."""
+    return {"type": "number", "exclusiveMinimum": 0, "maximum": maximum}
+
+
+def one_or_list(schema: dict[str, Any]) -> dict[str, Any]:
+    """A value, or a list of at least one."""
+    return {"anyOf": [schema, {"type": "array", "minItems": 1, "items": schema}]}
