@@ -1,10 +1,10 @@
 # Set-up, main job and checks; `make help` lists the targets. GNU make 3.81 (macOS's) is enough.
-# Options: PYTHON=/path/to/python3.12 (makes .venv), STUDY=config/cpu.yaml, TESTS="tests/test_setup.py -k lock"
+# Options: PYTHON=/path/to/python3.12 (makes .venv), STUDY=config/cpu.yaml, TESTS="tests/test_locks.py -k conda"
 
 .DEFAULT_GOAL := findings
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: findings reports setup setup-test cuda libraries test lint format audio model lock clean help
+.PHONY: findings reports setup setup-test cuda libraries test check lint golden format audio model lock clean help
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -45,11 +45,21 @@ libraries:
 	@$(SET_UP) .venv
 	@.venv/bin/python scripts/check_system.py --install
 
+# Three processes on two CPUs: tests of Slurm, of hangs and of interruptions mostly wait.
 test: setup-test ## set-up and all tests; what is skipped is listed with its reason
-	@$(ACTIVATE) && pytest --numprocesses 2 --dist worksteal $(TESTS)
+	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal $(TESTS)
 
-lint: setup-test ## ruff, snakefmt, snakemake --lint
-	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
+check: lint ## lint and the quick tests, within a minute: before every commit
+	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m "not slow and not slurm and not alone"
+
+lint: setup-test ## ruff, snakefmt, snakemake --lint, layers of imports, types
+	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
+	@$(ACTIVATE) && snakemake --quiet --lint
+	@$(ACTIVATE) && PYTHONPATH=scripts lint-imports --no-logo
+	@$(ACTIVATE) && mypy
+
+golden: setup-test ## write the texts that test_wording.py expects anew, after a change of words
+	@$(ACTIVATE) && pytest --quiet tests/test_wording.py --golden && git diff --stat tests/golden
 
 format: setup-test ## bring Python and Snakemake files into the form that lint asks for
 	@$(ACTIVATE) && ruff check --fix . && ruff format . && snakefmt Snakefile rules
@@ -70,7 +80,7 @@ lock: ## write the locks and the table in THIRD_PARTY.md anew (OPTIONS=--upgrade
 	@.venv/bin/python requirements/licences.py
 
 clean: ## remove virtual environments and caches; results, and what Snakemake knows of them, stay
-	rm -rf .venv .venv-training .venv-lock .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-training .venv-lock .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list

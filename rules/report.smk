@@ -1,14 +1,13 @@
 # Figures and reports: they show what is in the tables and findings.
 
 from parallel_transcription.fingerprint import folder_sha256
-from parallel_transcription.places import CAPTIONS, FONTS, PUBLISHED
+from parallel_transcription.places import FONTS, PUBLISHED
 
 # What figures and reports take beside code and results.
 STATIC_FILES = [
     folder_sha256(folder)
     for folder in (
         SCRIPTS / "parallel_transcription/report/templates",
-        CAPTIONS,
         FONTS,
         PUBLISHED,
     )

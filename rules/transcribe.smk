@@ -25,8 +25,9 @@ rule transcribe:
         specification=of_wildcards(
             lambda wildcards: PLAN.specification(wildcards.machine, wildcards.run)
         ),
-    # The study's name is no parameter: another name measures nothing again.
+        # Snakemake does not track a parameter that asks for inputs: another name measures nothing again.
+        study=of_wildcards(lambda wildcards, input: STUDY.settings["name"]),
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
-        " --study {STUDY.settings[name]:q} --manifests {input:q} --log {log:q} --record {output:q}"
+        " --study {params.study:q} --manifests {input:q} --log {log:q} --record {output:q}"
         " --parent $PPID"

@@ -8,6 +8,7 @@ With --check, write nothing and fail if a file differs from what the code says.
 import argparse
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def reference() -> dict[Path, str]:
         "run_record": record_schema(),
     }
     return {
-        **{page: _with_tables(page, own) for page, own in tables.items()},
+        **{page: with_tables(page, own) for page, own in tables.items()},
         **{
             PROJECT_ROOT / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"
             for name, schema in schemas.items()
@@ -52,8 +53,8 @@ def reference() -> dict[Path, str]:
     }
 
 
-def _with_tables(page: Path, tables: dict[str, str]) -> str:
-    """The page's text with the tables between their marks."""
+def with_tables(page: Path, tables: dict[str, str]) -> str:
+    """The page's text with the tables between `<!-- name -->` and `<!-- end of name -->`."""
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
         text, found = re.subn(
@@ -112,17 +113,17 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main() -> int:
-    """Write or check; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def update(files: dict[Path, str], description: str | None) -> int:
+    """Write the files that differ, or with --check only name them; returns the exit status."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     check = parser.parse_args().check
     status = 0
-    for path, text in reference().items():
+    for path, text in files.items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if check:
-            print(f"{path.relative_to(PROJECT_ROOT)} is not what the code says; run {__file__}")
+            print(f"{path.relative_to(PROJECT_ROOT)} is not what the code says; run {sys.argv[0]}")
             status = 1
         else:
             path.parent.mkdir(exist_ok=True)
@@ -132,4 +133,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(lambda: update(reference(), __doc__))

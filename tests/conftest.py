@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 
 import pytest
@@ -32,6 +33,12 @@ TINY_STUDY = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden", action="store_true", help="write tests/golden/ anew (see test_wording.py)"
+    )
+
+
 def pytest_configure():
     """No figure fails unseen; and what a background shell ignores, no test ignores as well."""
     os.environ["STRICT_FIGURES"] = "1"  # draw.STRICT, whose module takes long to load
@@ -40,8 +47,16 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that run alone come last, when little is left to wait for them."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    """Tests of Slurm come first: they mostly wait, while others run. Tests that run alone come
+    last, when little is left to wait for them.
+    """
+
+    def place(item):
+        if item.get_closest_marker("alone"):
+            return 2
+        return 0 if item.get_closest_marker("slurm") else 1
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest-timeout: waiting is no test's time
@@ -58,10 +73,20 @@ def pytest_runtest_protocol(item):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """A checkout in which the small study has run to its reports. Look, do not touch: copy it."""
-    project = Project(tmp_path_factory.mktemp("finished") / "checkout", TINY_STUDY)
-    project.run()
-    return project
+    """A checkout in which the small study has run to its reports. Look, do not touch: copy it.
+
+    The processes of pytest-xdist share it: whoever comes first makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder / "checkout", ignore_errors=True)  # left by one that failed
+            Project(folder / "checkout", TINY_STUDY).run()
+            (folder / "done").touch()
+    return Project.at(folder / "checkout")
 
 
 @pytest.fixture

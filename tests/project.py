@@ -62,12 +62,17 @@ class Project:
         self.write_study(study)
 
     @classmethod
+    def at(cls, folder: Path) -> Project:
+        """A checkout that is there."""
+        project = cls.__new__(cls)
+        project.folder = folder
+        return project
+
+    @classmethod
     def moved(cls, project: Project, folder: Path) -> Project:
         """The same checkout, results and all, in another place."""
-        copy = cls.__new__(cls)
-        copy.folder = folder
         shutil.copytree(project.folder, folder, symlinks=True)
-        return copy
+        return cls.at(folder)
 
     @property
     def study_file(self) -> Path:

@@ -156,7 +156,8 @@ class SlurmCluster:
 
     def kill_node(self, name: str) -> None:
         """What a power failure does: the node's slurmd and all that its jobs run die at once, and
-        the controller learns that the node is down."""
+        the controller learns that the node is down.
+        """
         processes = list(self._processes_of_jobs(name))
         daemon = self._processes.pop(name)
         daemon.kill()

@@ -16,17 +16,20 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from parallel_transcription.files import write_json
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results import export
 from parallel_transcription.results.columns import OPTIONS as OPTION_NAMES
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.results.merge import Merged, runs_table, timings_table
 from parallel_transcription.results.read import Results
-from parallel_transcription.study.dimensions import BY_NAME
+from parallel_transcription.study.configuration import complete, identify
+from parallel_transcription.study.dimensions import BY_NAME, NAMES
 from parallel_transcription.study.settings import DEFAULTS
 
 OPTIONS = {name: BY_NAME[name].default for name in OPTION_NAMES}
@@ -44,34 +47,28 @@ def sha(text: str, length: int = 64) -> str:
 
 
 def configuration(
-    strategy: str, *, instances=1, workers=1, threads=1, files=2, callers=None, **more
-):
-    """A grid point as a flat dict with every key present, plus its id under `configuration`."""
-    point = {
+    strategy: str,
+    *,
+    instances: int = 1,
+    workers: int = 1,
+    threads: int = 1,
+    files: int = 2,
+    callers: int | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """A grid point: the value of every dimension, and its id under `configuration`."""
+    values = {
         "strategy": strategy,
         "model": "dummy-tiny",
-        "compute_type": "int8",
-        "device": "cpu",
-        "device_index": "0",
         "instances": instances,
         "num_workers": workers,
         "cpu_threads": threads,
         "files_in_parallel": files,
-        "callers": files if callers is None else callers,
-        "init_stagger_s": 0.0,
-        "thread_env": "OPENBLAS_NUM_THREADS=1",
-        **OPTIONS,
-        "batch_size": 0,
-        "slowdown": 0.0,
-        "replica": 1,
+        "callers": callers,
         **more,
     }
-    digest = sha(json.dumps(point, sort_keys=True), 8)
-    name = (
-        f"{strategy}-{point['model'].replace('/', '_')}-{point['compute_type']}-{point['device']}"
-        f"-i{instances}-w{workers}-t{threads}-f{files}-{digest}"
-    )
-    return {**point, "configuration": name}
+    made = complete(values)
+    return {**made.as_json(), "configuration": identify(made)}
 
 
 def default_configurations(
@@ -119,19 +116,14 @@ def gpu_configurations(workers=(1, 2, 4, 8), instances=(2, 4), files=(3, 6, 9)) 
     return points
 
 
-def device_count(point: dict) -> int:
-    return len(point["device_index"].split(","))
-
-
-def total_workers(point: dict) -> int:
-    """Workers count for each device of one model."""
-    devices = device_count(point) if point["strategy"] == "one_model" else 1
-    return point["instances"] * point["num_workers"] * devices
+def made(point: dict[str, Any]) -> Configuration:
+    """A grid point as the product has it."""
+    return complete({name: point[name] for name in NAMES})
 
 
 def in_use(point: dict) -> int:
     """Workers that can be busy at once."""
-    return max(1, min(total_workers(point), point["callers"]))
+    return max(1, min(made(point).total_workers, point["callers"]))
 
 
 def true_makespan(point: dict, cpus: int, seconds_per_file: float, truth: dict) -> float:
@@ -168,7 +160,7 @@ def gpu_speed(point: dict, truth: dict) -> float:
     One GPU with n busy workers is min(n, saturation) ** 0.6 times as fast as with one; models of
     their own are `ratio_many` slower, more than one GPU scales with `gpu_scaling`.
     """
-    devices = min(device_count(point), in_use(point))
+    devices = min(len(made(point).devices), in_use(point))
     each = min(in_use(point) / devices, truth["saturation"]) ** 0.6
     speed = each * (1 + (devices - 1) * truth["gpu_scaling"])
     many = point["strategy"] != "one_model" and point["instances"] > 1
@@ -324,8 +316,8 @@ def _base_row(label: str, number: int, point: dict, cpus: int) -> dict:
         "round": number,
         "error": "",
         "study": "synthetic",
-        "total_workers": total_workers(point),
-        "gpus": device_count(point) if point["device"] == "cuda" else 0,
+        "total_workers": made(point).total_workers,
+        "gpus": made(point).gpus,
         "audio_total_s": 60.0 * files,
         "timeout_s": 60.0,
         "started_at": f"2026-01-{1 + number % 28:02d}T12:00:00+00:00",
@@ -402,7 +394,7 @@ def _add_run(
 
 def _gpu_meters(point, makespan, busy, instances, workers, rng, truth) -> dict:
     """A context of 450 MB, models of 3,100 MB, 130 MB for each further worker; 60 to 300 W."""
-    devices = device_count(point)
+    devices = len(made(point).devices)
     share = min(1.0, 0.35 * min(busy / devices, truth["saturation"]) ** 0.75)
     copies = max(instances, devices)
     contexts = instances if point["strategy"] == "multi_process" else devices
@@ -460,7 +452,7 @@ def _add_timings(timings, rng, base, repeat, makespan, busy, files, cpu_s, refer
 def _add_starts(runs, rng, label, stagger, rate, starts, cpus):
     if not starts:
         return
-    point = configuration("multi_model", instances=4, files=0, callers=0, init_stagger_s=stagger)
+    point = configuration("multi_model", instances=4, files=0, init_stagger_s=stagger)
     base = _base_row(label, 1, point, cpus)
     failed = round(rate * starts)
     order = rng.permutation(starts)

@@ -197,7 +197,7 @@ def test_a_bad_file_is_refused_with_its_line_or_key(case, folder, script):
     ("place", "case"), [(p, c) for p in PLACES for c in ESCAPES if (p, c) not in ALLOWED]
 )
 def test_a_text_cannot_leave_its_place(case, place, folder):
-    """Refused with file, key and value; nothing is run or written. (Good file names: below.)"""
+    """Refused with file, key and value; nothing is run or written. (Good file names: below.)."""
     text = ESCAPES[case]
     with pytest.raises(StudyError) as error:
         build_study({**GOOD, **PLACES[place](text)}, "mine.yaml", ROOT)

@@ -102,7 +102,7 @@ def test_defaults_never_change():
 
 
 def test_plain_types_only():
-    """numpy numbers would be written differently by another numpy and rerun everything."""
+    """Numpy numbers would be written differently by another numpy and rerun everything."""
     import numpy as np
 
     configuration = complete({"strategy": "one_model", "num_workers": np.int64(2)})

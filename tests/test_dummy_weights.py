@@ -19,6 +19,8 @@ from parallel_transcription.inputs.dummy_vocabulary import LANGUAGES, TEXT_TOKEN
 from parallel_transcription.inputs.dummy_weights import ARCHITECTURES, DummyError, build
 from parallel_transcription.places import SCRIPTS
 
+pytestmark = pytest.mark.slow  # builds and runs models
+
 # Numbers in the published checkpoints (openai/whisper-*) in millions, token embeddings once.
 PARAMETERS = {
     "tiny": 37.8,
@@ -361,7 +363,6 @@ def transcribe_with(kernel: str, folder: Path, compute_types: list[str], beams: 
     return json.loads(done.stdout)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_every_kernel_takes_the_walk(few_tokens, model, kernel):
     (usual,) = model.transcribe(sound("noise", 5), language="en")[0]
@@ -373,7 +374,6 @@ def test_every_kernel_takes_the_walk(few_tokens, model, kernel):
         assert -0.01 < logprob <= 0
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="kernels of x86")
 def test_without_the_rule_kernels_saturate(tmp_path, monkeypatch):
     """Neighbours of one sign in the planted walk: it is lost, in int8 only.

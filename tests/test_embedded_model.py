@@ -47,6 +47,7 @@ def transcriptions():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_set", HIGHEST_WER)
 def test_word_error_rate(transcriptions, clip_set):
     import jiwer
@@ -57,6 +58,7 @@ def test_word_error_rate(transcriptions, clip_set):
     assert jiwer.wer(texts, heard) <= HIGHEST_WER[clip_set], wrong
 
 
+@pytest.mark.slow
 def test_timestamps_are_monotone_and_inside_the_file(transcriptions):
     for clip, _, segments, seconds in (row for rows in transcriptions.values() for row in rows):
         before = 0.0
@@ -66,6 +68,7 @@ def test_timestamps_are_monotone_and_inside_the_file(transcriptions):
             before = segment.end
 
 
+@pytest.mark.slow
 def test_long_clips_have_several_windows(transcriptions):
     rows = transcriptions["long_trained_voices"]
     assert len(rows) >= 3

@@ -27,6 +27,8 @@ from parallel_transcription.results.read import read_results
 from parallel_transcription.study.dimensions import STRATEGIES
 from parallel_transcription.words import STRATEGY_NAMES
 
+pytestmark = pytest.mark.slow  # draws
+
 ROOT = Path(__file__).resolve().parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert(1)</script><img src="file:///etc/passwd">'

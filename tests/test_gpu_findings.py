@@ -13,7 +13,9 @@ from parallel_transcription.report.figures.draw import FIGURES
 from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.finding import Finding, to_json
 from parallel_transcription.results.read import read_results
-from synthetic_study import as_results, configuration, gpu_configurations, make_tables
+from synthetic_study import as_results, gpu_configurations, make_tables
+
+pytestmark = pytest.mark.slow  # judges whole studies
 
 QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "repeats": 2}
 
@@ -215,9 +217,3 @@ class TestFiguresAndReport:
         made = contents.findings_report(read_results(tmp_path), Path("nowhere"), [])
         assert len(made.content["published"]["gpu"].rows) == 4
         assert "config/multi_gpu.yaml" in made.content["published"]["gpu"].note
-
-
-def test_a_configuration_counts_workers_per_device():
-    """As the real one does (test_configuration.py); the laws above rest on it."""
-    point = configuration("one_model", workers=2, device="cuda", device_index="0,1,2")
-    assert synthetic.total_workers(point) == 6

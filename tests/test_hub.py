@@ -19,6 +19,8 @@ from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
 
+pytestmark = pytest.mark.slow  # starts processes that download
+
 MODEL = "org/name"
 CLIP = "audio/english-short.opus"
 
@@ -175,7 +177,6 @@ def test_a_folder_that_went_away_is_not_looked_for_on_the_hub(hub, tmp_path, mon
 # --------------------------------------------------------------------- the whole way
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_study_of_a_pinned_model_downloads_it_once_and_its_records_say_which(
     hub, tmp_path, monkeypatch

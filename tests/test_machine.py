@@ -426,6 +426,7 @@ def test_other_output_gives_nothing(text):
     assert engine.parse_verbose(text) == {}
 
 
+@pytest.mark.slow
 def test_real_output_of_the_engine(tmp_path):
     """Of a real model, so that a version with other words is noticed."""
     from parallel_transcription.inputs import dummy_weights

@@ -74,6 +74,7 @@ def test_sleeping_costs_nothing_and_is_a_voluntary_switch():
     assert seen["context_switches_voluntary"] >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LINUX, reason="needs /proc/stat")
 def test_another_process_is_foreign():
     before = snapshot()

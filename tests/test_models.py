@@ -64,6 +64,7 @@ def replace_weights(folder: Path, content: bytes) -> None:
 # --------------------------------------------------------------------------------- names
 
 
+@pytest.mark.slow
 def test_names_of_every_kind(root):
     assert parse_model("mini-xx", root).kind == "embedded"
     assert parse_model("mini-xx", root).path == "resources/models/mini-xx"
@@ -351,6 +352,7 @@ def test_folder_outside_the_project_keeps_its_place(root, tiny):
     assert not (root / "results").exists()
 
 
+@pytest.mark.slow
 def test_dummy_is_built_once_repaired_when_damaged_and_loads(tmp_path):
     from faster_whisper import WhisperModel
 
@@ -389,6 +391,7 @@ def _prepare_in_process(folder, queue):
     queue.put(prepare(parse_model("dummy-tiny"), folder, folder)["sha256"])
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_one_model(tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

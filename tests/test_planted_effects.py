@@ -25,6 +25,8 @@ from parallel_transcription.statistics import (
 )
 from synthetic_study import as_results, configuration, make_tables
 
+pytestmark = pytest.mark.slow  # simulates thousands of studies
+
 MARGIN, ALPHA = 0.05, 0.05
 RATIOS, SPREADS, ROUNDS = (1.00, 1.02, 1.05, 1.10), (0.01, 0.03, 0.05), (3, 6, 10, 20)
 STUDIES = 10_000
@@ -45,7 +47,8 @@ def noise(rng, kind, shape):
 
 def simulate(ratio, spread, rounds, studies=STUDIES, kind="normal", seed=1):
     """Times a, b, shape (rounds, studies); the log ratio of a round has standard deviation
-    `spread` (for normal noise)."""
+    `spread` (for normal noise).
+    """
     key = [seed, round(1000 * ratio), round(1000 * spread), rounds, len(kind)]
     rng = np.random.default_rng(key)
     shape = (rounds, studies)

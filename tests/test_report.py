@@ -39,6 +39,8 @@ from parallel_transcription.results.read import read_results
 from parallel_transcription.results.recommended import write_recommended
 from parallel_transcription.words import NOTHING
 
+pytestmark = pytest.mark.slow  # lays out pages and PDFs
+
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import studies
 from project import ROOT
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
@@ -13,8 +14,12 @@ CLIP = "audio/english-short.opus"
 
 
 def script(name, *arguments):
+    return run(f"scripts/{name}", *arguments)
+
+
+def run(file, *arguments):
     return subprocess.run(
-        [sys.executable, f"scripts/{name}", *arguments],
+        [sys.executable, file, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -24,10 +29,11 @@ def script(name, *arguments):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_has_help(name):
-    done = script(name, "--help")
+    done = studies.script(name, "--help")
     assert done.returncode == 0 and "usage:" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["one_model", "multi_model", "multi_process"])
 def test_by_hand_prints_a_line_per_file(strategy, tmp_path):
     record = tmp_path / "record.json"
@@ -71,6 +77,8 @@ def test_list_configurations_shows_ids_and_refuses_a_bad_study(tmp_path):
     assert done.returncode == 2 and "bad.yaml" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_schemas_and_reference_tables_are_what_the_code_says():
-    done = script("write_reference.py", "--check")
-    assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize("generator", ["scripts/write_reference.py", "docs/make_architecture.py"])
+def test_what_is_generated_from_the_code_is_what_the_code_says(generator):
+    """Schemas, reference tables, the page on the architecture."""
+    done = run(generator, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -37,6 +37,7 @@ def test_swapping_the_arms_flips_the_verdict(pair, margin):
     assert other.median_ratio == pytest.approx(1 / one.median_ratio, rel=1e-6) or len(a) % 2 == 0
 
 
+@pytest.mark.slow
 @given(pairs, margins, st.floats(0.01, 100))
 @settings(max_examples=60, deadline=None)
 def test_units_do_not_matter(pair, margin, factor):
@@ -205,6 +206,7 @@ NOISES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NOISES)
 def test_why_t_intervals_and_not_the_bootstrap(kind):
     """Coverage of 95 % intervals for the centre of symmetric log ratios, 400 samples each."""

@@ -27,6 +27,8 @@ from parallel_transcription.measure.supervise import (
 from parallel_transcription.study.configuration import complete
 from project import ROOT
 
+pytestmark = pytest.mark.slow  # measures
+
 PROTOCOL = Protocol(repeats=1, warmups=1, timeout_s=60.0, load_timeout_s=60.0)
 BRIEF = replace(PROTOCOL, warmups=0)
 CLIP = str(ROOT / "audio" / "english-short.opus")

@@ -17,6 +17,8 @@ from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
 
+pytestmark = pytest.mark.slow  # measures
+
 CLIP = str(ROOT / "audio" / "english-short.opus")
 LONG = str(ROOT / "audio" / "english-1.opus")
 TOKENS = 20

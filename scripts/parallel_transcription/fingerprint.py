@@ -277,7 +277,8 @@ def _imports(path: Path, module: str) -> frozenset[str]:
 @dataclass(frozen=True)
 class _Module:
     """What counts of a module: a hash of its code, and the names it imports, as they are written
-    (relative ones with leading dots)."""
+    (relative ones with leading dots).
+    """
 
     meaning: str
     imports: frozenset[str]

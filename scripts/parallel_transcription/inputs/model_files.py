@@ -30,7 +30,8 @@ _MULTILINGUAL_FROM = 51865  # CTranslate2: smaller vocabularies are English only
 
 class ModelFacts(TypedDict):
     """What the files say of a model: `vocabulary` is the number of its tokens, `width` that of its
-    hidden layers, `weights` their type on disk."""
+    hidden layers, `weights` their type on disk.
+    """
 
     multilingual: bool
     mel_bins: int

@@ -59,7 +59,8 @@ def resources(machine: Resources) -> dict[str, Any]:
 
 def runtime_min(machine: Resources, minutes: int) -> int:
     """A job's time limit in minutes: the machine's, or what the measurement takes at most, so that
-    Slurm is not the first to stop it."""
+    Slurm is not the first to stop it.
+    """
     return machine.get("runtime_min", minutes + _SLACK_MIN)
 
 
@@ -67,7 +68,8 @@ def confined(
     machines: Mapping[str, Resources | None], configurations: Iterable[Configuration]
 ) -> list[str]:
     """What to say of machines whose ``cores`` are fewer than the threads of some configurations:
-    these then measure oversubscription."""
+    these then measure oversubscription.
+    """
     threads = [c.total_workers * max(1, c.cpu_threads) for c in configurations]
     notes = []
     for label, machine in machines.items():

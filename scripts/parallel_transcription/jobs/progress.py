@@ -15,7 +15,8 @@ FILE = Path(".snakemake/parallel_transcription/progress.json")
 
 class Progress(TypedDict):
     """The runs that a Snakemake set out to measure, the host it ran on, and whether runs go there
-    and not to a cluster."""
+    and not to a cluster.
+    """
 
     runs: list[str]
     host: str

@@ -8,7 +8,8 @@ from typing import Any
 
 def engine() -> dict[str, Any]:
     """What the engine of this process can do: its version, the compute types that it supports per
-    kind of device, and the number of CUDA devices that it sees."""
+    kind of device, and the number of CUDA devices that it sees.
+    """
     import ctranslate2
 
     devices = ctranslate2.get_cuda_device_count()

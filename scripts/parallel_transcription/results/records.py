@@ -21,7 +21,8 @@ DAMAGED = ".damaged"  # added to the name of a damaged record, so that the run i
 
 def record_files(results: Path) -> list[Path]:
     """All files among the records of all machines, but hidden ones and what was set aside and has
-    been measured again since."""
+    been measured again since.
+    """
     return [
         path
         for path in sorted(results.glob("*/runs/*"))

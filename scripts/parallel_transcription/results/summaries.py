@@ -134,7 +134,6 @@ class FilesTable:
     device: str
     files: int
     audio_s: float
-    workload: str
     file_names: list[str]
     rows: list[Row]
 
@@ -193,7 +192,6 @@ def _files_table(group: pd.DataFrame, of_files: pd.DataFrame) -> FilesTable:
         device=first["device"],
         files=len(counters),
         audio_s=first["audio_total_s"],
-        workload=first["workload"],
         file_names=[names[counter] for counter in sorted(names)],
         rows=rows,
     )

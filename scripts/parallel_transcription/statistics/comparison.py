@@ -65,7 +65,7 @@ NO_TESTS = Tests(*[float("nan")] * 6)
 
 
 def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
-    """t tests on the paired log ratios of `a` and `b`.
+    """T tests on the paired log ratios of `a` and `b`.
 
     a, b: positive times, shape (n,) or (n, S) for S independent comparisons, n >= 2 rounds.
     Equivalence is statsmodels' `ttost_paired(..., transform=np.log)` (Schuirmann 1987), the rest

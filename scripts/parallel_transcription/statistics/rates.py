@@ -26,6 +26,6 @@ def starts_needed(limit: float, confidence: float = 0.95) -> int:
 
 
 def rate_higher(failures_a: int, starts_a: int, failures_b: int, starts_b: int) -> float:
-    """p of Fisher's exact test for "A fails more often than B"."""
+    """P of Fisher's exact test for "A fails more often than B"."""
     table = [[failures_a, starts_a - failures_a], [failures_b, starts_b - failures_b]]
     return float(stats.fisher_exact(table, alternative="greater").pvalue)

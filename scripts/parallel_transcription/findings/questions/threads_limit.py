@@ -224,7 +224,7 @@ def _row(machine: Machine, arm: Any, times: Any, cpus: float | None) -> Row:
 
 
 def _one_sided(values: Any, limit: float) -> tuple[float, float]:
-    """p of "mean > limit" and of "mean < limit" (one-sided t tests); nan for one value."""
+    """P of "mean > limit" and of "mean < limit" (one-sided t tests); nan for one value."""
     if len(values) < 2:
         return float("nan"), float("nan")
     if np.ptp(values) < 1e-12:

@@ -1,0 +1,30 @@
+"""Nothing is defined that nobody uses: tests do not count as users, rules and templates do."""
+
+import re
+
+from vulture import Vulture
+
+from project import ROOT
+
+FOLDERS = ("scripts", "audio", "benchmarks", "docs")
+#: Used where this test does not look.
+USED_ELSEWHERE = {
+    "fetch": "by WeasyPrint, for every address",
+    "imported_files": "by tests: which files a script's fingerprint covers",
+}
+#: Kinds that are looked at; fields of a class may be read by name, attributes by other libraries.
+KINDS = ("class", "function", "import", "method", "property", "unreachable_code")
+
+
+def test_everything_that_is_defined_is_used():
+    vulture = Vulture()
+    vulture.scavenge([str(ROOT / folder) for folder in FOLDERS])
+    others = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    others += (ROOT / "scripts").rglob("*.html")
+    words = set(re.findall(r"\w+", " ".join(path.read_text(encoding="utf-8") for path in others)))
+    unused = {
+        f"{item.filename.relative_to(ROOT)}:{item.first_lineno} {item.name}"
+        for item in vulture.get_unused_code(min_confidence=60)
+        if item.typ in KINDS and item.name not in words | USED_ELSEWHERE.keys()
+    }
+    assert unused == set()
