@@ -4,7 +4,9 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 
+import psutil
 import pytest
 
 from project import Project
@@ -93,3 +95,14 @@ def finished(tmp_path_factory) -> Project:
 def checkout(finished, tmp_path) -> Project:
     """A copy of the finished checkout in another folder, to change and to plan again."""
     return Project.moved(finished, tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def no_process_left():
+    """Fails a test that leaves a process behind."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    deadline = time.monotonic() + 10
+    while set(psutil.Process().children(recursive=True)) - before:
+        assert time.monotonic() < deadline, "a measured process is still there"
+        time.sleep(0.05)

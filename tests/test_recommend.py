@@ -18,8 +18,8 @@ from parallel_transcription.results.recommended import call, device_list, read_r
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.study.settings import DEFAULTS
 from planted_records import write_records
+from studies import script
 from synthetic_study import as_results, configuration, make_tables, write_tables
-from test_findings import script
 
 
 def points():
