@@ -83,6 +83,8 @@ class Question(ABC):
     claim: ClassVar[str]
     to_measure: ClassVar[str]  # what is missing, and how to measure it
     would_change: ClassVar[Mapping[Verdict, str]]  # {margin}, {above}: the margin in words
+    remedy: ClassVar[str] = "Such rounds: {command}"  # would change what was not measured
+    remedy_sets: ClassVar[str] = ""  # settings on that command line
     columns: ClassVar[tuple[Column, ...]]  # of the evidence, as a page shows it
     sorted_by: ClassVar[tuple[str, ...]] = ()  # columns that order the rows on a page
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
@@ -105,10 +107,6 @@ class Question(ABC):
     def page_rows(self, evidence: Sequence[Row]) -> list[int]:
         """Places of the rows of evidence that a page shows, in their order there."""
         return in_order(evidence, self.sorted_by)[: self.most_rows]
-
-    def remedy(self, machine: Machine) -> str:
-        """What would change a finding that was not measured."""
-        return f"Such rounds: {command(machine)}"
 
     def not_measured(
         self,
@@ -139,7 +137,7 @@ class Question(ABC):
         shown = self.page_rows(rows)
         columns = with_varying(self.columns, [rows[k] for k in shown])
         if verdict == Verdict.NOT_MEASURED:
-            change = self.remedy(machine)
+            change = self.remedy.format(command=command(machine, self.remedy_sets))
         else:
             margin, above = margin_words(machine), f"{1 + machine.margin:.2f}"
             change = self.would_change[verdict].format(margin=margin, above=above)

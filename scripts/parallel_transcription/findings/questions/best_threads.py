@@ -75,7 +75,7 @@ class BestThreads(PairedQuestion):
                 for (_, a), (_, b) in itertools.combinations(same.iterrows(), 2):
                     if a["cpu_threads"] != b["cpu_threads"]:
                         pair = machine.compare(a["arm"], b["arm"])
-                        if pair.result.rounds >= 2:
+                        if pair.testable:
                             cases.tested.append(Case(pair, {}))
             ranking = _rank(machine, group)
             if len(ranking) > 1:

@@ -70,10 +70,10 @@ class NoiseFloor(PairedQuestion):
 
     def cases(self, machine: Machine) -> Cases:
         """Replicas against their originals; without any, placebo workers."""
-        kind, pairs = REPLICA, _replicas(machine)
+        arms, kind = machine.arms, REPLICA
+        pairs = [pair for _, pair in machine.against(arms, "replica", base=1)]
         if not pairs:
             kind, pairs = PLACEBO, _placebos(machine)
-        arms = machine.arms
         labels = {arm["arm"]: words.name_of(arm) for arm in arms.to_dict("records")}
         return Cases(
             [Case(p, {"kind": kind, "label": labels[p.arm_b]}) for p in pairs],
@@ -125,17 +125,6 @@ class NoiseFloor(PairedQuestion):
             )
 
 
-def _replicas(machine: Machine) -> list[Pair]:
-    arms, pairs = machine.arms, []
-    same = [*(d for d in DIMENSIONS if d != "replica"), "workload"]
-    for _, group in arms.groupby(same, sort=True, dropna=False):
-        first = group[group["replica"] == 1]
-        for _, again in group[group["replica"] > 1].sort_values("replica").iterrows():
-            if len(first):
-                pairs.append(machine.compare(again["arm"], first.iloc[0]["arm"]))
-    return [p for p in pairs if p.result.rounds >= 2]
-
-
 def _placebos(machine: Machine) -> list[Pair]:
     many = machine.ordinary()
     many = many[
@@ -149,7 +138,7 @@ def _placebos(machine: Machine) -> list[Pair]:
         group = group.sort_values("num_workers")
         for (_, a), (_, b) in itertools.pairwise(group.iterrows()):
             pairs.append(machine.compare(b["arm"], a["arm"]))
-    return [p for p in pairs if p.result.rounds >= 2]
+    return [p for p in pairs if p.testable]
 
 
 def _spread(judged: Judged) -> tuple[float, float, float]:

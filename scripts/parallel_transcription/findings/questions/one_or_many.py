@@ -26,7 +26,6 @@ from parallel_transcription.findings.question import (
     effect_of,
 )
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
-from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Column, Row, Verdict
 
 
@@ -50,6 +49,7 @@ class OneAgainstOthers(PairedQuestion):
     """One model with N workers against N models in another form."""
 
     number = 2
+    remedy_sets = "min_rounds=3"
     would_change = by_verdict(
         "A matched pair shown to differ by more than {margin}, or left open by a wider grid.",
         "All pairs shown to be within {margin}, for example with another model or engine version.",
@@ -65,18 +65,14 @@ class OneAgainstOthers(PairedQuestion):
         """Matched pairs with two or more common rounds."""
         found, notes = matched.matched_pairs(machine, self.strategy)
         for case in found:
-            if case.pair.result.rounds < 2:
+            if not case.pair.testable:
                 one, other = case.pair.configurations
                 rounds = words.plural(case.pair.result.rounds, "common round")
                 notes.append(f"{one} and {other}: {rounds}, too few to test.")
         arms = machine.ordinary()
         arms = arms[arms["strategy"].isin(["one_model", self.strategy]) & (arms["callers"] > 1)]
-        tested = [case for case in found if case.pair.result.rounds >= 2]
+        tested = [case for case in found if case.pair.testable]
         return Cases(tested, arms=arms, notes=notes)
-
-    def remedy(self, machine: Machine) -> str:
-        """Rounds that can be tested."""
-        return f"Such rounds: {command(machine, 'min_rounds=3')}"
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""

@@ -22,9 +22,8 @@ from parallel_transcription.findings.question import (
     effect_of,
 )
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
+from parallel_transcription.findings.rounds import SEVERAL_GPUS
 from parallel_transcription.results.finding import Verdict
-
-COMMAND = "snakemake --cores all --configfile config/multi_gpu.yaml"
 
 
 class OnePerGpu(PairedQuestion):
@@ -39,8 +38,9 @@ class OnePerGpu(PairedQuestion):
     )
     to_measure = (
         "Not measured here: no matched rounds of a list of GPUs and of one model on each. To "
-        f"measure it on a machine with two or more: {COMMAND}"
+        f"measure it on a machine with two or more: {SEVERAL_GPUS}"
     )
+    remedy = f"Runs on two or more GPUs: {SEVERAL_GPUS}"
     would_change = by_verdict(
         "A pair shown to differ by more than {margin}.",
         "All pairs shown to be within {margin}.",
@@ -70,7 +70,7 @@ class OnePerGpu(PairedQuestion):
             found, notes = matched.matched_pairs(machine, strategy, on_several_gpus=True)
             cases.notes += notes
             for case in found:
-                if case.pair.result.rounds >= 2:
+                if case.pair.testable:
                     case.row |= {
                         "others": words.STRATEGY_NAMES[strategy],
                         "gpus": matched.count(case.row["device_index"]),
@@ -79,10 +79,6 @@ class OnePerGpu(PairedQuestion):
                     }
                     cases.tested.append(case)
         return cases
-
-    def remedy(self, machine: Machine) -> str:
-        """The study that measures it."""
-        return f"Runs on two or more GPUs: {COMMAND}"
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""

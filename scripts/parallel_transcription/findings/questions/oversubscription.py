@@ -86,7 +86,7 @@ class Oversubscription(PairedQuestion):
                 reference = _reference(fitting, arm)
                 if reference is not None:
                     pair = machine.compare(arm["arm"], reference["arm"])
-                    if pair.result.rounds >= 2:
+                    if pair.testable:
                         cases.tested.append(Case(pair, _facts(arm, reference, pair, cpus)))
         cases.tested.sort(
             key=lambda c: (c.row["oversubscription"], c.row["strategy"], c.pair.configurations[0])

@@ -33,11 +33,15 @@ import numpy as np
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED, faster_than_margin
+from parallel_transcription.findings.evidence import (
+    CONDITIONS,
+    NOT_JUDGED,
+    faster_than_margin,
+    some_and_none,
+)
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
-from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 LITTLE = 1.25  # with one worker, a gain below this is work beside the model, not the model's calls
@@ -65,6 +69,7 @@ class ParallelOrQueue(PairedQuestion):
         "There is no pair of matched rounds with one worker and with several, for several callers "
         f"and threads x workers within the CPUs. {how}"
     )
+    remedy = "Rounds of those configurations: {command}"
     would_change = by_verdict(
         "A gain over one worker that stays below {above} with threads x workers within the CPUs.",
         ABOVE,
@@ -95,10 +100,6 @@ class ParallelOrQueue(PairedQuestion):
             )
         return super().judge(machine)
 
-    def remedy(self, machine: Machine) -> str:
-        """The rounds that it needs."""
-        return f"Rounds of those configurations: {command(machine)}"
-
     def cases(self, machine: Machine) -> Cases:
         """Several workers against one; every row with several callers is evidence."""
         arms = _arms(machine)
@@ -128,10 +129,7 @@ class ParallelOrQueue(PairedQuestion):
 
     def verdict(self, judged: Judged) -> Verdict:
         """Some row parallel and none a queue?"""
-        outcomes = {row["outcome"] for row in judged.rows}
-        if "parallel" in outcomes and "queue" not in outcomes:
-            return Verdict.CONFIRMED
-        return Verdict.REFUTED if outcomes == {"queue"} else Verdict.INCONCLUSIVE
+        return some_and_none({row["outcome"] for row in judged.rows}, "parallel", "queue")
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """Speed-up and gain of one row, and what one worker does."""

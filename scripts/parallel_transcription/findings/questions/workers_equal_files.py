@@ -87,7 +87,7 @@ class WorkersEqualFiles(PairedQuestion):
             for _, arm in group.sort_values(["num_workers", "arm"]).iterrows():
                 if len(equal) and arm["num_workers"] != arm["files_in_parallel"]:
                     pair = machine.compare(arm["arm"], equal.iloc[0]["arm"])
-                    if pair.result.rounds >= 2:
+                    if pair.testable:
                         cases.tested.append(Case(pair, _facts(machine, arm)))
         return cases
 
