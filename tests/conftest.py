@@ -9,17 +9,11 @@ import time
 import psutil
 import pytest
 
-from project import Project
+from project import Project, small_study
 
-TINY_STUDY = {
-    "name": "tiny",
-    "machine": "test-machine",
-    "audio": ["audio/english-short.opus", "audio/english-unseen-voice.opus"],
-    "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
-    "rounds": 2,
-    "repeats": 2,
-    "confirmation_rounds": 1,
-    "grid": [
+TINY_STUDY = small_study(
+    "tiny",
+    [
         {"strategy": "one_model", "num_workers": [1, 2]},
         {"strategy": "one_model", "callers": 1, "rounds": 1},
         {"strategy": ["multi_model", "multi_process"], "instances": 2},
@@ -32,7 +26,11 @@ TINY_STUDY = {
             "repeats": 2,
         },
     ],
-}
+    machine="test-machine",
+    rounds=2,
+    repeats=2,
+    warmups=1,
+)
 
 
 def pytest_addoption(parser):

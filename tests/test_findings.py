@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judging import judge_one, judged, question
+from judging import calm_tables, judge_one, judged, question
 from parallel_transcription.errors import TableError
 from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.question import Question
@@ -72,16 +72,7 @@ def of(found, id, machine="synthetic-a"):
 
 
 def small(seed=1, points=None, **given):
-    settings = {
-        "init_starts": 0,
-        "timeouts": False,
-        "failures": False,
-        "spread": 0.01,
-        "disturbed_share": 0.0,
-        "repeats": 2,
-        **given,
-    }
-    return make_tables(seed, configurations=points, **settings)
+    return calm_tables(seed, points, **{"repeats": 2} | given)
 
 
 def test_every_question_of_every_machine_is_answered(found):
