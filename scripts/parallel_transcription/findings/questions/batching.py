@@ -51,8 +51,8 @@ class Batching(PairedQuestion):
         "More rounds of the pairs that are open.",
     )
     columns = (
-        show.text("label", "configuration"),
-        show.integer("files", "files"),
+        show.label(),
+        show.files(),
         show.seconds("makespan_a_s", "makespan (s)"),
         show.interval("speed_up", "times as fast", "speed_low", "speed_high"),
         show.digits("memory_mb", "memory (MB)"),

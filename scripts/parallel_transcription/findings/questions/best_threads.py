@@ -58,12 +58,12 @@ class BestThreads(PairedQuestion):
         "More rounds of the settings that are open.",
     )
     columns = (
-        show.integer("files", "files"),
-        show.integer("workers", "workers"),
+        show.files(),
+        show.workers(),
         show.threads(),
         show.interval("rtfx", "seconds of audio per second", "low", "high"),
         show.interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("standing", "standing"),
     )
 

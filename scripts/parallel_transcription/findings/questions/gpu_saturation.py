@@ -56,7 +56,7 @@ class GpuSaturation(PairedQuestion):
     columns = (
         show.text("series", "on one GPU"),
         show.integer("number", "number"),
-        show.integer("files", "files"),
+        show.files(),
         show.interval("rtfx", "seconds of audio per second", "rtfx_low", "rtfx_high"),
         show.ratio("over one"),
         show.percent("gpu_util", "busy"),

@@ -59,12 +59,12 @@ class NoiseFloor(PairedQuestion):
         "More rounds of the pairs that are open.",
     )
     columns = (
-        show.text("label", "configuration, measured twice"),
+        show.label("configuration, measured twice"),
         show.seconds("makespan_a_s", "second (s)"),
         show.seconds("makespan_b_s", "first (s)"),
         show.ratio(),
         show.percent("spread", "spread"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome(("second", "first"), with_remark=False),
     )
 

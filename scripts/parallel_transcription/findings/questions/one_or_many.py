@@ -32,15 +32,15 @@ from parallel_transcription.results.finding import Column, Row, Verdict
 def columns(instances: str, other: str) -> tuple[Column, ...]:
     """The columns of one model against others with as many workers."""
     return (
-        show.integer("files", "files"),
-        show.integer("total_workers", "workers"),
+        show.files(),
+        show.workers("total_workers"),
         show.threads(),
         show.integer("instances", instances),
         show.seconds("makespan_a_s", "one model (s)"),
         show.seconds("makespan_b_s", f"{instances} (s)"),
         show.ratio(),
         show.p_equivalent(),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome((matched.ONE, other)),
     )
 

@@ -49,13 +49,13 @@ class OnePerGpu(PairedQuestion):
     columns = (
         show.text("others", "one model against"),
         show.integer("gpus", "GPUs"),
-        show.integer("total_workers", "workers"),
-        show.integer("files", "files"),
+        show.workers("total_workers"),
+        show.files(),
         show.seconds("makespan_a_s", "one model (s)"),
         show.seconds("makespan_b_s", "others (s)"),
         show.ratio(),
         show.p_equivalent(),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome((matched.ONE, "others")),
     )
     sorted_by = (

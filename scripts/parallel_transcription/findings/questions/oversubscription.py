@@ -57,8 +57,8 @@ class Oversubscription(PairedQuestion):
     )
     columns = (
         show.strategy(),
-        show.integer("files", "files"),
-        show.integer("workers_in_use", "in use"),
+        show.files(),
+        show.in_use(),
         show.threads(),
         show.as_written("oversubscription", "per CPU"),
         show.seconds("makespan_a_s", "makespan (s)"),

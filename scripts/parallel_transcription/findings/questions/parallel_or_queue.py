@@ -76,15 +76,15 @@ class ParallelOrQueue(PairedQuestion):
         ABOVE,
     )
     columns = (
-        show.integer("files", "files"),
-        show.integer("workers", "workers"),
+        show.files(),
+        show.workers(),
         show.threads(),
         show.seconds("makespan_s", "makespan (s)"),
         show.interval("speed_up", "over one after another", "low", "high"),
         show.interval("over_one_worker", "over one worker", "over_low", "over_high"),
         show.decimals("cores_used", "cores"),
         show.percent("overlap_in_time", "overlap in time"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("outcome", "outcome"),
     )
     sorted_by = ("model", "compute_type", "files", "workers", "cpu_threads", "callers")

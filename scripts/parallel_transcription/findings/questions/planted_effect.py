@@ -41,10 +41,10 @@ class PlantedEffect(PairedQuestion):
     )
     would_change = by_verdict(UNNOTICED, UNNOTICED, UNNOTICED)
     columns = (
-        show.text("label", "configuration"),
+        show.label(),
         show.percent("planted", "slowed by"),
         show.ratio(),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome(("slowed", "plain"), with_remark=False),
     )
     figure = None

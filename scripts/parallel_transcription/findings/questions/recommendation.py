@@ -50,7 +50,7 @@ class Recommended(Question):
         "Fresh rounds of the two.",
     )
     columns = (
-        show.text("label", "settings"),
+        show.label("settings"),
         show.interval("rtfx", "seconds of audio per second", "low", "high"),
         show.decimals("cores_used", "cores"),
         show.digits("memory_mb", "memory (MB)"),

@@ -47,7 +47,7 @@ class SameText(Question):
         "",
     )
     columns = (
-        show.text("label", "configuration"),
+        show.label(),
         show.integer("transcriptions", "transcriptions"),
         show.integer("different", "other text"),
         show.percent("wer", "WER"),

@@ -58,14 +58,14 @@ class SeveralGpus(PairedQuestion):
     columns = (
         show.text("device_index", "GPUs"),
         show.integer("workers_per_device", "workers each"),
-        show.integer("files", "files"),
+        show.files(),
         show.ratio("times as fast as on one"),
         show.percent("utilisation_of_one", "busy, one"),
         show.percent("utilisation", "busy, all"),
         show.decimals("balance", "least / most busy"),
         show.decimals("energy_ratio", "energy / one"),
         show.decimals("cores_per_gpu", "cores per GPU"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("verdict", "outcome"),
     )
     sorted_by = ("model", "compute_type", "files", "devices", "workers_per_device", "callers")

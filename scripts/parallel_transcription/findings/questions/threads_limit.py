@@ -67,13 +67,13 @@ class ThreadsLimit(Question):
     columns = (
         show.strategy(),
         show.integer("instances", "models"),
-        show.integer("workers", "workers"),
-        show.integer("workers_in_use", "in use"),
+        show.workers(),
+        show.in_use(),
         show.threads(),
         show.decimals("expected_cores", "expected"),
         show.interval("cores", "cores used by the engine", "low", "high"),
         show.decimals("cores_all", "by all"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("outcome", "outcome"),
     )
     sorted_by = (

@@ -60,8 +60,8 @@ class WorkersEqualFiles(PairedQuestion):
         "More rounds of the settings that are open.",
     )
     columns = (
-        show.integer("files", "files"),
-        show.integer("workers", "workers"),
+        show.files(),
+        show.workers(),
         show.threads(),
         show.seconds("makespan_a_s", "makespan (s)"),
         show.ratio("makespan ratio"),
