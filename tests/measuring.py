@@ -1,5 +1,7 @@
 """What tests of the measured process give to it: a task and a protocol."""
 
+from dataclasses import replace
+
 from parallel_transcription.inputs import models
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.measure.messages import Protocol, Task
@@ -7,6 +9,7 @@ from parallel_transcription.study.configuration import complete
 from project import ROOT
 
 PROTOCOL = Protocol(repeats=1, warmups=1, timeout_s=60.0, load_timeout_s=60.0)
+BRIEF = replace(PROTOCOL, warmups=0)
 CLIP = str(ROOT / "audio" / "english-short.opus")
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from faster_whisper import decode_audio
 
-from measuring import CLIP, PROTOCOL, task
+from measuring import BRIEF, CLIP, PROTOCOL, task
 from parallel_transcription.measure.loading import load_staggered
 from parallel_transcription.measure.messages import PassBegins
 from parallel_transcription.measure.supervise import (
@@ -27,7 +27,6 @@ from project import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_left")]  # measures
 
-BRIEF = replace(PROTOCOL, warmups=0)
 LONG = str(ROOT / "audio" / "english-long.opus")
 #: What windows that are decoded together cannot do.
 ONCE = {"condition_on_previous_text": False, "temperature_fallback": False}

@@ -81,7 +81,9 @@ class Question(ABC):
     asks: ClassVar[str]
     asks_in_short: ClassVar[str] = ""  # as a question that the claim answers with yes
     claim: ClassVar[str]
-    to_measure: ClassVar[str]  # what is missing, and how to measure it
+    lacks: ClassVar[str] = ""  # what is missing where it was not measured
+    to_measure: ClassVar[str] = ""  # what would measure it; "" goes without saying
+    to_measure_on: ClassVar[str] = ""  # where, as " on a machine with one"; "" is anywhere
     would_change: ClassVar[Mapping[Verdict, str]]  # {margin}, {above}: the margin in words
     remedy: ClassVar[str] = "Such rounds: {command}"  # would change what was not measured
     remedy_sets: ClassVar[str] = ""  # settings on that command line
@@ -117,7 +119,8 @@ class Question(ABC):
         why: str = "",
     ) -> Finding:
         """The finding where the tables do not hold what the question needs."""
-        answer = Answer(why or self.to_measure, "", None)
+        how = f" To measure it{self.to_measure_on}: {self.to_measure}" if self.to_measure else ""
+        answer = Answer(f"{why or self.lacks}{how}", "", None)
         return self.finding(machine, Verdict.NOT_MEASURED, answer, evidence, runs, notes=notes)
 
     def finding(

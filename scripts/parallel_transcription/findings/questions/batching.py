@@ -40,7 +40,7 @@ class Batching(PairedQuestion):
         "With some setting, windows of a file that are decoded together are done faster than one "
         "after another, by more than the margin."
     )
-    to_measure = (
+    lacks = (
         "There are rows in batches, but no two common rounds of the same configuration with and "
         "without."
     )

@@ -48,10 +48,8 @@ class BestThreads(PairedQuestion):
         "The number of cpu_threads matters: with equal workers, some value is faster than another "
         "by more than the margin."
     )
-    to_measure = (
-        "There are no two matched rounds with different cpu_threads and equal num_workers. To "
-        "measure it: a study with two or more values of cpu_threads."
-    )
+    lacks = "There are no two matched rounds with different cpu_threads and equal num_workers."
+    to_measure = "a study with two or more values of cpu_threads."
     would_change = by_verdict(
         "All thread counts shown to be within the margin of each other at equal workers.",
         "A pair of thread counts shown to differ by more than the margin.",

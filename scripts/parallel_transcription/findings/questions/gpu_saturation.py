@@ -47,10 +47,9 @@ class GpuSaturation(PairedQuestion):
         "One worker does not fill a GPU: more workers or models on it raise the throughput by more "
         "than the margin."
     )
-    to_measure = (
-        "Not measured here: no matched rounds with one and with several workers on a GPU. To "
-        f"measure it on a machine with one: {ONE_GPU}"
-    )
+    lacks = "Not measured here: no matched rounds with one and with several workers on a GPU."
+    to_measure = ONE_GPU
+    to_measure_on = " on a machine with one"
     remedy = f"Runs on a GPU: {ONE_GPU}"
     would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
     columns = (

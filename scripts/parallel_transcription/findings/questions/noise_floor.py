@@ -49,10 +49,8 @@ class NoiseFloor(PairedQuestion):
     claim = (
         "The same configuration measured twice in a round takes the same time, within the margin."
     )
-    to_measure = (
-        "There are no two matched rounds of a configuration and its replica. To measure it: a "
-        "study with replica [1, 2]."
-    )
+    lacks = "There are no two matched rounds of a configuration and its replica."
+    to_measure = "a study with replica [1, 2]."
     would_change = by_verdict(
         "An A/A pair shown to differ by more than the margin.",
         "Calmer measurements: nothing else on the machine, fixed clock.",

@@ -49,6 +49,10 @@ class OneAgainstOthers(PairedQuestion):
     """One model with N workers against N models in another form."""
 
     number = 2
+    to_measure = (
+        "a study with both strategies, 2 or more instances, and as many workers in one_model, in "
+        "at least 3 rounds."
+    )
     remedy_sets = "min_rounds=3"
     would_change = by_verdict(
         "A matched pair shown to differ by more than {margin}, or left open by a wider grid.",
@@ -117,12 +121,8 @@ class OneAgainstOthers(PairedQuestion):
         )
 
 
-def _to_measure(strategy: str) -> str:
-    return (
-        f"There are no two matched rounds of one_model and {strategy} here. To measure it: a "
-        "study with both strategies, 2 or more instances, and as many workers in one_model, in at "
-        "least 3 rounds."
-    )
+def _lacks(strategy: str) -> str:
+    return f"There are no two matched rounds of one_model and {strategy} here."
 
 
 class OneOrMany(OneAgainstOthers):
@@ -133,7 +133,7 @@ class OneOrMany(OneAgainstOthers):
     asks = "Is one model with N workers as good as N models?"
     asks_in_short = "Is one model as fast as many?"
     claim = "One model with N workers takes the same time as N models, within the margin."
-    to_measure = _to_measure(strategy)
+    lacks = _lacks(strategy)
     columns = columns("models", other)
 
 
@@ -145,5 +145,5 @@ class Processes(OneAgainstOthers):
     asks = "Is one model with N workers as good as N processes with one model each?"
     asks_in_short = "Is it as fast as many processes?"
     claim = "One model with N workers takes the same time as N processes, within the margin."
-    to_measure = _to_measure(strategy)
+    lacks = _lacks(strategy)
     columns = columns("processes", other)

@@ -36,10 +36,9 @@ class OnePerGpu(PairedQuestion):
         "One model with a list of devices takes the same time as one model on each of them, within "
         "the margin."
     )
-    to_measure = (
-        "Not measured here: no matched rounds of a list of GPUs and of one model on each. To "
-        f"measure it on a machine with two or more: {SEVERAL_GPUS}"
-    )
+    lacks = "Not measured here: no matched rounds of a list of GPUs and of one model on each."
+    to_measure = SEVERAL_GPUS
+    to_measure_on = " on a machine with two or more"
     remedy = f"Runs on two or more GPUs: {SEVERAL_GPUS}"
     would_change = by_verdict(
         "A pair shown to differ by more than {margin}.",

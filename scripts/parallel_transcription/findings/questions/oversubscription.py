@@ -45,10 +45,12 @@ class Oversubscription(PairedQuestion):
         f"Once threads {words.TIMES} workers in use exceed the usable CPUs, the makespan gets "
         "longer by more than the margin."
     )
-    to_measure = (
+    lacks = (
         f"There are no matched rounds of a setting whose threads {words.TIMES} workers exceed the "
-        "CPUs and of one that fits them. To measure it: a study whose largest cpu_threads "
-        f"{words.TIMES} num_workers is twice the CPUs or more."
+        "CPUs and of one that fits them."
+    )
+    to_measure = (
+        f"a study whose largest cpu_threads {words.TIMES} num_workers is twice the CPUs or more."
     )
     would_change = by_verdict(
         "All oversubscribed settings shown to be within the margin.",

@@ -61,13 +61,13 @@ class ParallelOrQueue(PairedQuestion):
         "One model with several workers transcribes several files at the same time, not one after "
         "another."
     )
-    how = (
-        "To measure it: a study with one_model, files_in_parallel 2, num_workers 1 and 2, and "
-        "callers 1 and 2, on at least 2 CPUs."
+    lacks = (
+        "There is no pair of matched rounds with one worker and with several, for several callers "
+        "and threads x workers within the CPUs."
     )
     to_measure = (
-        "There is no pair of matched rounds with one worker and with several, for several callers "
-        f"and threads x workers within the CPUs. {how}"
+        "a study with one_model, files_in_parallel 2, num_workers 1 and 2, and "
+        "callers 1 and 2, on at least 2 CPUs."
     )
     remedy = "Rounds of those configurations: {command}"
     would_change = by_verdict(
@@ -96,7 +96,7 @@ class ParallelOrQueue(PairedQuestion):
             return self.not_measured(
                 machine,
                 why="The runs could use one CPU only, where nothing can run in parallel: this "
-                f"cannot be measured here. {self.how}",
+                "cannot be measured here.",
             )
         return super().judge(machine)
 

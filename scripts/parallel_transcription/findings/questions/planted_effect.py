@@ -35,7 +35,7 @@ class PlantedEffect(PairedQuestion):
     id, number, order = "planted_effect", 0, 3
     asks = "Is an arm that was slowed on purpose found slower?"
     claim = "An arm slowed by a known share is found slower."
-    to_measure = (
+    lacks = (
         "There are slowed rows, but no two matched rounds of the same configuration without "
         "slow-down."
     )

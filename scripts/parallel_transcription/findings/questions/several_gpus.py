@@ -49,10 +49,9 @@ class SeveralGpus(PairedQuestion):
         "One model with a list of devices works on all of them: it is faster than on one by more "
         "than the margin."
     )
-    to_measure = (
-        "Not measured here: there are no matched rounds on one and on several GPUs. To measure "
-        f"it on a machine with two or more: {SEVERAL_GPUS}"
-    )
+    lacks = "Not measured here: there are no matched rounds on one and on several GPUs."
+    to_measure = SEVERAL_GPUS
+    to_measure_on = " on a machine with two or more"
     remedy = f"Runs on two or more GPUs: {SEVERAL_GPUS}"
     would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
     columns = (

@@ -49,10 +49,11 @@ class WorkersEqualFiles(PairedQuestion):
         "num_workers equal to the number of parallel files is the best choice: fewer are slower by "
         "more than the margin, more are not faster."
     )
-    to_measure = (
+    lacks = (
         "There are no matched rounds with num_workers equal to and below the number of parallel "
-        "files. To measure it: a study with files_in_parallel 2 (or more) and num_workers 1, 2, 4."
+        "files."
     )
+    to_measure = "a study with files_in_parallel 2 (or more) and num_workers 1, 2, 4."
     would_change = by_verdict(
         "Fewer workers shown to be equivalent, or more shown to be faster by more than the margin.",
         "Fewer workers shown to be slower by more than the margin in every group, more shown not "
