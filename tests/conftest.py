@@ -47,8 +47,9 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of Slurm come first: they mostly wait, while others run. Tests that run alone come
-    last, when little is left to wait for them.
+    """Put tests of Slurm first and tests that run alone last.
+
+    Those of Slurm mostly wait, while others run; for those that run alone little is left to wait.
     """
 
     def place(item):

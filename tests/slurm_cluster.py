@@ -155,8 +155,10 @@ class SlurmCluster:
         self._daemon(name, "-D", "-N", name, program="slurmd")
 
     def kill_node(self, name: str) -> None:
-        """What a power failure does: the node's slurmd and all that its jobs run die at once, and
-        the controller learns that the node is down.
+        """What a power failure does.
+
+        The node's slurmd and all that its jobs run die at once, and the controller learns that the
+        node is down.
         """
         processes = list(self._processes_of_jobs(name))
         daemon = self._processes.pop(name)

@@ -105,7 +105,7 @@ def plural(count: Any, one: str, many: str | None = None) -> str:
 
 
 def listing(items: Iterable[str]) -> str:
-    """ "a, b and c"."""
+    """Items in a row, the last one after an "and": a, b and c."""
     items = list(items)
     if len(items) < 2:
         return "".join(items)
@@ -131,7 +131,10 @@ def _decimals(value: float, digits: int) -> int:
 def interval(
     low: float | None, high: float | None, confidence: float = 0.95, unit: str = ""
 ) -> str:
-    """ "95 % interval 1.85 to 1.97"; a missing or infinite end (censored times) is open."""
+    """An interval in words: "95 % interval 1.85 to 1.97".
+
+    A missing or infinite end (censored times) is open.
+    """
     low, high = _end(low), _end(high)
     show = number if low is None or high is None else _precision(low, high)
     return _interval(low, high, show, confidence, f" {unit}" if unit else "")
@@ -144,7 +147,7 @@ def estimate(
     confidence: float = 0.95,
     of: str = "",
 ) -> str:
-    """ "1.93 times as fast (95 % interval 1.89 to 1.96)".
+    """A number and its interval: "1.93 times as fast (95 % interval 1.89 to 1.96)".
 
     Args:
         value: The estimate.

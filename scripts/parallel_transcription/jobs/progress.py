@@ -14,8 +14,10 @@ FILE = Path(".snakemake/parallel_transcription/progress.json")
 
 
 class Progress(TypedDict):
-    """The runs that a Snakemake set out to measure, the host it ran on, and whether runs go there
-    and not to a cluster.
+    """What a Snakemake set out to do.
+
+    `runs`: the runs to measure. `host`: where it runs. `local`: whether runs are measured on that
+    host and not on a cluster.
     """
 
     runs: list[str]

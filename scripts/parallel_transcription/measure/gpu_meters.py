@@ -109,8 +109,10 @@ def _by_name(nvml: Any, name: str) -> Any:
 
 
 class Gpus:
-    """The meters. Use: ``memory()`` when nothing is timed; ``open_window()`` and ``close_window()``
-    right outside the window's ends; then ``window()``.
+    """The meters of a run's GPUs.
+
+    Use: `memory()` when nothing is timed; `open_window()` and `close_window()` right outside the
+    window's ends; then `window()`.
     """
 
     def __init__(self, nvml: Any, gpus: Sequence[Gpu]):

@@ -52,6 +52,7 @@ class Supplies:
     files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     def add(self, name: str, content: bytes, kind: str) -> str:
+        """Put in a file of a media type (`kind`); returns the address to use it by."""
         self.files[SCHEME + name] = (content, kind)
         return SCHEME + name
 
@@ -64,6 +65,11 @@ class OnlySupplies(URLFetcher):
         self._supplies = supplies
 
     def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+        """The file of an address.
+
+        Raises:
+            Refused: It is not among the supplies.
+        """
         found = self._supplies.files.get(url)
         if found is None:
             raise Refused(f"refused to fetch {clean(url, 80)!r}: not a part of this report")

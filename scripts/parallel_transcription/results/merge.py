@@ -77,8 +77,9 @@ class Hardware:
         }
 
     def _gpus_differ(self) -> bool:
-        """Whether runs saw GPUs of different models. On a cluster a run may see only its own, or
-        none: seeing fewer is no difference.
+        """Whether runs saw GPUs of different models.
+
+        On a cluster a run may see only its own, or none: seeing fewer is no difference.
         """
         return frozenset().union(*self.gpus) not in self.gpus
 

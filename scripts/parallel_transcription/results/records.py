@@ -20,8 +20,9 @@ DAMAGED = ".damaged"  # added to the name of a damaged record, so that the run i
 
 
 def record_files(results: Path) -> list[Path]:
-    """All files among the records of all machines, but hidden ones and what was set aside and has
-    been measured again since.
+    """All files among the records of all machines, in the order of their names.
+
+    Not hidden ones, nor damaged ones that were set aside and have been measured again since.
     """
     return [
         path

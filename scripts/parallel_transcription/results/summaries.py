@@ -139,6 +139,7 @@ class FilesTable:
 
     @property
     def title(self) -> str:
+        """Its heading: the strategy's name and the number of files."""
         return f"{strategy_name(self.strategy)}, {plural(self.files, 'file')}"
 
 
@@ -250,7 +251,7 @@ def transcripts(timings: pd.DataFrame) -> list[Row]:
     return rows
 
 
-# ---------------------------------------------------------------- what belongs together
+# ---------------------------------------------------------------- groups of comparable runs
 
 
 def scenes(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:
