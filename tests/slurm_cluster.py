@@ -76,7 +76,7 @@ def missing() -> list[str]:
 
 
 class SlurmCluster:
-    """A running Slurm; ``environment`` makes its commands, and Snakemake, talk to it."""
+    """A running Slurm; `environment` makes its commands, and Snakemake, talk to it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -255,7 +255,7 @@ class SlurmCluster:
 
 @contextlib.contextmanager
 def running_slurm(folder: Path) -> Iterator[SlurmCluster]:
-    """A Slurm that is there inside the ``with`` and gone after it."""
+    """A Slurm that is there inside the `with` and gone after it."""
     cluster = SlurmCluster(folder)
     try:
         cluster.start()

@@ -77,7 +77,7 @@ def node() -> str:
 
 
 def vendor() -> str | None:
-    """The CPU's maker, as ``describe`` names it."""
+    """The CPU's maker, as `describe` names it."""
     return _vendor(_cpu_info())
 
 

@@ -34,10 +34,10 @@ def resources(machine: Resources) -> dict[str, Any]:
     """What a measurement asks for, beside GPUs and time, as Snakemake's Slurm plugin names it.
 
     Args:
-        machine: What the study's ``machines`` says of the label.
+        machine: What the study's `machines` says of the label.
 
     Raises:
-        ClusterError: if its ``extra`` sets what has a key of its own.
+        ClusterError: if its `extra` sets what has a key of its own.
     """
     exclusive = machine.get("exclusive", True)
     asked: dict[str, Any] = {
@@ -105,7 +105,7 @@ def _check_extra(extra: str) -> None:
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A job in Slurm's queue; ``run`` is the name that all jobs of one Snakemake share."""
+    """A job in Slurm's queue; `run` is the name that all jobs of one Snakemake share."""
 
     id: str
     state: str

@@ -54,7 +54,7 @@ def host() -> str:
 
 
 def advance(run: str, seconds: float, file: Path = FILE) -> str:
-    """Note a finished run; returns `` · 12 of 40 · about 3 min left`` (empty without a note).
+    """Note a finished run; returns ` · 12 of 40 · about 3 min left` (empty without a note).
 
     The estimate takes a configuration's own earlier rounds where there are some, else the mean of
     all finished runs.

@@ -1,7 +1,7 @@
 """Lay the results out as pages: HTML from templates, PDF from the HTML. Nothing is computed here.
 
 Safety: the templates escape every value; WeasyPrint gets only what this module hands it (fonts and
-figures, under ``report:``) and refuses every other address.
+figures, under `report:`) and refuses every other address.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def render(
         report: What to lay out.
         sources: Addresses of the figures, by machine and id.
         faces: CSS that names the fonts.
-        media: ``screen`` or ``print``.
+        media: `screen` or `print`.
         figure_on_first: The first page has its figure.
         only_first: Nothing but the first page.
     """

@@ -31,7 +31,7 @@ NOT_IN_RESULTS = ("only", "machines")
 
 
 class Specification(TypedDict):
-    """What a run is told; ``model`` and ``audio`` are the names of manifests."""
+    """What a run is told; `model` and `audio` are the names of manifests."""
 
     machine: str
     configuration: dict[str, Any]  # compact
