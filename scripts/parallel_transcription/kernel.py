@@ -1,4 +1,4 @@
-"""The engine's int8 kernel: which library multiplies, with which instructions, and is it exact.
+"""The engine's int8 kernel: its library, its instructions, and whether it is exact.
 
 Without VNNI, x86 multiplies int8 in pairs whose sums saturate in 16 bits (vpmaddubsw); large
 weights and activations then give wrong products (oneDNN: "Nuances of int8 Computations").
