@@ -38,7 +38,7 @@ REPORT_ONLY = {
 
 
 class Project:
-    """A checkout with a study of its own at ``config/test.yaml``."""
+    """A checkout with a study of its own at `config/test.yaml`."""
 
     def __init__(self, folder: Path, study: dict):
         self.folder = folder

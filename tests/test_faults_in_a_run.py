@@ -143,7 +143,7 @@ def test_memory_that_is_refused_is_a_failure(plant, strategy):
 
 @contextlib.contextmanager
 def memory_limit(megabytes):
-    """The ``tasks`` file of a memory control group (version 1 or 2) with a limit."""
+    """The `tasks` file of a memory control group (version 1 or 2) with a limit."""
     first, second = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
     group = (first if first.is_dir() else second) / f"parallel-transcription-test-{os.getpid()}"
     limit = "memory.limit_in_bytes" if first.is_dir() else "memory.max"

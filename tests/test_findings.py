@@ -256,7 +256,7 @@ def test_few_rounds_with_wide_spread_are_inconclusive_and_say_what_would_decide(
     names = sorted(set(tables["runs"]["configuration"]))
     listed = ",".join(f'"{n}"' for n in names)
     assert plan.command == (
-        f"snakemake --cores 2 --config min_rounds={plan.rounds} 'only=[{listed}]'"
+        f"snakemake --cores all --config min_rounds={plan.rounds} 'only=[{listed}]'"
     )
     elsewhere = judge_one(
         tables["runs"], "one_or_many", study={**tables["study"], "file": "config/x.yaml"}

@@ -14,7 +14,7 @@ from parallel_transcription.statistics import Comparison
 def command(machine: Machine, settings: str = "", only: Iterable[str] = ()) -> str:
     """A Snakemake command line on the machine's study."""
     on_cluster = machine.facts.get("scheduler") == "slurm"
-    parts = ["snakemake --profile slurm" if on_cluster else "snakemake --cores 2"]
+    parts = ["snakemake --profile slurm" if on_cluster else "snakemake --cores all"]
     files = [f for f in str(machine.study.get("file") or "").split(", ") if f]
     if files and not (len(files) == 1 and files[0].endswith("config/config.yaml")):
         parts.append(f"--configfile {' '.join(map(_quoted, files))}")

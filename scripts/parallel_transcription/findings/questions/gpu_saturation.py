@@ -31,7 +31,7 @@ from parallel_transcription.findings.question import Answer, Case, Cases, Judged
 from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 
-COMMAND = "snakemake --cores 2 --configfile config/gpu.yaml"
+COMMAND = "snakemake --cores all --configfile config/gpu.yaml"
 SERIES = {"one_model": "workers", "multi_model": "models", "multi_process": "processes"}
 METERS = ("gpu_util", "gpu_mem_mb", "power_w", "energy_j", "cores_per_gpu", "gpu_throttled")
 OTHER_SIDE = "Gains shown to be on the other side of {above}."

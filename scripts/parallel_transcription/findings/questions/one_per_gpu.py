@@ -24,7 +24,7 @@ from parallel_transcription.findings.question import (
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
 from parallel_transcription.results.finding import Verdict
 
-COMMAND = "snakemake --cores 2 --configfile config/multi_gpu.yaml"
+COMMAND = "snakemake --cores all --configfile config/multi_gpu.yaml"
 
 
 class OnePerGpu(PairedQuestion):

@@ -29,7 +29,7 @@ from parallel_transcription.findings.question import Answer, Case, Cases, Judged
 from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
 
-COMMAND = "snakemake --cores 2 --configfile config/multi_gpu.yaml"
+COMMAND = "snakemake --cores all --configfile config/multi_gpu.yaml"
 OTHER_SIDE = "A speed-up shown to be on the other side of {above}."
 
 
