@@ -41,8 +41,10 @@ class House:
         return sorted(self.graph.find_descendants(f"{LIBRARY}.{package}"))
 
     def imports(self, room: str) -> list[str]:
-        """Packages, top to bottom, and modules of the ground floor that a package or module of the
-        ground floor imports.
+        """What a package, or a module of the ground floor, imports of the library.
+
+        Returns:
+            Packages, top to bottom, then modules of the ground floor.
         """
         top = f"{LIBRARY}.{room}"
         importers = {top, *self.graph.find_descendants(top)}

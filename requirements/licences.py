@@ -34,6 +34,11 @@ NAMES = {
 
 
 def licence(package: str) -> str:
+    """The licence that an installed package states, as an SPDX expression where that is known.
+
+    Raises:
+        LookupError: The package does not say what its licence is.
+    """
     about = metadata.metadata(package)
     if expression := about.get("License-Expression"):
         return expression
@@ -55,10 +60,12 @@ def licence(package: str) -> str:
 
 
 def locked(name: str) -> dict[str, str]:
+    """The versions that a lock pins, by package; `name` is that of its file, without `.txt`."""
     return dict(PINS.findall((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")))
 
 
 def table() -> str:
+    """The packages of the locks as a Markdown table, by name."""
     running = locked("lock") | locked("lock-build")
     packages = running | locked("lock-test")
     rows = ["| package | version | licence | for |", "|---|---|---|---|"]
@@ -69,6 +76,7 @@ def table() -> str:
 
 
 def main() -> None:
+    """Put the table between its marks in the page; end with a message where it has none."""
     head, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):

@@ -37,6 +37,15 @@ def _without_common_marker(text: str) -> str:
 
 
 def lock(name: str, options: list[str]) -> None:
+    """Write one lock and print its path.
+
+    Args:
+        name: A key of `LOCKS`.
+        options: More options for `uv pip compile`, such as `--upgrade`.
+
+    Raises:
+        subprocess.CalledProcessError: uv failed; it has said why.
+    """
     target = FOLDER / f"{name}.txt"
     sources = [f"requirements/{source}.in" for source in LOCKS[name]]
     if name == "lock-test":
@@ -64,6 +73,7 @@ def lock(name: str, options: list[str]) -> None:
 
 
 def main() -> None:
+    """Write all locks, in the order in which they constrain each other."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

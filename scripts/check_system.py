@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Library:
+    """A system library: the names to try, and whether a PDF can be made without it."""
+
     name: str
     names: tuple[str, ...]  # under which it is tried, in order
     required: bool = True
@@ -68,6 +70,7 @@ CONDA_COMMAND = "conda install -c conda-forge pango harfbuzz fontconfig"
 
 
 def can_load(library: Library) -> bool:
+    """Whether the dynamic loader finds a library under one of its names."""
     for name in library.names:
         for candidate in (name, ctypes.util.find_library(name)):
             if candidate is None:
@@ -81,18 +84,22 @@ def can_load(library: Library) -> bool:
 
 
 def missing_libraries() -> list[Library]:
+    """The libraries that cannot be loaded, also those that are not required."""
     return [library for library in LIBRARIES if not can_load(library)]
 
 
 def package_manager() -> str | None:
+    """The first command of `COMMANDS` that is installed here; None without any."""
     return next((name for name in COMMANDS if shutil.which(name)), None)
 
 
 def is_root() -> bool:
+    """Whether this process runs as root, who may install packages."""
     return os.geteuid() == 0
 
 
 def in_conda() -> bool:
+    """Whether this Python belongs to conda, which then has to bring the libraries."""
     return os.path.isdir(os.path.join(sys.base_prefix, "conda-meta"))
 
 
@@ -146,6 +153,7 @@ def install_with_apt() -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Check, and install where asked; returns the exit status, 0 where PDFs can be made."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--install",

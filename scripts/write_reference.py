@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Write what follows from the code's tables: schemas/*.json, the tables of config/README.md and of
-docs/output.md.
+"""Write what follows from the code's tables: the schemas, and the tables of two pages.
+
+These are schemas/*.json, config/README.md and docs/output.md.
 
 With --check, write nothing and fail if a file differs from what the code says.
 """

@@ -47,8 +47,9 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of Slurm come first: they mostly wait, while others run. Tests that run alone come
-    last, when little is left to wait for them.
+    """Put tests of Slurm first and tests that run alone last.
+
+    Those of Slurm mostly wait, while others run; for those that run alone little is left to wait.
     """
 
     def place(item):
@@ -61,7 +62,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest-timeout: waiting is no test's time
 def pytest_runtest_protocol(item):
-    """All processes of pytest-xdist share a lock; a test marked ``alone`` has it for itself."""
+    """All processes of pytest-xdist share a lock; a test marked `alone` has it for itself."""
     alone = item.get_closest_marker("alone") is not None
     with (item.config.cache.mkdir("turns") / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)

@@ -1,4 +1,4 @@
-"""A measured process that believes to have GPUs (see ``fake_gpus``): nothing here is measured."""
+"""A measured process that believes to have GPUs (see `fake_gpus`): nothing here is measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROTOCOL = Protocol(repeats=1, warmups=0, timeout_s=60.0, load_timeout_s=60.0)
 
 
 class GpuMachine:
-    """GPUs as ``facts`` say (fake_machine.MACHINE), for processes started with our environment."""
+    """GPUs as `facts` say (fake_machine.MACHINE), for processes started with our environment."""
 
     def __init__(self, folder: Path, monkeypatch, **facts):
         self.folder = folder / "machine"
@@ -42,7 +42,7 @@ class GpuMachine:
     def run(
         self, files: int = 3, gpus: list[str] | None = None, timeout_s: float = 60.0, **values
     ) -> dict:
-        """Measure a configuration in a real measured process; what ``supervise`` returns."""
+        """Measure a configuration in a real measured process; what `supervise` returns."""
         values = {"strategy": "one_model", "device": "cuda", "compute_type": "float16"} | values
         configuration = complete({"files_in_parallel": files, "language": "en"} | values)
         check(configuration)

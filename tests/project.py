@@ -70,7 +70,7 @@ def small_study(name: str, grid: list[dict], **settings: object) -> dict:
 
 
 class Project:
-    """A checkout with a study of its own at ``config/test.yaml``."""
+    """A checkout with a study of its own at `config/test.yaml`."""
 
     def __init__(self, folder: Path, study: dict):
         self.folder = folder

@@ -76,7 +76,7 @@ def missing() -> list[str]:
 
 
 class SlurmCluster:
-    """A running Slurm; ``environment`` makes its commands, and Snakemake, talk to it."""
+    """A running Slurm; `environment` makes its commands, and Snakemake, talk to it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -155,8 +155,10 @@ class SlurmCluster:
         self._daemon(name, "-D", "-N", name, program="slurmd")
 
     def kill_node(self, name: str) -> None:
-        """What a power failure does: the node's slurmd and all that its jobs run die at once, and
-        the controller learns that the node is down.
+        """What a power failure does.
+
+        The node's slurmd and all that its jobs run die at once, and the controller learns that the
+        node is down.
         """
         processes = list(self._processes_of_jobs(name))
         daemon = self._processes.pop(name)
@@ -253,7 +255,7 @@ class SlurmCluster:
 
 @contextlib.contextmanager
 def running_slurm(folder: Path) -> Iterator[SlurmCluster]:
-    """A Slurm that is there inside the ``with`` and gone after it."""
+    """A Slurm that is there inside the `with` and gone after it."""
     cluster = SlurmCluster(folder)
     try:
         cluster.start()

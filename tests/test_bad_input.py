@@ -32,13 +32,13 @@ GOOD = {
 
 
 def study_with(text: str) -> str:
-    """The good study with top-level keys replaced by those of ``text``."""
+    """The good study with top-level keys replaced by those of `text`."""
     keys = {line.split(":")[0] for line in text.splitlines() if line[:1].isalpha()}
     return yaml.safe_dump({k: v for k, v in GOOD.items() if k not in keys}) + text + "\n"
 
 
 def block(text: str) -> str:
-    """The good study whose block also says ``text``."""
+    """The good study whose block also says `text`."""
     return study_with(f"grid:\n  - strategy: one_model\n    {text}")
 
 

@@ -14,7 +14,7 @@ from synthetic_study import configuration
 
 
 def repeats(makespans, disturbed=None, status=None, **more):
-    """Runs of one configuration, one round unless ``more`` says otherwise."""
+    """Runs of one configuration, one round unless `more` says otherwise."""
     n = len(makespans)
     frame = pd.DataFrame(
         {

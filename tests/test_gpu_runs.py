@@ -1,6 +1,6 @@
 """Runs on GPUs, in the real measured process; GPUs, engine and driver are stand-ins.
 
-They stand at the boundary of faster-whisper, CTranslate2 and NVML (``fake_gpus``). What is asserted
+They stand at the boundary of faster-whisper, CTranslate2 and NVML (`fake_gpus`). What is asserted
 is where work goes and what the record says of it, never how fast anything is.
 """
 

@@ -46,8 +46,9 @@ def noise(rng, kind, shape):
 
 
 def simulate(ratio, spread, rounds, studies=STUDIES, kind="normal", seed=1):
-    """Times a, b, shape (rounds, studies); the log ratio of a round has standard deviation
-    `spread` (for normal noise).
+    """Times a, b, shape (rounds, studies).
+
+    The log ratio of a round has standard deviation `spread` (for normal noise).
     """
     key = [seed, round(1000 * ratio), round(1000 * spread), rounds, len(kind)]
     rng = np.random.default_rng(key)

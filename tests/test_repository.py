@@ -77,9 +77,7 @@ def test_every_installed_package_is_listed_with_its_licence():
 
 
 def test_every_asset_that_ships_is_listed_with_its_licence():
-    """Sound, weights, fonts, numbers: whatever is no code or prose of ours lies in a listed
-    place.
-    """
+    """Sound, weights, fonts, numbers: what is no code or prose of ours lies in a listed place."""
     rows = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").split("## What set-up")[0]
     listed = [row.split("|") for row in rows.splitlines() if row.startswith("| ")][1:]
     places = {

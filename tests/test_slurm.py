@@ -230,8 +230,10 @@ def test_a_change_submits_only_what_it_changed(studied):
 
 
 def test_runs_queue_for_the_gpus_that_they_use_and_see_only_these(slurm, tmp_path):
-    """A node with two GPUs, of which another user holds one: a run on one GPU goes, a run on two
-    waits until both are free. There is no CUDA here: that both fail is a result and is recorded.
+    """A node with two GPUs, of which another user holds one.
+
+    A run on one GPU goes, a run on two waits until both are free. There is no CUDA here: that both
+    fail is a result and is recorded.
     """
     holder = slurm.command(
         *("sbatch", "--parsable", "--partition=gpu", "--constraint=a100", "--gpus=1"),
@@ -289,8 +291,9 @@ def test_runs_queue_for_the_gpus_that_they_use_and_see_only_these(slurm, tmp_pat
 
 
 def test_jobs_that_end_without_a_record_are_tried_again(slurm, tmp_path):
-    """A cancelled job, one whose node dies, and one that Slurm stops at its time limit. At last
-    Snakemake is interrupted: it cancels what is left.
+    """A cancelled job, one whose node dies, and one that Slurm stops at its time limit.
+
+    At last Snakemake is interrupted: it cancels what is left.
     """
     project = ClusterProject(
         tmp_path / "checkout",

@@ -23,7 +23,7 @@ def build(study, file="config/mine.yaml"):
 
 
 def changed(path, value):
-    """The good study with one value changed; ``path`` such as ("grid", 0, "num_workers")."""
+    """The good study with one value changed; `path` such as ("grid", 0, "num_workers")."""
     study = copy.deepcopy(GOOD)
     place = study
     for step in path[:-1]:

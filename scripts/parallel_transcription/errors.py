@@ -1,4 +1,4 @@
-"""What stops a step: one tree of errors, and how every script ends.
+"""Errors that end a step with a one-line message: one tree, and how every script ends.
 
     InputError                 something given cannot be used; a person can mend it
     ├── AudioError             an audio file or a pattern (inputs.audio)

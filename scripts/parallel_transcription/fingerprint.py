@@ -276,7 +276,9 @@ def _imports(path: Path, module: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Module:
-    """What counts of a module: a hash of its code, and the names it imports, as they are written
+    """What counts of a module.
+
+    `meaning`: a hash of its code. `imports`: the names that it imports, as they are written
     (relative ones with leading dots).
     """
 

@@ -77,7 +77,7 @@ def node() -> str:
 
 
 def vendor() -> str | None:
-    """The CPU's maker, as ``describe`` names it."""
+    """The CPU's maker, as `describe` names it."""
     return _vendor(_cpu_info())
 
 
@@ -250,7 +250,7 @@ def _caches() -> dict[str, str]:
 
 
 def _cache_size(text: str) -> str:
-    """ "1024K" as "1 MiB"."""
+    """A cache's size as Linux writes it ("1024K") in words ("1 MiB"); other texts as they are."""
     number = _number(text.rstrip("K"))
     if number is None:
         return text

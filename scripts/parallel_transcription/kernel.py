@@ -1,5 +1,4 @@
-"""The engine's int8 kernel: which library multiplies, with which instructions, and whether it is
-exact.
+"""The engine's int8 kernel: its library, its instructions, and whether it is exact.
 
 Without VNNI, x86 multiplies int8 in pairs whose sums saturate in 16 bits (vpmaddubsw); large
 weights and activations then give wrong products (oneDNN: "Nuances of int8 Computations").
@@ -28,7 +27,7 @@ _DNNL: tuple[tuple[str, frozenset[str], bool], ...] = (
     ("AVX", frozenset(("avx",)), False),
     ("SSE41", frozenset(("sse4_1",)), False),
 )
-#: Caps whose int8 kernel is that of another set in ``_DNNL``.
+#: Caps whose int8 kernel is that of another set in `_DNNL`.
 _SAME = {
     "AVX512_CORE_BF16": "AVX512_CORE_VNNI",
     "AVX512_CORE_FP16": "AVX512_CORE_VNNI",
@@ -43,8 +42,8 @@ def int8_kernel(
     """What multiplies int8 in a process.
 
     Args:
-        backend: The engine's own word (``gemm_int8`` of ``engine.parse_verbose``).
-        vendor: Maker of the CPU (``host.describe``).
+        backend: The engine's own word (`gemm_int8` of `engine.parse_verbose`).
+        vendor: Maker of the CPU (`host.describe`).
         flags: The CPU's, as /proc/cpuinfo names them.
         environment: The process's.
 
@@ -70,7 +69,7 @@ def int8_kernel(
 
 
 def here(backend: str | None, environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """``int8_kernel`` of a process with this environment on this host."""
+    """`int8_kernel` of a process with this environment on this host."""
     return int8_kernel(backend, host.vendor(), host.cpu_flags(), environment)
 
 

@@ -87,7 +87,7 @@ _GPU_WINDOW = _closed(
 def _with_gpus(
     gpu: dict[str, Any], properties: dict[str, Any], **optional: dict[str, Any]
 ) -> dict[str, Any]:
-    """An object that may have ``gpus``: null without NVML, not there in records without a GPU."""
+    """An object that may have `gpus`: null without NVML, not there in records without a GPU."""
     gpus = {"anyOf": [{"type": "array", "items": gpu}, {"type": "null"}]}
     return _closed({**properties, **optional, "gpus": gpus}, required=list(properties))
 

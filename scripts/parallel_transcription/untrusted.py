@@ -26,7 +26,7 @@ _FOLDERS = re.compile(
 
 
 def hide_homes(text: str, home: str | None = None) -> str:
-    """``text`` with home folders as ``~``; ``home`` is ours unless another is given."""
+    """`text` with home folders as `~`; `home` is ours unless another is given."""
     home = os.path.expanduser("~") if home is None else home
     if home.count("/") > 1 or home == "/root":
         text = re.sub(rf"(?:\.\.(?=/)(?:/\.\.)*)?{re.escape(home)}(?![^/\s'\":,;])", "~", text)
@@ -37,7 +37,7 @@ def hide_places(error: str, host: str = "") -> str:
     """An error as tables and reports may hold it: no folder, no host, no home.
 
     An absolute path keeps its last part, the host's name (with and without its domain) becomes
-    ``…``. The run record has the whole text.
+    `…`. The run record has the whole text.
     """
     text = _FOLDERS.sub("…/", _QUOTED_FOLDERS.sub("…/", hide_homes(error)))
     names = [name for name in {host, host.partition(".")[0]} if name not in ("", "localhost")]
@@ -47,10 +47,10 @@ def hide_places(error: str, host: str = "") -> str:
 
 
 def clean(value: Any, limit: int = 200) -> str:
-    """``value`` as one line of at most ``limit`` letters; empty where there is none.
+    """`value` as one line of at most `limit` letters; empty where there is none.
 
     Control and formatting characters go: bidirectional overrides could reorder what stands beside
-    them. Letters of any script stay, and the space between thousands. Home folders become ``~``.
+    them. Letters of any script stay, and the space between thousands. Home folders become `~`.
     """
     if value is None or value != value:  # NaN
         return ""
@@ -66,7 +66,7 @@ def clean(value: Any, limit: int = 200) -> str:
 
 
 def shorten_middle(value: Any, limit: int) -> str:
-    """``value`` on one line with its middle left out: file names differ at both ends."""
+    """`value` on one line with its middle left out: file names differ at both ends."""
     text = clean(value, 1000)
     if len(text) <= limit:
         return text

@@ -2,7 +2,7 @@
 
 Numbers look alike in answers, tables and figures: never in powers of ten, a thin space between
 thousands (a comma is a decimal sign to half of the readers), a true minus. An interval decides how
-many decimals it and its estimate are worth. What is missing is ``unknown`` in a sentence and a dash
+many decimals it and its estimate are worth. What is missing is `unknown` in a sentence and a dash
 in a table.
 """
 
@@ -34,14 +34,14 @@ def is_missing(value: Any) -> bool:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """``value`` with so many significant digits: 1.91, 0.0520, 10.0, 1 316."""
+    """`value` with so many significant digits: 1.91, 0.0520, 10.0, 1 316."""
     if not is_missing(value) and abs(value) < 1e-9:
         return "0"
     return fixed(value, 0 if _is_special(value) else _decimals(value, digits))
 
 
 def fixed(value: Any, decimals: int) -> str:
-    """``value`` with so many decimals."""
+    """`value` with so many decimals."""
     if is_missing(value):
         return UNKNOWN
     if math.isinf(value):
@@ -52,7 +52,7 @@ def fixed(value: Any, decimals: int) -> str:
 
 
 def integer(value: Any) -> str:
-    """``value`` without decimals."""
+    """`value` without decimals."""
     return fixed(value, 0)
 
 
@@ -105,7 +105,7 @@ def plural(count: Any, one: str, many: str | None = None) -> str:
 
 
 def listing(items: Iterable[str]) -> str:
-    """ "a, b and c"."""
+    """Items in a row, the last one after an "and": a, b and c."""
     items = list(items)
     if len(items) < 2:
         return "".join(items)
@@ -117,7 +117,7 @@ def _is_special(value: Any) -> bool:
 
 
 def _decimals(value: float, digits: int) -> int:
-    """Decimals with which a finite ``value`` has so many significant digits, none below zero.
+    """Decimals with which a finite `value` has so many significant digits, none below zero.
 
     Counted on the rounded number: 9.996 with three digits is 10.0.
     """
@@ -131,7 +131,10 @@ def _decimals(value: float, digits: int) -> int:
 def interval(
     low: float | None, high: float | None, confidence: float = 0.95, unit: str = ""
 ) -> str:
-    """ "95 % interval 1.85 to 1.97"; a missing or infinite end (censored times) is open."""
+    """An interval in words: "95 % interval 1.85 to 1.97".
+
+    A missing or infinite end (censored times) is open.
+    """
     low, high = _end(low), _end(high)
     show = number if low is None or high is None else _precision(low, high)
     return _interval(low, high, show, confidence, f" {unit}" if unit else "")
@@ -144,7 +147,7 @@ def estimate(
     confidence: float = 0.95,
     of: str = "",
 ) -> str:
-    """ "1.93 times as fast (95 % interval 1.89 to 1.96)".
+    """A number and its interval: "1.93 times as fast (95 % interval 1.89 to 1.96)".
 
     Args:
         value: The estimate.
@@ -197,7 +200,7 @@ def value_and_interval(
 def _range(
     low: float | None, high: float | None, show: Callable[[float], str], least: str, most: str
 ) -> str:
-    """What is known of an interval; ``least`` and ``most`` say it where the other end is open."""
+    """What is known of an interval; `least` and `most` say it where the other end is open."""
     if low is not None and high is not None:
         return f"{show(low)} to {show(high)}"
     if low is not None:
@@ -272,7 +275,7 @@ def threads(count: Any) -> str:
 def setting(row: Mapping[str, Any], workers: str = "workers") -> str:
     """Workers and threads of a row of evidence: "2 workers × 1 thread".
 
-    ``workers`` names the column that counts the workers. Threads that are missing are not named.
+    `workers` names the column that counts the workers. Threads that are missing are not named.
     """
     text = plural(int(row[workers]), "worker")
     if is_missing(row.get("cpu_threads")):

@@ -1,8 +1,10 @@
-"""A machine with GPUs that are not there: what the stand-ins for faster-whisper, CTranslate2 and
-NVML have in common. Nothing that they tell was measured.
+"""A machine with GPUs that are not there.
 
-FAKE_GPUS names a folder. Its ``machine.json`` says what there is (defaults: MACHINE), and
-``log.jsonl`` takes a line for every model that is made and every piece of work that is done.
+What the stand-ins for faster-whisper, CTranslate2 and NVML have in common. Nothing that they tell
+was measured.
+
+FAKE_GPUS names a folder. Its `machine.json` says what there is (defaults: MACHINE), and
+`log.jsonl` takes a line for every model that is made and every piece of work that is done.
 """
 
 import json

@@ -45,7 +45,6 @@ from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
 
 GROUP = ["model", "compute_type", "device", "workload", "files_in_parallel", "thread_env"]
-STRATEGIES = ["one_model", "multi_model", "multi_process"]
 MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cores_used",
           "memory_mb", "gpu_memory_mb", "rss_peak_mb", "load_s")  # fmt: skip
 
@@ -249,7 +248,7 @@ def _most_frugal(tied: list[Row], memory: str) -> Row:
             row["all_threads"],
             row["total_workers"],
             row["instances"],
-            STRATEGIES.index(row["strategy"]) if row["strategy"] in STRATEGIES else 9,
+            words.strategy_place(row["strategy"]),
             row["arm"],
         )
 

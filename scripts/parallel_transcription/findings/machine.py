@@ -42,18 +42,22 @@ class Machine:
 
     @property
     def alpha(self) -> float:
+        """Significance level: 1 minus the study's confidence."""
         return 1 - self.confidence
 
     @cached_property
     def cpus(self) -> float | None:
+        """CPUs that the runs could use; None where neither runs nor machine say it."""
         return usable_cpus(self.all_runs, self.facts)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
+        """A row per (arm, round) of the grid's rounds; see `counting.per_round`."""
         return per_round(self.runs)
 
     @cached_property
     def confirmation(self) -> pd.DataFrame:
+        """As `rounds`, of the rounds that confirm chosen settings."""
         return per_round(confirming(self.all_runs))
 
     @cached_property
@@ -167,4 +171,5 @@ class Pair:
 
     @property
     def configurations(self) -> tuple[str, str]:
+        """The ids of both configurations, without the workload."""
         return self.arm_a.split("|")[0], self.arm_b.split("|")[0]

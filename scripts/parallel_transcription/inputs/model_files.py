@@ -29,8 +29,10 @@ _MULTILINGUAL_FROM = 51865  # CTranslate2: smaller vocabularies are English only
 
 
 class ModelFacts(TypedDict):
-    """What the files say of a model: `vocabulary` is the number of its tokens, `width` that of its
-    hidden layers, `weights` their type on disk.
+    """What the files say of a model.
+
+    `mel_bins`: bands of the spectrogram. `vocabulary`: number of tokens. `width`: size of the
+    hidden states. `weights`: their type on disk.
     """
 
     multilingual: bool

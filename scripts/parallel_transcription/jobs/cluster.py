@@ -34,10 +34,10 @@ def resources(machine: Resources) -> dict[str, Any]:
     """What a measurement asks for, beside GPUs and time, as Snakemake's Slurm plugin names it.
 
     Args:
-        machine: What the study's ``machines`` says of the label.
+        machine: What the study's `machines` says of the label.
 
     Raises:
-        ClusterError: if its ``extra`` sets what has a key of its own.
+        ClusterError: if its `extra` sets what has a key of its own.
     """
     exclusive = machine.get("exclusive", True)
     asked: dict[str, Any] = {
@@ -58,8 +58,13 @@ def resources(machine: Resources) -> dict[str, Any]:
 
 
 def runtime_min(machine: Resources, minutes: int) -> int:
-    """A job's time limit in minutes: the machine's, or what the measurement takes at most, so that
-    Slurm is not the first to stop it.
+    """A job's time limit in minutes: the machine's, else longer than the measurement can take.
+
+    So Slurm is not the first to stop it.
+
+    Args:
+        machine: What is asked for on it.
+        minutes: What the measurement takes at most.
     """
     return machine.get("runtime_min", minutes + _SLACK_MIN)
 
@@ -67,8 +72,9 @@ def runtime_min(machine: Resources, minutes: int) -> int:
 def confined(
     machines: Mapping[str, Resources | None], configurations: Iterable[Configuration]
 ) -> list[str]:
-    """What to say of machines whose ``cores`` are fewer than the threads of some configurations:
-    these then measure oversubscription.
+    """Notes on machines whose `cores` are fewer than the threads of some configurations.
+
+    These configurations then measure oversubscription.
     """
     threads = [c.total_workers * max(1, c.cpu_threads) for c in configurations]
     notes = []
@@ -99,7 +105,7 @@ def _check_extra(extra: str) -> None:
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A job in Slurm's queue; ``run`` is the name that all jobs of one Snakemake share."""
+    """A job in Slurm's queue; `run` is the name that all jobs of one Snakemake share."""
 
     id: str
     state: str

@@ -1,4 +1,4 @@
-"""The command line of the ``transcribe_*.py`` scripts, by hand and for the rules."""
+"""The command line of the `transcribe_*.py` scripts, by hand and for the rules."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TYPES: dict[str, Callable[[str], int | float]] = {"integer": int, "number": flo
 
 
 def main(strategy: str, description: str, arguments: Sequence[str] | None = None) -> int:
-    """The command line of a ``transcribe_*.py`` script; returns its exit status."""
+    """The command line of a `transcribe_*.py` script; returns its exit status."""
     given = _parser(strategy, description).parse_args(arguments)
     with tied_to(given.parent):
         return _run_specification(given) if given.specification else _run_by_hand(strategy, given)

@@ -15,7 +15,7 @@ def problems(configurations: Iterable[Configuration], packed: Packing | None) ->
 
     Args:
         configurations: Those that are to be measured here.
-        packed: The study's ``packing``.
+        packed: The study's `packing`.
     """
     on_gpus = [c for c in configurations if c.device == "cuda"]
     if not on_gpus:

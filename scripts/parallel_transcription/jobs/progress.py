@@ -14,8 +14,10 @@ FILE = Path(".snakemake/parallel_transcription/progress.json")
 
 
 class Progress(TypedDict):
-    """The runs that a Snakemake set out to measure, the host it ran on, and whether runs go there
-    and not to a cluster.
+    """What a Snakemake set out to do.
+
+    `runs`: the runs to measure. `host`: where it runs. `local`: whether runs are measured on that
+    host and not on a cluster.
     """
 
     runs: list[str]
@@ -52,7 +54,7 @@ def host() -> str:
 
 
 def advance(run: str, seconds: float, file: Path = FILE) -> str:
-    """Note a finished run; returns `` · 12 of 40 · about 3 min left`` (empty without a note).
+    """Note a finished run; returns ` · 12 of 40 · about 3 min left` (empty without a note).
 
     The estimate takes a configuration's own earlier rounds where there are some, else the mean of
     all finished runs.

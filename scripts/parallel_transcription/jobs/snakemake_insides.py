@@ -30,17 +30,17 @@ def ending_the_workflow(where: str = "") -> Iterator[None]:
 
 
 def study_files(workflow: Any, default: str) -> list[str]:
-    """The files of ``--configfile``, or the default, as seen from the working directory."""
+    """The files of `--configfile`, or the default, as seen from the working directory."""
     return [os.path.relpath(file) for file in workflow.overwrite_configfiles or [default]]
 
 
 def command_line_config(workflow: Any) -> dict[str, Any]:
-    """What ``--config`` gives."""
+    """What `--config` gives."""
     return dict(workflow.config_settings.config)
 
 
 def limit(workflow: Any, **resources: int) -> None:
-    """Set how much there is of resources, whatever ``--resources`` says."""
+    """Set how much there is of resources, whatever `--resources` says."""
     workflow.global_resources.update(resources)
 
 

@@ -31,7 +31,7 @@ MEASURING_CODE = SCRIPTS / "parallel_transcription" / "measure"
 class Run:
     """A configuration to be measured in one fresh process.
 
-    ``model`` and ``audio`` are the manifests of what it uses; ``specification`` is the fingerprint
+    `model` and `audio` are the manifests of what it uses; `specification` is the fingerprint
     of what the workflow told it, empty by hand.
     """
 
@@ -109,7 +109,7 @@ def measure(
 
 
 def _planned(run: Run) -> walk.Planned | None:
-    """What dummy weights must say of each file (``walk.planned``); None for other models."""
+    """What dummy weights must say of each file (`walk.planned`); None for other models."""
     tokens = trial.planted_tokens(PROJECT_ROOT / run.model["path"])
     if tokens is None:
         return None
@@ -127,9 +127,9 @@ def measure_specified(
     """Measure what a plan specifies, and write the record; returns the record.
 
     Args:
-        specification: JSON from ``Plan.specification``.
+        specification: JSON from `Plan.specification`.
         study: The study's name. It is no part of the specification: another name measures nothing.
-        manifests: Those of its model and its audio, as in ``Plan.manifests``.
+        manifests: Those of its model and its audio, as in `Plan.manifests`.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
 

@@ -57,7 +57,7 @@ def check(
     fails in the same way, and its record tells why.
 
     Args:
-        manifest: The model's (``models.prepare``).
+        manifest: The model's (`models.prepare`).
         task: What the run measures; its environment and its CPUs are the trial's as well.
         timeout_s: The longest that the trial may take.
         kept: Where results are kept, a file each.

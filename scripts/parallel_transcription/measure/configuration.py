@@ -58,7 +58,7 @@ class Configuration:
 
     @property
     def total_workers(self) -> int:
-        """Workers over all instances and devices (``num_workers`` counts per device)."""
+        """Workers over all instances and devices (`num_workers` counts per device)."""
         devices = len(self.devices) if self.strategy == "one_model" else 1
         return self.instances * self.num_workers * devices
 

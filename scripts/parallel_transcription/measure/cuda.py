@@ -5,7 +5,7 @@ in the order of the PCI bus, as nvidia-smi shows them. Where CUDA_VISIBLE_DEVICE
 scheduler, by packing or by hand) they only say how many different GPUs are wanted: the devices of
 the configuration are the first ones of those granted, in order.
 
-Run as ``python -m parallel_transcription.measure.cuda`` this checks what comes as JSON on standard
+Run as `python -m parallel_transcription.measure.cuda` this checks what comes as JSON on standard
 input.
 """
 

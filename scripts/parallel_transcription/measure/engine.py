@@ -7,8 +7,11 @@ from typing import Any
 
 
 def engine() -> dict[str, Any]:
-    """What the engine of this process can do: its version, the compute types that it supports per
-    kind of device, and the number of CUDA devices that it sees.
+    """What the engine of this process can do.
+
+    Returns:
+        Its version, the compute types that it supports per kind of device, and the number of CUDA
+        devices that it sees.
     """
     import ctranslate2
 

@@ -109,8 +109,10 @@ def _by_name(nvml: Any, name: str) -> Any:
 
 
 class Gpus:
-    """The meters. Use: ``memory()`` when nothing is timed; ``open_window()`` and ``close_window()``
-    right outside the window's ends; then ``window()``.
+    """The meters of a run's GPUs.
+
+    Use: `memory()` when nothing is timed; `open_window()` and `close_window()` right outside the
+    window's ends; then `window()`.
     """
 
     def __init__(self, nvml: Any, gpus: Sequence[Gpu]):
@@ -129,7 +131,7 @@ class Gpus:
     def memory(self) -> list[dict[str, int | None]]:
         """Bytes of device memory in use now: by all, and by this process and its children.
 
-        A driver in a container may not know our processes by their numbers: then ``own`` is None.
+        A driver in a container may not know our processes by their numbers: then `own` is None.
         """
         me = psutil.Process()
         ours = {me.pid, *(child.pid for child in me.children(recursive=True))}
@@ -145,7 +147,7 @@ class Gpus:
         }
 
     def loaded(self, before: list[dict[str, int | None]]) -> list[dict[str, Any]]:
-        """Each GPU with its memory before loading (as ``memory`` gave it) and now."""
+        """Each GPU with its memory before loading (as `memory` gave it) and now."""
         return [
             {
                 **one,
@@ -239,7 +241,7 @@ class Gpus:
         }  # fmt: skip
 
     def _samples(self, gpu: Gpu, sampling: int, until: float) -> Samples:
-        """All that the driver's buffer holds, once it reaches beyond ``until``; [] without one."""
+        """All that the driver's buffer holds, once it reaches beyond `until`; [] without one."""
         while True:
             try:
                 kind, samples = self._nvml.nvmlDeviceGetSamples(gpu.handle, sampling, 0)

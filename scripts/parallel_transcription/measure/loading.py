@@ -25,9 +25,9 @@ class Load:
 def load_staggered(
     loaders: Sequence[Callable[[], Loaded]], stagger_s: float, closing: threading.Event
 ) -> tuple[list[Loaded | None], list[Load]]:
-    """Run all loaders in threads, each ``stagger_s`` after the one before it.
+    """Run all loaders in threads, each `stagger_s` after the one before it.
 
-    The threads wait for ``closing`` when they have loaded. If they ended, glibc would give their
+    The threads wait for `closing` when they have loaded. If they ended, glibc would give their
     memory arenas to the callers, whose passes would then take some per cent less system time than
     in a service that loads its models in the main thread (benchmarks/harness_overhead.py).
 

@@ -15,9 +15,9 @@ from parallel_transcription.measure.walk import Planned
 class Task:
     """What is to be measured.
 
-    ``configuration`` numbers its devices as the measured process does (see ``cuda.place``);
-    ``affinity`` are CPU numbers, None for all; ``environment`` are variables that CUDA needs;
-    ``walk`` is what dummy weights must say (``walk.planned``), None for other models.
+    `configuration` numbers its devices as the measured process does (see `cuda.place`);
+    `affinity` are CPU numbers, None for all; `environment` are variables that CUDA needs;
+    `walk` is what dummy weights must say (`walk.planned`), None for other models.
     """
 
     configuration: Configuration
@@ -40,7 +40,7 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the measured process is told; ``live``: report every file while it runs."""
+    """What the measured process is told; `live`: report every file while it runs."""
 
     configuration: Configuration
     model_path: str
@@ -58,7 +58,7 @@ class Order:
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        """The order that ``to_json`` wrote."""
+        """The order that `to_json` wrote."""
         content = json.loads(text)
         return cls(**content | {"configuration": Configuration(**content["configuration"])})
 
@@ -75,7 +75,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Loaded:
-    """All instances were loaded, or failed to; all but ``engine`` as in the record's start."""
+    """All instances were loaded, or failed to; all but `engine` as in the record's start."""
 
     loads: list[dict[str, Any]]
     memory_before: dict[str, int | None]
@@ -86,14 +86,14 @@ class Loaded:
 
 @dataclass(frozen=True)
 class PassBegins:
-    """A pass, a warm-up where ``repeat`` is below 1, is about to begin."""
+    """A pass, a warm-up where `repeat` is below 1, is about to begin."""
 
     repeat: int
 
 
 @dataclass(frozen=True)
 class FileStarted:
-    """A caller took a file, ``at`` seconds after the window opened; only where ``live``."""
+    """A caller took a file, `at` seconds after the window opened; only where `live`."""
 
     counter: int
     file: str
@@ -102,7 +102,7 @@ class FileStarted:
 
 @dataclass(frozen=True)
 class FileFinished:
-    """A file's text is there, or it failed; only where ``live``."""
+    """A file's text is there, or it failed; only where `live`."""
 
     counter: int
     file: str
@@ -125,7 +125,7 @@ class PassEnded:
 
 @dataclass(frozen=True)
 class Failed:
-    """An exception ends the process; ``status`` is that of the run."""
+    """An exception ends the process; `status` is that of the run."""
 
     error: str
     status: str
@@ -158,6 +158,6 @@ def encode(event: Event) -> str:
 
 
 def decode(line: bytes) -> Event:
-    """The event that ``encode`` wrote."""
+    """The event that `encode` wrote."""
     kind, content = json.loads(line)
     return _KINDS[kind](**content)

@@ -1,8 +1,8 @@
 """The measured process: loads the models, warms up, runs the files and reports what it saw.
 
-Started fresh for every run by ``supervise`` as ``python -m parallel_transcription.measure.process
-FD``. The order comes as JSON on standard input, reports leave as JSON lines on file descriptor FD,
-and only between the timed windows. A window opens when all files are handed out at one moment and
+Started fresh for every run by `supervise` as `python -m parallel_transcription.measure.process FD`.
+The order comes as JSON on standard input, reports leave as JSON lines on file descriptor FD, and
+only between the timed windows. A window opens when all files are handed out at one moment and
 closes when the last one is finished; inside it nothing runs but the callers and the engine.
 """
 

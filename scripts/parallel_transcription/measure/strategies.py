@@ -39,7 +39,7 @@ class Strategy(Protocol):
         """Load all instances, staggered as configured; errors are in the result, not raised."""
 
     def transcriber(self, caller: int) -> Transcriber:
-        """What a caller hands its files to: instance ``caller % instances``."""
+        """What a caller hands its files to: instance `caller % instances`."""
 
     def snapshots(self) -> list[meters.Snapshot]:
         """The meters of every process that works, this one first."""
@@ -61,7 +61,7 @@ class Strategy(Protocol):
 
 
 class ThreadStrategy:
-    """One or many ``WhisperModel`` instances in this process: one_model and multi_model."""
+    """One or many `WhisperModel` instances in this process: one_model and multi_model."""
 
     def __init__(self, configuration: Configuration, model_path: str):
         self.configuration = configuration
@@ -120,7 +120,7 @@ class ThreadStrategy:
 
 
 class ProcessEnded(RuntimeError):
-    """A process of the multi_process strategy ended too early; ``status`` is that of the run."""
+    """A process of the multi_process strategy ended too early; `status` is that of the run."""
 
     def __init__(self, process: BaseProcess):
         process.join(10)
@@ -129,7 +129,7 @@ class ProcessEnded(RuntimeError):
 
 
 class ProcessStrategy:
-    """N processes with one ``WhisperModel`` each; this process only hands the files out.
+    """N processes with one `WhisperModel` each; this process only hands the files out.
 
     Every caller has a pipe of its own to a thread in its instance's process, so that several
     callers of one instance do not wait for each other outside the engine.

@@ -42,7 +42,7 @@ PASS_STEPS = ("a warm-up", "a repeat")
 GRACE_S = 60.0  # for what is neither loading nor a pass: meters, writing reports, ending
 
 #: Prefixes of variables that steer threads or the engine; none reaches the measured process
-#: unless the configuration's ``thread_env`` says so.
+#: unless the configuration's `thread_env` says so.
 STEERING = (
     "OMP_",
     "GOMP_",
@@ -59,7 +59,7 @@ STEERING = (
 
 @dataclass
 class MeasuredProcess:
-    """What one fresh process reported; ``deadline`` is when its present step must be over."""
+    """What one fresh process reported; `deadline` is when its present step must be over."""
 
     started_at: float
     deadline: float
@@ -121,7 +121,7 @@ class MeasuredProcess:
 
 
 def clean_environment(thread_env: str) -> dict[str, str]:
-    """The measured process's environment: ours without steering variables, plus ``thread_env``."""
+    """The measured process's environment: ours without steering variables, plus `thread_env`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(STEERING)}
     for assignment in thread_env.split():
         name, _, value = assignment.partition("=")
@@ -156,8 +156,8 @@ def supervise(
         listener: Called with every event, while the process runs.
 
     Returns:
-        The keys of the run record that the run itself decides: ``status``, ``error``, ``starts``,
-        ``engine``, ``environment``, ``started_at``, ``finished_at``.
+        The keys of the run record that the run itself decides: `status`, `error`, `starts`,
+        `engine`, `environment`, `started_at`, `finished_at`.
     """
     environment = clean_environment(task.configuration.thread_env) | task.environment
     starts: list[dict[str, Any]] = []

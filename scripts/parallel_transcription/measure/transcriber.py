@@ -18,7 +18,7 @@ WINDOW_S = 30
 
 @dataclass
 class Transcript:
-    """What one transcription gave; ``cpu_s`` is the CPU time of the calling thread alone."""
+    """What one transcription gave; `cpu_s` is the CPU time of the calling thread alone."""
 
     text: str
     segments: int
@@ -34,7 +34,7 @@ _Begin = Callable[[str], tuple[Iterable[Any], Any]]
 
 
 def transcribe_options(configuration: Configuration) -> dict[str, Any]:
-    """The keyword arguments of ``WhisperModel.transcribe``; what is at its default stays out."""
+    """The keyword arguments of `WhisperModel.transcribe`; what is at its default stays out."""
     options: dict[str, Any] = {
         "beam_size": configuration.beam_size,
         "vad_filter": configuration.vad_filter,
@@ -51,7 +51,7 @@ def transcribe_options(configuration: Configuration) -> dict[str, Any]:
 def model_options(
     configuration: Configuration, device_index: int | list[int]
 ) -> dict[str, str | int | list[int]]:
-    """The keyword arguments of ``WhisperModel``."""
+    """The keyword arguments of `WhisperModel`."""
     return {
         "device": configuration.device,
         "device_index": device_index,
@@ -66,7 +66,7 @@ Kept = list[tuple[str, list[Any]]]
 
 
 def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Transcriber:
-    """A caller's access to a loaded ``WhisperModel``; it adds each file's segments to ``kept``."""
+    """A caller's access to a loaded `WhisperModel`; it adds each file's segments to `kept`."""
     options = transcribe_options(configuration)
     batch_size, slowdown = configuration.batch_size, configuration.slowdown
     if batch_size:
@@ -103,7 +103,7 @@ def take(kept: Kept) -> list[walk.Decoded]:
 
 
 def _one_after_another(model: Any, options: Mapping[str, Any]) -> _Begin:
-    """``WhisperModel.transcribe`` with these options."""
+    """`WhisperModel.transcribe` with these options."""
 
     def begin(path: str) -> tuple[Iterable[Any], Any]:
         segments, info = model.transcribe(path, **options)
@@ -116,7 +116,7 @@ def _in_batches(model: Any, options: Mapping[str, Any], batch_size: int) -> _Beg
     """The same with so many windows of a file decoded together.
 
     It does the same work: with timestamps, and all of the audio unless the options say
-    ``vad_filter`` (the pipeline's own defaults are without and with it). A pipeline has state of
+    `vad_filter` (the pipeline's own defaults are without and with it). A pipeline has state of
     its file, so each call gets its own; it costs nothing.
     """
     from faster_whisper import BatchedInferencePipeline, decode_audio

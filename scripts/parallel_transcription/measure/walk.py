@@ -1,4 +1,4 @@
-"""Whether dummy weights said the text that is planted in them (``dummy_weights``).
+"""Whether dummy weights said the text that is planted in them (`dummy_weights`).
 
 Where they did not, for instance because the engine's int8 products saturate, a window is decoded
 again at higher temperatures, and its time is that of other work. A model's decoding is judged by
@@ -27,7 +27,7 @@ Planned = dict[str, list[int] | None]
 
 
 def summary(file: str, segments: Iterable[Any]) -> Decoded:
-    """Add up the segments that ``WhisperModel.transcribe`` gave for a file."""
+    """Add up the segments that `WhisperModel.transcribe` gave for a file."""
     segments = list(segments)
     return (
         file,
@@ -46,8 +46,8 @@ def planned(tokens: int, seconds: Mapping[str, float], configuration: Configurat
         configuration: How it is transcribed.
 
     Returns:
-        By file; None where that cannot be known: with ``vad_filter`` (what is left of the audio
-        decides) and ``word_timestamps`` (they drop segments).
+        By file; None where that cannot be known: with `vad_filter` (what is left of the audio
+        decides) and `word_timestamps` (they drop segments).
     """
     if configuration.vad_filter or configuration.word_timestamps:
         return dict.fromkeys(seconds)

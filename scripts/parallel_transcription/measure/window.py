@@ -40,7 +40,7 @@ class Transcription:
 class Window:
     """Opens for all callers at one moment; is over when the last file is finished.
 
-    Callers are threads that run ``serve``. Inside the window nothing else of this process runs but
+    Callers are threads that run `serve`. Inside the window nothing else of this process runs but
     the engine: the one who opened it sleeps until it is over.
     """
 

@@ -1,7 +1,7 @@
 """Lay the results out as pages: HTML from templates, PDF from the HTML. Nothing is computed here.
 
 Safety: the templates escape every value; WeasyPrint gets only what this module hands it (fonts and
-figures, under ``report:``) and refuses every other address.
+figures, under `report:`) and refuses every other address.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Supplies:
     files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     def add(self, name: str, content: bytes, kind: str) -> str:
+        """Put in a file of a media type (`kind`); returns the address to use it by."""
         self.files[SCHEME + name] = (content, kind)
         return SCHEME + name
 
@@ -64,6 +65,11 @@ class OnlySupplies(URLFetcher):
         self._supplies = supplies
 
     def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+        """The file of an address.
+
+        Raises:
+            Refused: It is not among the supplies.
+        """
         found = self._supplies.files.get(url)
         if found is None:
             raise Refused(f"refused to fetch {clean(url, 80)!r}: not a part of this report")
@@ -144,7 +150,7 @@ def render(
         report: What to lay out.
         sources: Addresses of the figures, by machine and id.
         faces: CSS that names the fonts.
-        media: ``screen`` or ``print``.
+        media: `screen` or `print`.
         figure_on_first: The first page has its figure.
         only_first: Nothing but the first page.
     """

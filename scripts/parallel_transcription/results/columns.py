@@ -1,7 +1,7 @@
-"""The columns of the tables ``runs`` and ``timings``: name, kind, unit and meaning, in their order.
+"""The columns of the tables `runs` and `timings`: name, kind, unit and meaning, in their order.
 
 The one place that knows them. Names never change meaning and new ones are added at the end; the
-tables of docs/output.md follow from here (``scripts/write_reference.py``).
+tables of docs/output.md follow from here (`scripts/write_reference.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pandas as pd
 
 from parallel_transcription.study.dimensions import BY_NAME
 
-#: ``text`` is "" where there is none, ``flag`` and ``whole`` (an integer) are always there,
-#: ``number`` is nan where it is not known, and so is ``meter``, a number of the repeat of which
+#: `text` is "" where there is none, `flag` and `whole` (an integer) are always there,
+#: `number` is nan where it is not known, and so is `meter`, a number of the repeat of which
 #: medians are taken.
 Kind = Literal["text", "flag", "whole", "number", "meter"]
 _TYPES = {"whole": "int64", "number": "float64", "meter": "float64"}
@@ -43,7 +43,7 @@ def typed(frame: pd.DataFrame, table: Sequence[Column]) -> pd.DataFrame:
     Args:
         frame: Has all of the columns, in any order, perhaps beside others; None for what is not
             known.
-        table: ``RUNS`` or ``TIMINGS``.
+        table: `RUNS` or `TIMINGS`.
     """
     return pd.DataFrame({one.name: _typed(frame[one.name], one.kind) for one in table})
 
@@ -102,9 +102,24 @@ TIMINGS: tuple[Column, ...] = (
     Column("counter", "whole", "The file's place in the order in which files are handed out."),
     Column("file", "text", "The audio file."),
     Column("audio_seconds", "number", "Its length.", "s"),
-    Column("submitted_s", "number", "When it was handed out, since the window opened.", "s"),
-    Column("started_s", "number", "When a caller took it, since the window opened.", "s"),
-    Column("finished_s", "number", "When its text was there, since the window opened.", "s"),
+    Column(
+        "submitted_s",
+        "number",
+        "Time at which it was handed out, from the start of the timed window.",
+        "s",
+    ),
+    Column(
+        "started_s",
+        "number",
+        "Time at which a caller took it, from the start of the timed window.",
+        "s",
+    ),
+    Column(
+        "finished_s",
+        "number",
+        "Time at which its transcript was complete, from the start of the timed window.",
+        "s",
+    ),
     Column(
         "seconds",
         "number",
@@ -185,8 +200,8 @@ RUNS: tuple[Column, ...] = (
         "text",
         "Fingerprint of files, options and model: only equal ones compare.",
     ),
-    Column("logical_cpus", "number", "Of the machine."),
-    Column("affinity_cpus", "number", "That the run could use."),
+    Column("logical_cpus", "number", "Logical CPUs of the machine."),
+    Column("affinity_cpus", "number", "CPUs that the run was allowed to use."),
     Column("code", "text", "Fingerprint of the measuring code."),
     Column("gpus", "whole", "GPUs that the run uses; 0 on a CPU."),
     Column("gpu_model_mb", "number", "As `gpu_mem_mb`, right after loading.", "MB"),
@@ -235,7 +250,7 @@ RUNS: tuple[Column, ...] = (
     ),
 )
 
-#: What a record says of a repeat; the others follow from these (``counting.marked``).
+#: What a record says of a repeat; the others follow from these (`counting.marked`).
 RECORDED = tuple(column for column in RUNS if not column.derived)
 RUN_COLUMNS = names(RUNS)
 TIMING_COLUMNS = names(TIMINGS)

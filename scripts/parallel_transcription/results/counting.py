@@ -1,10 +1,10 @@
 """What counts: the one place that says which rounds, repeats and runs an answer rests on.
 
-- Rounds above ``CONFIRMATION_ABOVE`` confirm what was chosen; they take no part in choosing.
-- Disturbed repeats count only where their round has nothing else (column ``counts``).
-- A late repeat (status ``timeout``) counts as the largest: "more than the limit".
+- Rounds above `CONFIRMATION_ABOVE` confirm what was chosen; they take no part in choosing.
+- Disturbed repeats count only where their round has nothing else (column `counts`).
+- A late repeat (status `timeout`) counts as the largest: "more than the limit".
 - Failed and killed repeats have no time.
-- A/A replicas and planted slow-downs (``unaltered``), and batches (``ordinary``), answer questions
+- A/A replicas and planted slow-downs (`unaltered`), and batches (`ordinary`), answer questions
   of their own.
 """
 
@@ -35,12 +35,12 @@ def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
 
 
 def explored(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows (with a ``round``) that choices and findings rest on: no confirmation rounds."""
+    """Rows (with a `round`) that choices and findings rest on: no confirmation rounds."""
     return rows[rows["round"] <= CONFIRMATION_ABOVE]
 
 
 def confirming(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows (with a ``round``) of the fresh rounds that confirm a choice."""
+    """Rows (with a `round`) of the fresh rounds that confirm a choice."""
     return rows[rows["round"] > CONFIRMATION_ABOVE]
 
 
@@ -68,7 +68,7 @@ def _counts(runs: pd.DataFrame) -> pd.Series:
 
 
 class Median(NamedTuple):
-    """The middle of some times in seconds; ``censored``: it is at least that."""
+    """The middle of some times in seconds; `censored`: it is at least that."""
 
     value: float
     censored: bool
@@ -90,7 +90,7 @@ def median(values: ArrayLike, late: ArrayLike) -> Median:
 
 
 def times(runs: pd.DataFrame) -> pd.DataFrame:
-    """The repeats that count, with their time as ``value`` (s): the limit where ``late``."""
+    """The repeats that count, with their time as `value` (s): the limit where `late`."""
     counted = runs[runs["counts"]]
     late = counted["status"] == "timeout"
     value = counted["makespan_s"].where(~late, counted["timeout_s"])
@@ -100,9 +100,9 @@ def times(runs: pd.DataFrame) -> pd.DataFrame:
 def per_round(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per (arm, round): the unit of all statistics.
 
-    ``makespan_s`` is the median over the repeats that count, and ``censored`` says that it is the
+    `makespan_s` is the median over the repeats that count, and `censored` says that it is the
     limit, or at least so much. Where a round has nothing but disturbed repeats, all count and
-    ``disturbed`` is true. Meters are medians over the same repeats. ``left_out``: disturbed repeats
+    `disturbed` is true. Meters are medians over the same repeats. `left_out`: disturbed repeats
     that do not count. A round without a time is not in the table.
     """
     keys = ["arm", "round"]

@@ -1,6 +1,6 @@
 """Run records together: a table of runs, a table of timings, what each machine label stands for.
 
-The tables' columns are a contract; ``columns.py`` lists them.
+The tables' columns are a contract; `columns.py` lists them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from parallel_transcription.study.configuration import canonical_json
 class Merged:
     """What the records add up to.
 
-    ``machines`` has the facts of each label; ``left_out`` names files that are no valid records,
+    `machines` has the facts of each label; `left_out` names files that are no valid records,
     and why.
     """
 
@@ -77,8 +77,9 @@ class Hardware:
         }
 
     def _gpus_differ(self) -> bool:
-        """Whether runs saw GPUs of different models. On a cluster a run may see only its own, or
-        none: seeing fewer is no difference.
+        """Whether runs saw GPUs of different models.
+
+        On a cluster a run may see only its own, or none: seeing fewer is no difference.
         """
         return frozenset().union(*self.gpus) not in self.gpus
 
@@ -92,8 +93,8 @@ def merge_records(
     """Merge run records.
 
     Args:
-        paths: The record files, ``<machine>/runs/<run>.json``.
-        settings: The study's; ``disturbed_above`` decides which repeats are marked.
+        paths: The record files, `<machine>/runs/<run>.json`.
+        settings: The study's; `disturbed_above` decides which repeats are marked.
         wanted: Says of a valid record whether it belongs to the study.
         references: Reference transcripts by the audio's SHA-256, where they are newer than the
             records' own.

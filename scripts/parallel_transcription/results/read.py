@@ -29,8 +29,8 @@ Facts = Mapping[str, Any]  # a JSON object as it was read
 class Results:
     """All that a results folder holds.
 
-    ``runs`` and ``timings`` are tables of the columns of ``columns.py``; ``machines`` has the facts
-    of each label, ``study`` every setting, ``recommended`` a block for each label; ``left_out``
+    `runs` and `timings` are tables of the columns of `columns.py`; `machines` has the facts
+    of each label, `study` every setting, `recommended` a block for each label; `left_out`
     names files that are no valid records.
     """
 
@@ -60,7 +60,7 @@ class Results:
         )
 
     def finding(self, name: str) -> Finding | None:
-        """The finding ``name`` of the (first) machine."""
+        """The finding `name` of the (first) machine."""
         return next((f for f in self.findings if f.id == name), None)
 
 

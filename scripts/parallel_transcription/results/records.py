@@ -20,8 +20,9 @@ DAMAGED = ".damaged"  # added to the name of a damaged record, so that the run i
 
 
 def record_files(results: Path) -> list[Path]:
-    """All files among the records of all machines, but hidden ones and what was set aside and has
-    been measured again since.
+    """All files among the records of all machines, in the order of their names.
+
+    Not hidden ones, nor damaged ones that were set aside and have been measured again since.
     """
     return [
         path
@@ -44,7 +45,7 @@ def set_aside(
         configurations: The ids of the study's configurations.
 
     Returns:
-        ``left_out`` with the new names and what will happen.
+        `left_out` with the new names and what will happen.
     """
     told = []
     for file, reason in left_out:
@@ -98,7 +99,7 @@ def _short(text: str) -> int:
 def read_records(
     paths: Iterable[Path], left_out: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The valid records among the files, with their paths; the others are noted in ``left_out``."""
+    """The valid records among the files, with their paths; the others are noted in `left_out`."""
     import fastjsonschema
 
     validate = fastjsonschema.compile(record_schema())

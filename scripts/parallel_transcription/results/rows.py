@@ -1,4 +1,4 @@
-"""The rows of one run record: one of ``runs`` for each repeat, one of ``timings`` for each file."""
+"""The rows of one run record: one of `runs` for each repeat, one of `timings` for each file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rows_of(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[Row
     """A run's rows of the table of runs, and those of the table of timings.
 
     A cold start has one row of runs; so has a start that ended before its passes did. Repeats are
-    marked as disturbed where others, or the hypervisor, took more than ``disturbed_above`` of the
+    marked as disturbed where others, or the hypervisor, took more than `disturbed_above` of the
     machine.
 
     Raises:

@@ -28,7 +28,7 @@ TABLE_DIMENSIONS = ("instances", "num_workers", "cpu_threads")
 
 
 def status_text(rows: pd.DataFrame) -> str:
-    """The statuses of one configuration in words: ``ok``, ``> 60 s``, ``failed: …``."""
+    """The statuses of one configuration in words: `ok`, `> 60 s`, `failed: …`."""
     statuses = rows["status"].to_list()
     total = len(statuses)
     parts = []
@@ -52,8 +52,8 @@ _DEFAULTS = {d.name: d.default for d in DIMENSIONS}
 def configurations(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per machine, configuration and workload: best, median and status of its repeats.
 
-    ``makespan_s`` is the median (infinite where the median run passed the time limit), ``best_s``
-    the shortest, ``rounds`` and ``repeats`` count what was measured, ``censored`` the timeouts.
+    `makespan_s` is the median (infinite where the median run passed the time limit), `best_s`
+    the shortest, `rounds` and `repeats` count what was measured, `censored` the timeouts.
     Best and median are those of the repeats that count. Confirmation rounds are no part of it.
     """
     groups = explored(runs).groupby(["machine", "arm"], sort=True)
@@ -139,6 +139,7 @@ class FilesTable:
 
     @property
     def title(self) -> str:
+        """Its heading: the strategy's name and the number of files."""
         return f"{strategy_name(self.strategy)}, {plural(self.files, 'file')}"
 
 
@@ -250,7 +251,7 @@ def transcripts(timings: pd.DataFrame) -> list[Row]:
     return rows
 
 
-# ---------------------------------------------------------------- what belongs together
+# ---------------------------------------------------------------- groups of comparable runs
 
 
 def scenes(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:

@@ -115,11 +115,16 @@ def decide(p_equivalent: Any, p_difference: Any, log_ratio: Any, alpha: float = 
 
 
 def size_of(p_equivalent: float, p_difference: float, p_beyond: float, alpha: float = 0.05) -> str:
-    """ "within", "beyond" or "open": how the ratio stands to the margin.
+    """How the ratio stands to the margin: `WITHIN`, `BEYOND` or `OPEN`.
 
-    p_beyond is `p_above` or `p_below`, whichever lies on the side of the estimate. "beyond" also
-    asks for a significant difference: with a wide spread, looking on the side of the estimate
-    makes two chances of one; the two-sided test takes that back.
+    `BEYOND` also asks for a significant difference: with a wide spread, looking on the side of the
+    estimate makes two chances of one; the two-sided test takes that back.
+
+    Args:
+        p_equivalent: Of the test that the ratio lies within the margin.
+        p_difference: Of the two-sided test that the ratio is not 1.
+        p_beyond: `p_above` or `p_below`, whichever lies on the side of the estimate.
+        alpha: Significance level.
     """
     if p_equivalent <= alpha:
         return WITHIN
@@ -171,6 +176,7 @@ class Comparison(Estimates):
 
     @property
     def alpha(self) -> float:
+        """Significance level: 1 minus the confidence."""
         return 1 - self.confidence
 
     @property

@@ -22,7 +22,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {"integer": int, "number": float}
 
 
 class ConfigurationError(InputError):
-    """Values that cannot go together; ``dimension`` names the one to change."""
+    """Values that cannot go together; `dimension` names the one to change."""
 
     def __init__(self, dimension: str, message: str):
         super().__init__(message)
@@ -37,12 +37,12 @@ def canonical_json(value: Any) -> str:
 
 
 def complete(values: Mapping[str, Any]) -> Configuration:
-    """A configuration that has the default wherever ``values`` names no dimension.
+    """A configuration that has the default wherever `values` names no dimension.
 
     Values become plain Python's: an id is made from their text.
 
     Raises:
-        ConfigurationError: for an unknown dimension, or where ``strategy`` is missing.
+        ConfigurationError: for an unknown dimension, or where `strategy` is missing.
     """
     unknown = set(values) - set(NAMES)
     if unknown:
@@ -177,7 +177,7 @@ def identify(configuration: Configuration) -> str:
     """The configuration's id: readable in front, exact behind.
 
     Depends on nothing but the configuration, for example
-    ``one_model-mini-en-int8-cpu-i1-w2-t1-f2-3fa9c1d2``.
+    `one_model-mini-en-int8-cpu-i1-w2-t1-f2-3fa9c1d2`.
     """
     c = configuration
     digest = hashlib.sha256(canonical_json(compact(c)).encode()).hexdigest()[:8]

@@ -78,7 +78,7 @@ def _dimension(name: str, schema: dict[str, Any], doc: str) -> Key:
     return Key(name, DEFAULTS.get(name), schema, doc, required=name == "strategy")
 
 
-#: One for each field of ``Configuration``, in their order.
+#: One for each field of `Configuration`, in their order.
 DIMENSIONS: tuple[Key, ...] = (
     _dimension(
         "strategy",

@@ -1,6 +1,6 @@
 """Reads a study file, and refuses what YAML would misread in silence.
 
-YAML takes the last of two equal keys, reads ``no`` as false, ``010`` as eight and ``1:30`` as
+YAML takes the last of two equal keys, reads `no` as false, `010` as eight and `1:30` as
 ninety, can name Python objects and can blow a few lines up to gigabytes. None of that is meant in a
 study; each ends with one line that names file, line and remedy.
 """
@@ -179,7 +179,7 @@ def _check_scalar(node: yaml.ScalarNode, file: str) -> None:
 
 
 def problems_in(config: Any) -> Iterator[str]:
-    """What no study may hold at any place, whoever read it: a line ``key: problem`` for each.
+    """What no study may hold at any place, whoever read it: a line `key: problem` for each.
 
     Ends at the first problem of size: aliases can make endless what is short when written.
     """

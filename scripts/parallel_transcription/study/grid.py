@@ -96,9 +96,9 @@ def schedule(points: Sequence[GridPoint]) -> list[tuple[GridPoint, int]]:
 
 
 def matches(configuration: Configuration, configuration_id: str, only: Any) -> bool:
-    """Whether a configuration is meant by a study's ``only``.
+    """Whether a configuration is meant by a study's `only`.
 
-    ``only`` is None (all), an id or the beginning of one, a mapping of dimensions to one value or
+    `only` is None (all), an id or the beginning of one, a mapping of dimensions to one value or
     a list of them, or a list of such (any of them).
     """
     if only is None:

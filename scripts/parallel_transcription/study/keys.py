@@ -10,8 +10,8 @@ from typing import Any
 class Key:
     """One key of a study file: a dimension of the grid, a setting, or what is asked of a machine.
 
-    ``default`` None means that the key is required or may be left out; ``schema`` constrains one
-    value (JSON schema, draft 2020-12); ``doc`` is its line in config/README.md, in ``--help`` and
+    `default` None means that the key is required or may be left out; `schema` constrains one
+    value (JSON schema, draft 2020-12); `doc` is its line in config/README.md, in `--help` and
     in messages.
     """
 

@@ -25,7 +25,7 @@ def schema_problems(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _innermost(error: ValidationError) -> ValidationError:
-    """Of the alternatives of an ``anyOf``, the error that the writer most likely meant."""
+    """Of the alternatives of an `anyOf`, the error that the writer most likely meant."""
     while error.validator == "anyOf" and error.context:
         fitting = [e for e in error.context if e.validator != "type"] or list(error.context)
         error = max(fitting, key=lambda e: len(e.absolute_path))

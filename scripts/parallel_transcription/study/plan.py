@@ -31,7 +31,7 @@ NOT_IN_RESULTS = ("only", "machines")
 
 
 class Specification(TypedDict):
-    """What a run is told; ``model`` and ``audio`` are the names of manifests."""
+    """What a run is told; `model` and `audio` are the names of manifests."""
 
     machine: str
     configuration: dict[str, Any]  # compact
@@ -214,8 +214,9 @@ class Plan:
         return found
 
     def set_aside(self, machine: str) -> list[str]:
-        """Names of a machine's records that were damaged and set aside (results/records.py): a new
-        one has what was made from the records made again, and so the run measured again.
+        """Names of a machine's records that were damaged and set aside (results/records.py).
+
+        A new one has what was made from the records made again, and so the run measured again.
         """
         folder = self.results / machine / "runs"
         return sorted(path.name for path in folder.glob("*.json.damaged*"))
@@ -227,8 +228,9 @@ def digest(texts: Iterable[str]) -> str:
 
 
 def _from_here(path: Path, root: Path) -> str:
-    """A path as seen from the working directory, relative where it lies inside: a checkout that
-    moves reruns nothing.
+    """A path as seen from the working directory, relative where it lies inside.
+
+    So a checkout that moves reruns nothing.
     """
     whole, here = root / path, Path.cwd()
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

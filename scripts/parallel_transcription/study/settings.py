@@ -12,7 +12,7 @@ from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 #: A machine's label names a folder of results and a report, beside these.
 MACHINE_LABEL = r"^(?!(?:prepared|models|figures|reports|findings)$)" + LABEL[1:]
-#: What ``machines`` says of the host that runs Snakemake.
+#: What `machines` says of the host that runs Snakemake.
 LOCAL = "local"
 
 
@@ -287,7 +287,7 @@ class Limits(TypedDict, total=False):
 class Settings(TypedDict):
     """A checked study's keys (SETTINGS), with the defaults of those that were left out.
 
-    The values of ``defaults``, ``grid`` and ``only`` are those of dimensions, as a study writes
+    The values of `defaults`, `grid` and `only` are those of dimensions, as a study writes
     them: one or a list. They become configurations when the grid is expanded.
     """
 

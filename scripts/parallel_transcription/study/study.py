@@ -39,9 +39,9 @@ _MOST_PROBLEMS = 20  # that are named at once
 class Study:
     """A validated study.
 
-    ``machines`` are the labels to measure, each with what its runs ask the scheduler for (None on
-    this host); ``points`` is the whole grid by id; ``schedule`` the wanted runs (after ``only``) in
-    the order of measurement; ``files`` the audio files in order.
+    `machines` are the labels to measure, each with what its runs ask the scheduler for (None on
+    this host); `points` is the whole grid by id; `schedule` the wanted runs (after `only`) in
+    the order of measurement; `files` the audio files in order.
     """
 
     file: str
@@ -53,12 +53,12 @@ class Study:
 
     @property
     def wanted(self) -> dict[str, GridPoint]:
-        """The grid points that ``only`` leaves."""
+        """The grid points that `only` leaves."""
         return {point.id: point for point, _ in self.schedule}
 
     @property
     def unused_files(self) -> list[Path]:
-        """Listed files that no configuration reaches: ``files_in_parallel`` takes the first."""
+        """Listed files that no configuration reaches: `files_in_parallel` takes the first."""
         most = max(p.configuration.files_in_parallel for p in self.points.values())
         return self.files[most:]
 
@@ -138,9 +138,9 @@ def _checked_settings(config: Mapping[str, Any], file: str) -> Settings:
 
 
 def typed(value: Any) -> Any:
-    """A value of Snakemake's ``--config`` as YAML would read it.
+    """A value of Snakemake's `--config` as YAML would read it.
 
-    Snakemake gives what stands inside lists and mappings there as text: ``only={num_workers: [1]}``
+    Snakemake gives what stands inside lists and mappings there as text: `only={num_workers: [1]}`
     asks for "1".
     """
     if isinstance(value, Mapping):
@@ -157,7 +157,7 @@ def typed(value: Any) -> Any:
 
 
 def settings_from_json(text: str) -> KeptSettings:
-    """The settings that ``Plan.settings_json`` wrote, for a later step.
+    """The settings that `Plan.settings_json` wrote, for a later step.
 
     Raises:
         StudyError: for any other text.
@@ -175,7 +175,7 @@ def settings_from_json(text: str) -> KeptSettings:
 
 
 def build_study_again(settings: KeptSettings, root: Path) -> Study:
-    """The study that ``Plan.settings_json`` tells of, in a later step."""
+    """The study that `Plan.settings_json` tells of, in a later step."""
     config = {k: v for k, v in settings.items() if k not in ("file", "audio_files")}
     return build_study(config, settings["file"], root)
 

@@ -1,4 +1,4 @@
-"""Stands for faster-whisper on GPUs: one queue of calls, ``num_workers`` places per device."""
+"""Stands for faster-whisper on GPUs: one queue of calls, `num_workers` places per device."""
 
 import queue
 import time

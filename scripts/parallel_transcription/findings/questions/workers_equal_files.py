@@ -168,7 +168,7 @@ def _group(members: list[Row]) -> str:
 
 
 def _standing(result: Comparison) -> str:
-    """ "equivalent", "slower" or "faster" (both by more than the margin), or "open"."""
+    """How a comparison ends: equivalent, slower or faster (by more than the margin), or open."""
     if result.size == statistics.WITHIN:
         return "equivalent"
     if result.size == statistics.BEYOND:

@@ -35,12 +35,12 @@ def ordered(values: Iterable[str], order: Iterable[str]) -> pd.Categorical:
 
 
 def files_label(files: Any) -> str:
-    """A number of files: ``2 files``."""
+    """A number of files: `2 files`."""
     return plural(int(files), "file")
 
 
 def few(values: pd.Series, most: int) -> list[Any]:
-    """The most frequent values, at most ``most``, in order."""
+    """The most frequent values, at most `most`, in order."""
     counts = values.value_counts()
     return sorted(counts.sort_values(ascending=False, kind="stable").index[:most])
 
@@ -49,7 +49,7 @@ def few(values: pd.Series, most: int) -> list[Any]:
 
 
 def setting_label(row: Mapping[str, Any], workers: str = "workers") -> str:
-    """A setting and its files: ``2 workers × 1 thread, 2 files``; ``workers`` as in ``words``."""
+    """A setting and its files: `2 workers × 1 thread, 2 files`; `workers` as in `words`."""
     text = words.setting(row, workers)
     return text if is_missing(row.get("files")) else f"{text}, {files_label(row['files'])}"
 
@@ -70,7 +70,7 @@ def in_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_labels(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
-    """``rows`` with a column ``label``: the texts, made unique by what else differs."""
+    """`rows` with a column `label`: the texts, made unique by what else differs."""
     texts = list(texts)
     for name in ("model", "compute_type", "device", "device_index"):
         if name in rows and rows[name].nunique() > 1:

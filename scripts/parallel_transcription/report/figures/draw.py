@@ -1,4 +1,4 @@
-"""Draw every figure of a machine: ``results/figures/<machine>-<id>.svg`` and ``.png``."""
+"""Draw every figure of a machine: `results/figures/<machine>-<id>.svg` and `.png`."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def draw(results: Results, folder: Path, only: Iterable[str] | None = None) -> l
     """Draw the figures of one machine.
 
     Args:
-        results: Results of one machine (``Results.of``).
+        results: Results of one machine (`Results.of`).
         folder: Where the files go.
         only: Figure ids to draw; all of them unless given.
 
     Returns:
-        The SVG files, in the order of ``FIGURES``.
+        The SVG files, in the order of `FIGURES`.
     """
     sources = Sources(results)
     machine = results.labels[0] if results.labels else "machine"

@@ -26,10 +26,10 @@ def forest(
     colour: str = style.BLUE,
     shape: str = "o",
 ) -> p9.ggplot:
-    """Draw ``rows``: label, ratio, low, high, inner_low, inner_high, open (not decided).
+    """Draw `rows`: label, ratio, low, high, inner_low, inner_high, open (not decided).
 
     A row's ends may be missing: the interval then has no end on that side and gets an arrow.
-    ``dots``: label, ratio of each round. The thick line is the interval that decides equivalence.
+    `dots`: label, ratio of each round. The thick line is the interval that decides equivalence.
     """
     total = len(rows)
     rows = rows.head(axes.MOST_ROWS).copy()
@@ -101,7 +101,7 @@ def ratio_range(
 def cut(rows: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Intervals cut at the edges; and the rows whose value or interval goes on beyond them.
 
-    ``inside`` tells whether the estimate itself can be shown.
+    `inside` tells whether the estimate itself can be shown.
     """
     rows = rows.copy()
     columns = [c for c in ("low", "inner_low", "high", "inner_high") if c in rows]
@@ -139,7 +139,7 @@ def arrows(marks: pd.DataFrame, kind: str | None = None, colour: str = style.INK
 def ratio_scale(
     axis: str, low: float, high: float, last: float | None = None, most: int = 9
 ) -> Any:
-    """A logarithmic axis of ratios with readable breaks, none of them beyond ``last``."""
+    """A logarithmic axis of ratios with readable breaks, none of them beyond `last`."""
     breaks = ratio_breaks(low, min(high, last or high), most)
     scale = p9.scale_x_continuous if axis == "x" else p9.scale_y_continuous
     return scale(
@@ -149,7 +149,7 @@ def ratio_scale(
 
 
 def ratio_breaks(low: float, high: float, most: int = 9) -> list[float]:
-    """At most about ``most`` round ratios around 1."""
+    """At most about `most` round ratios around 1."""
     for steps in (
         [1 + k * 0.02 for k in range(-25, 100)],
         [1 + k * 0.05 for k in range(-15, 60)],
@@ -165,7 +165,7 @@ def ratio_breaks(low: float, high: float, most: int = 9) -> list[float]:
 
 
 def dots_of(sources: Sources, rows: pd.DataFrame, value: str = "span") -> pd.DataFrame:
-    """The ratio of each round of each row: ``label``, ``round``, ``ratio``."""
+    """The ratio of each round of each row: `label`, `round`, `ratio`."""
     found = [
         sources.ratios(r["configuration_a"], r["configuration_b"], value).assign(label=r["label"])
         for r in rows.to_dict("records")
@@ -174,7 +174,7 @@ def dots_of(sources: Sources, rows: pd.DataFrame, value: str = "span") -> pd.Dat
 
 
 def from_pairs(rows: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
-    """Evidence of comparisons in the form that ``forest`` takes."""
+    """Evidence of comparisons in the form that `forest` takes."""
     inner = (f"{prefix}low_equivalence", f"{prefix}high_equivalence")
     found = pd.DataFrame(
         {

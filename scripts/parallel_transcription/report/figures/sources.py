@@ -24,9 +24,9 @@ class Sources:
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
-        """One row per configuration, workload and round, as ``per_round`` has them.
+        """One row per configuration, workload and round, as `per_round` has them.
 
-        ``span`` is the makespan, infinite beyond the limit; there, ``rtfx`` is unknown.
+        `span` is the makespan, infinite beyond the limit; there, `rtfx` is unknown.
         """
         runs = explored(self.results.runs)
         found = per_round(runs[runs["files_in_parallel"] > 0]).reset_index()
@@ -54,7 +54,7 @@ class Sources:
         return usable_cpus(self.results.runs, facts) or 1.0
 
     def evidence(self, finding: str, numbers: Iterable[str] = ()) -> pd.DataFrame:
-        """The evidence of a finding as a table; ``numbers`` are columns of floats, NaN if missing.
+        """The evidence of a finding as a table; `numbers` are columns of floats, NaN if missing.
 
         Where there is no evidence, the table has these columns and no row.
         """
@@ -65,7 +65,7 @@ class Sources:
         return table.assign(**{n: pd.to_numeric(table[n]).astype(float) for n in numbers})
 
     def ratios(self, first: str, second: str, value: str = "span") -> pd.DataFrame:
-        """Ratios of two configurations by ``round``; unknown and infinite ones are left out."""
+        """Ratios of two configurations by `round`; unknown and infinite ones are left out."""
         a = self.rounds[self.rounds["configuration"] == first]
         b = self.rounds[self.rounds["configuration"] == second]
         both = a.merge(b, on=["workload", "round"], suffixes=("_a", "_b"))

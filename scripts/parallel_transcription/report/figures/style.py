@@ -85,7 +85,7 @@ def prepare() -> None:
 
 
 def theme(height: float, titled: bool = False, **more: Any) -> p9.theme:
-    """The theme of a figure ``height`` inches high; ``titled`` if its legend has a title."""
+    """The theme of a figure `height` inches high; `titled` if its legend has a title."""
     prepare()
     settings: dict[str, Any] = {
         "figure_size": (WIDTH, height),
@@ -177,7 +177,7 @@ def cut_intervals(
 ) -> pd.DataFrame:
     """Intervals cut where they would hide the values: with few rounds they can be very wide.
 
-    Each panel shows its values and a third more. ``cut_high`` and ``cut_low`` are the places of
+    Each panel shows its values and a third more. `cut_high` and `cut_low` are the places of
     the arrow heads of intervals that go on, else NaN. Where there is no panel, all is one.
     """
     rows = rows.copy()
@@ -211,7 +211,7 @@ def cut_intervals(
 
 
 def cut_marks(rows: pd.DataFrame, x: str, kind: str, **position: Any) -> list[Any]:
-    """Arrow heads where ``cut_intervals`` cut."""
+    """Arrow heads where `cut_intervals` cut."""
     found = []
     for side, shape in (("cut_high", "^"), ("cut_low", "v")):
         if rows[side].notna().any():
@@ -223,7 +223,7 @@ def cut_marks(rows: pd.DataFrame, x: str, kind: str, **position: Any) -> list[An
 
 
 def powers(low: float, high: float, most: int = 10) -> list[float]:
-    """Powers of two from ``low`` to ``high``, at most about ``most`` of them."""
+    """Powers of two from `low` to `high`, at most about `most` of them."""
     first, last = math.floor(math.log2(max(low, 1e-6))), math.ceil(math.log2(max(high, 1e-6)))
     step = max(1, -(-(last - first) // max(1, most - 1)))
     first = step * math.floor(first / step)  # so that 1 is among them
@@ -263,7 +263,7 @@ def not_measured(text: str = "not measured") -> p9.ggplot:
 
 
 def save(plot: p9.ggplot, path_without_suffix: Path, description: str) -> None:
-    """Write ``.svg`` and ``.png``, drawn once; the same plot gives the same bytes."""
+    """Write `.svg` and `.png`, drawn once; the same plot gives the same bytes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         prepare()

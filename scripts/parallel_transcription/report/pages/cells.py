@@ -47,7 +47,7 @@ MODEL_NOTICES = {
 
 @dataclass(frozen=True)
 class Badge:
-    """A verdict with its sign; ``kind`` names its look."""
+    """A verdict with its sign; `kind` names its look."""
 
     symbol: str
     word: str
@@ -201,7 +201,7 @@ def threads_text(value: Any) -> str:
 
 
 def span_text(value: float, bound: float) -> str:
-    """A makespan in a column of such; beyond the limit as ``> 60``."""
+    """A makespan in a column of such; beyond the limit as `> 60`."""
     if is_missing(value):
         return NOTHING
     return f"> {as_written(bound)}" if math.isinf(value) else seconds(value)
@@ -217,7 +217,7 @@ def effect_parts(effect: Effect | None) -> dict[str, str]:
 
 
 def effect_text(effect: Effect | None) -> str:
-    """An effect with its unit and interval: ``1.003 s (0.991 to 1.017)``."""
+    """An effect with its unit and interval: `1.003 s (0.991 to 1.017)`."""
     parts = effect_parts(effect)
     return f"{parts['value']} ({parts['interval']})" if parts["interval"] else parts["value"]
 

@@ -190,7 +190,7 @@ def data_view(results: Results) -> list[View]:
 
 
 def _data(row: Row) -> list[Cell]:
-    """A row of ``DATA_COLUMNS``."""
+    """A row of `DATA_COLUMNS`."""
     return [
         cell(strategy_name(row["strategy"])),
         amount(row["instances"], integer),

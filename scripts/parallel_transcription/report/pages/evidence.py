@@ -13,7 +13,7 @@ from parallel_transcription.words import NOTHING, is_missing
 
 
 def _number(value: Any) -> float | None:
-    """``value`` as a number, or None; truth values are no numbers."""
+    """`value` as a number, or None; truth values are no numbers."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or is_missing(value):
         return None
     return float(value)
@@ -54,7 +54,7 @@ def _interval(row: Row, column: Column) -> str:
 
 
 def _text(row: Row, column: Column) -> str:
-    """Text, or the words for a code, with that of the column ``more`` after it."""
+    """Text, or the words for a code, with that of the column `more` after it."""
     values = [row.get(name) for name in (column.name, column.more) if name]
     parts = [clean(column.words.get(str(value), value), column.limit) for value in values]
     return "; ".join(p for p in parts if p) or NOTHING
