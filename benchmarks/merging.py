@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from parallel_transcription.study.runs import run_id  # noqa: E402
-from test_timings import make_record  # noqa: E402
+from simple_records import make_record  # noqa: E402
 
 
 def main() -> int:

@@ -6,13 +6,13 @@ workflow builds from them, in the same places: tables and findings in RESULTS, f
 RESULTS/figures, reports in RESULTS/reports.
 """
 
-import argparse
 from pathlib import Path
 
 from draw_figures import draw_figures
 from judge_findings import judge_findings
 from merge_timings import merge_timings
 from parallel_transcription.errors import run
+from parallel_transcription.options import given_paths
 from parallel_transcription.results.read import read_tables
 from recommend_settings import recommend_settings
 from write_report import write_findings_report, write_machine_report
@@ -32,11 +32,7 @@ def build_reports(results: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--results", type=Path, required=True, help="folder with the run records")
-    build_reports(parser.parse_args().results)
+    build_reports(**given_paths(__doc__, results="folder with the run records"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Draw the figures of a results folder: one SVG and one PNG per figure and machine."""
 
-import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.options import given_paths
 from parallel_transcription.report.figures.draw import draw
 from parallel_transcription.results.read import read_results
 
@@ -22,11 +22,10 @@ def draw_figures(results: Path, out: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the figures to write")
-    args = parser.parse_args()
-    draw_figures(args.results, args.out)
+    given = given_paths(
+        __doc__, results="folder with the tables", out="folder of the figures to write"
+    )
+    draw_figures(**given)
 
 
 if __name__ == "__main__":

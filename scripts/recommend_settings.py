@@ -1,10 +1,10 @@
 """Recommend settings for every machine, from the tables."""
 
-import argparse
 from pathlib import Path
 
 from parallel_transcription.errors import run
 from parallel_transcription.findings.paste import recommend
+from parallel_transcription.options import given_paths
 from parallel_transcription.results.read import read_tables
 from parallel_transcription.results.recommended import write_recommended
 
@@ -24,11 +24,8 @@ def recommend_settings(results: Path, out: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="folder with the tables")
-    parser.add_argument("--out", type=Path, required=True, help="recommended.yaml to write")
-    args = parser.parse_args()
-    recommend_settings(args.results, args.out)
+    given = given_paths(__doc__, results="folder with the tables", out="recommended.yaml to write")
+    recommend_settings(**given)
 
 
 if __name__ == "__main__":

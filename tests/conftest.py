@@ -4,20 +4,16 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 
+import psutil
 import pytest
 
-from project import Project
+from project import Project, small_study
 
-TINY_STUDY = {
-    "name": "tiny",
-    "machine": "test-machine",
-    "audio": ["audio/english-short.opus", "audio/english-unseen-voice.opus"],
-    "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
-    "rounds": 2,
-    "repeats": 2,
-    "confirmation_rounds": 1,
-    "grid": [
+TINY_STUDY = small_study(
+    "tiny",
+    [
         {"strategy": "one_model", "num_workers": [1, 2]},
         {"strategy": "one_model", "callers": 1, "rounds": 1},
         {"strategy": ["multi_model", "multi_process"], "instances": 2},
@@ -30,7 +26,11 @@ TINY_STUDY = {
             "repeats": 2,
         },
     ],
-}
+    machine="test-machine",
+    rounds=2,
+    repeats=2,
+    warmups=1,
+)
 
 
 def pytest_addoption(parser):
@@ -94,3 +94,14 @@ def finished(tmp_path_factory) -> Project:
 def checkout(finished, tmp_path) -> Project:
     """A copy of the finished checkout in another folder, to change and to plan again."""
     return Project.moved(finished, tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def no_process_left():
+    """Fails a test that leaves a process behind."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    deadline = time.monotonic() + 10
+    while set(psutil.Process().children(recursive=True)) - before:
+        assert time.monotonic() < deadline, "a measured process is still there"
+        time.sleep(0.05)

@@ -37,6 +37,38 @@ REPORT_ONLY = {
 }
 
 
+def snakemake_command(*arguments: str) -> list[str]:
+    """Snakemake on the study of a checkout, unless arguments name another."""
+    command = ["snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
+    return [sys.executable, "-m", *command]
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment, in which jobs find the Python that runs the tests."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def small_study(name: str, grid: list[dict], **settings: object) -> dict:
+    """A study of two clips with the demonstration model, to run in seconds.
+
+    Args:
+        name: Its name.
+        grid: Its blocks.
+        settings: Further keys, or others in place of those given here.
+    """
+    return {
+        "name": name,
+        "machine": "m",
+        "audio": ["audio/english-short.opus", "audio/english-unseen-voice.opus"],
+        "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
+        "repeats": 1,
+        "warmups": 0,
+        "confirmation_rounds": 1,
+        "grid": grid,
+        **settings,
+    }
+
+
 class Project:
     """A checkout with a study of its own at `config/test.yaml`."""
 
@@ -93,11 +125,10 @@ class Project:
 
     def snakemake(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess:
         """Run Snakemake in the checkout, with the study unless arguments name another."""
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        environment = own_environment()
         environment.pop("PYTHONPATH", None)
-        command = ["snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
         return subprocess.run(
-            [sys.executable, "-m", *command],
+            snakemake_command(*arguments),
             cwd=self.folder,
             env=environment,
             capture_output=True,

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from measuring import CLIP, PROTOCOL, task
 from parallel_transcription.measure import supervise as supervising
 from parallel_transcription.measure.messages import FileStarted, Loaded, PassBegins, PassEnded
 from parallel_transcription.measure.supervise import supervise
@@ -21,10 +22,9 @@ from parallel_transcription.results.merge import merge_records
 from parallel_transcription.study.settings import DEFAULTS
 from planted_faults import sitecustomize
 from project import ROOT
-from test_supervise import CLIP, PROTOCOL, no_process_left, task  # noqa: F401 (a fixture)
-from test_timings import make_record, save
+from simple_records import make_record, save
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_left")]
 IN_A_REPEAT = "if calls > 2:  # the first two are the warm-up\n    "
 IN_A_HELPER = "if HELPER and path.endswith('unseen-voice.opus'):\n    "
 VOICES = [CLIP, CLIP.replace("short", "unseen-voice")]

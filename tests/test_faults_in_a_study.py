@@ -12,24 +12,18 @@ import pytest
 import yaml
 
 from planted_faults import sitecustomize
-from project import ROOT, Project
+from project import ROOT, Project, small_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-STUDY = {
-    "name": "faulty",
-    "machine": "m",
-    "audio": ["audio/english-short.opus", "audio/english-unseen-voice.opus"],
-    "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
-    "rounds": 1,
-    "repeats": 1,
-    "warmups": 0,
-    "confirmation_rounds": 1,
-    "timeout_s": 3,
-    "grid": [
+STUDY = small_study(
+    "faulty",
+    [
         {"strategy": "one_model", "num_workers": [1, 2, 3]},
         {"strategy": ["multi_model", "multi_process"], "instances": 2},
     ],
-}
+    rounds=1,
+    timeout_s=3,
+)
 PLANTED = """
 if HELPER:
     os.kill(os.getpid(), signal.SIGKILL)  # multi_process

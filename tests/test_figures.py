@@ -15,15 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthetic_study as synthetic
-from judging import judged
+from judging import finish
 from parallel_transcription.findings.questions import QUESTIONS
 from parallel_transcription.report.figures import registry, style
 from parallel_transcription.report.figures.draw import FIGURES, STRICT, draw
 from parallel_transcription.report.figures.forest import ratio_breaks
 from parallel_transcription.report.figures.names import CAPTIONS, file_stem
 from parallel_transcription.report.figures.sources import Sources
-from parallel_transcription.results.finding import to_json
-from parallel_transcription.results.read import read_results
 from parallel_transcription.study.dimensions import STRATEGIES
 from parallel_transcription.words import STRATEGY_NAMES
 
@@ -34,19 +32,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert(1)</script><img src="file:///etc/passwd">'
 
 
-def results_of(folder: Path, tables: dict):
-    """The results that a study's tables give, findings included."""
-    synthetic.write_tables(tables, folder)
-    found = judged(tables) if len(tables["runs"]) else []
-    (folder / "findings.json").write_text(json.dumps(to_json(found)))
-    return read_results(folder)
-
-
 def make_study(folder: Path):
     """A study in which all but GPUs was measured."""
     points = synthetic.default_configurations()
     points.append(synthetic.configuration("one_model", workers=2, batch_size=4))
-    return results_of(folder, synthetic.make_tables(1, rounds=3, repeats=2, configurations=points))
+    return finish(folder, synthetic.make_tables(1, rounds=3, repeats=2, configurations=points))
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +198,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_figures_survive(case, tmp_path, caplog):
-    results = results_of(tmp_path, CASES[case]())
+    results = finish(tmp_path, CASES[case]())
     label = results.labels[0] if results.labels else "nothing"
     written = draw(results.of(label), tmp_path / "figures")
     assert len(written) == len(FIGURES)

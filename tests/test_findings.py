@@ -1,10 +1,7 @@
 """Findings: verdicts follow from the tables, whatever is in them and whatever is missing."""
 
-import contextlib
-import io
 import json
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judging import judge_one, judged, question
+from judging import calm_tables, judge_one, judged, question
 from parallel_transcription.errors import TableError
 from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.question import Question
@@ -21,6 +18,7 @@ from parallel_transcription.published.checks import CHECKS
 from parallel_transcription.published.claims import read_published
 from parallel_transcription.results.finding import read_findings, to_json
 from parallel_transcription.results.read import read_tables
+from studies import script
 from synthetic_study import configuration, make_tables, sha, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,16 +72,7 @@ def of(found, id, machine="synthetic-a"):
 
 
 def small(seed=1, points=None, **given):
-    settings = {
-        "init_starts": 0,
-        "timeouts": False,
-        "failures": False,
-        "spread": 0.01,
-        "disturbed_share": 0.0,
-        "repeats": 2,
-        **given,
-    }
-    return make_tables(seed, configurations=points, **settings)
+    return calm_tables(seed, points, **{"repeats": 2} | given)
 
 
 def test_every_question_of_every_machine_is_answered(found):
@@ -561,25 +550,6 @@ def test_claims_that_cannot_be_read_are_refused(tmp_path):
 
 
 # --- scripts ------------------------------------------------------------------------------------
-
-
-def script(name, *arguments):
-    """Runs a script in this process (importing pandas anew takes longer than all the rest)."""
-    out, err = io.StringIO(), io.StringIO()
-    code = 0
-    before = sys.argv
-    sys.argv = [name, *map(str, arguments)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            runpy.run_path(str(ROOT / "scripts" / name), run_name="__main__")
-    except SystemExit as error:
-        code = error.code or 0
-        if isinstance(code, str):  # the interpreter would print it and exit with 1
-            err.write(f"{code}\n")
-            code = 1
-    finally:
-        sys.argv = before
-    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
 
 
 def test_the_scripts_write_the_results_and_twice_the_same(tmp_path):

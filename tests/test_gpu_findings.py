@@ -1,17 +1,17 @@
 """What is said of GPUs follows from the tables. The tables are made up: nothing was measured."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 import synthetic_study as synthetic
+from judging import finish
 from judging import judged as all_findings
 from parallel_transcription.findings.paste import recommend
 from parallel_transcription.report import contents
 from parallel_transcription.report.figures.draw import FIGURES
 from parallel_transcription.report.figures.sources import Sources
-from parallel_transcription.results.finding import Finding, to_json
+from parallel_transcription.results.finding import Finding
 from parallel_transcription.results.read import read_results
 from synthetic_study import as_results, gpu_configurations, make_tables
 
@@ -191,9 +191,7 @@ class TestFiguresAndReport:
     def results(cls, tmp_path_factory):
         folder = tmp_path_factory.mktemp("gpus")
         tables = make_tables(1, configurations=gpu_configurations(), rounds=4, **QUIET)
-        synthetic.write_tables(tables, folder)
-        (folder / "findings.json").write_text(json.dumps(to_json(all_findings(tables))))
-        return read_results(folder)
+        return finish(folder, tables)
 
     @pytest.mark.parametrize(
         "name", ["several_gpus", "one_per_gpu", "gpu_saturation", "memory", "recommendation"]

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from parallel_transcription.record import record_schema
-from project import ROOT, Project
+from project import ROOT, Project, own_environment, small_study, snakemake_command
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,20 +26,15 @@ pytestmark = [
         sys.platform != "linux", reason="what ends with its parent does so on Linux"
     ),
 ]
-STUDY = {
-    "name": "interrupted",
-    "machine": "m",
-    "audio": ["audio/english-short.opus"],
-    "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
-    "rounds": 3,
-    "repeats": 1,
-    "warmups": 0,
-    "confirmation_rounds": 1,
-    "grid": [
+STUDY = small_study(
+    "interrupted",
+    [
         {"strategy": "one_model", "files_in_parallel": 1},
         {"strategy": ["multi_model", "multi_process"], "instances": 2},
     ],
-}
+    audio=["audio/english-short.opus"],
+    rounds=3,
+)
 MARK = "PARALLEL_TRANSCRIPTION_TEST"
 SNAKEMAKE, SCRIPT, MEASURED, CONFIRMING = "snakemake", "transcribe_", ".measure", "confirm_settings"
 
@@ -54,12 +49,10 @@ class Interrupted(Project):
         self.output = folder / "snakemake.txt"
 
     def start(self, *arguments: str) -> None:
-        environment = {**os.environ, MARK: self.mark}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        command = ["snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
+        environment = own_environment() | {MARK: self.mark}
         with self.output.open("w") as output:
             self.life = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                snakemake_command(*arguments),
                 cwd=self.folder,
                 env=environment,
                 stdout=output,

@@ -13,7 +13,7 @@ from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import read_results, read_tables
 from parallel_transcription.study.settings import DEFAULTS
-from test_timings import make_record, save
+from simple_records import make_record, save
 
 LABELS = ["NA", "nan", "null", "None", "007", "true"]
 TEXTS = ["- No. - Yes.", "=1+1", "'tis", "it's", "NA", "nan", ""]

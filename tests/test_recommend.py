@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from judging import question
+from judging import calm_tables, question
 from parallel_transcription.findings import paste
 from parallel_transcription.findings.choose import candidates, candidates_to_confirm, pareto
 from parallel_transcription.findings.machine import Machine
@@ -18,8 +18,8 @@ from parallel_transcription.results.recommended import call, device_list, read_r
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.study.settings import DEFAULTS
 from planted_records import write_records
-from synthetic_study import as_results, configuration, make_tables, write_tables
-from test_findings import script
+from studies import script
+from synthetic_study import as_results, configuration, write_tables
 
 
 def points():
@@ -34,16 +34,7 @@ def points():
 
 
 def tables_of(points=None, seed=1, **given):
-    settings = {
-        "init_starts": 0,
-        "timeouts": False,
-        "failures": False,
-        "spread": 0.01,
-        "disturbed_share": 0.0,
-        "rounds": 8,
-        **given,
-    }
-    made = make_tables(seed, configurations=points, **settings)
+    made = calm_tables(seed, points, **{"rounds": 8} | given)
     return made, as_results(made)
 
 

@@ -12,7 +12,7 @@ from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.records import DAMAGED, record_files, set_aside
 from parallel_transcription.study.settings import DEFAULTS
-from test_timings import make_record, save
+from simple_records import make_record, save
 
 
 def damage(path, how):

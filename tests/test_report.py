@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import html.parser
-import json
 import math
 import re
 import runpy
@@ -23,8 +22,7 @@ import pytest
 from weasyprint import HTML
 
 import synthetic_study as synthetic
-from judging import judged
-from parallel_transcription.findings.paste import recommend
+from judging import finish
 from parallel_transcription.published import scoreboard
 from parallel_transcription.published.claims import read_published
 from parallel_transcription.report import contents
@@ -33,10 +31,9 @@ from parallel_transcription.report.figures.draw import FIGURES, draw
 from parallel_transcription.report.pages import cells, evidence
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.columns import RUNS
-from parallel_transcription.results.finding import Column, Effect, Kind, MoreRounds, to_json
+from parallel_transcription.results.finding import Column, Effect, Kind, MoreRounds
 from parallel_transcription.results.merge import runs_table
 from parallel_transcription.results.read import read_results
-from parallel_transcription.results.recommended import write_recommended
 from parallel_transcription.words import NOTHING
 
 pytestmark = pytest.mark.slow  # lays out pages and PDFs
@@ -47,17 +44,6 @@ DUMMY = "dummy weights: real architecture and work, no meaningful text"
 needs_poppler = pytest.mark.skipif(
     not shutil.which("pdftotext"), reason="looks into PDFs with pdftotext (poppler-utils)"
 )
-
-
-def finish(folder: Path, made: dict):
-    """A results folder as the workflow leaves it, from the tables of a study."""
-    synthetic.write_tables(made, folder)
-    found = []
-    if len(made["runs"]):
-        found = judged(made)
-        write_recommended(recommend(synthetic.as_results(made)), folder / "recommended.yaml")
-    (folder / "findings.json").write_text(json.dumps(to_json(found)))
-    return read_results(folder)
 
 
 def text_of(pdf: bytes, *options: str) -> list[str]:

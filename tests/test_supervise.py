@@ -15,36 +15,21 @@ import psutil
 import pytest
 from faster_whisper import decode_audio
 
-from parallel_transcription.inputs import models
-from parallel_transcription.inputs.model_names import parse_model
+from measuring import BRIEF, CLIP, PROTOCOL, task
 from parallel_transcription.measure.loading import load_staggered
-from parallel_transcription.measure.messages import PassBegins, Protocol, Task
+from parallel_transcription.measure.messages import PassBegins
 from parallel_transcription.measure.supervise import (
     clean_environment,
     stated_environment,
     supervise,
 )
-from parallel_transcription.study.configuration import complete
 from project import ROOT
 
-pytestmark = pytest.mark.slow  # measures
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_left")]  # measures
 
-PROTOCOL = Protocol(repeats=1, warmups=1, timeout_s=60.0, load_timeout_s=60.0)
-BRIEF = replace(PROTOCOL, warmups=0)
-CLIP = str(ROOT / "audio" / "english-short.opus")
 LONG = str(ROOT / "audio" / "english-long.opus")
 #: What windows that are decoded together cannot do.
 ONCE = {"condition_on_previous_text": False, "temperature_fallback": False}
-
-
-def task(files=(CLIP, CLIP), **values):
-    configuration = complete(
-        {"strategy": "one_model", "language": "en", "cpu_threads": 1}
-        | {"files_in_parallel": len(files)}
-        | values
-    )
-    model = ROOT / models.prepare(parse_model("mini-en"), "unused")["path"]
-    return Task(configuration=configuration, model_path=str(model), files=list(files))
 
 
 def send(number, at, repeat=1):
@@ -56,16 +41,6 @@ def send(number, at, repeat=1):
                 child.send_signal(number)
 
     return listener
-
-
-@pytest.fixture(autouse=True)
-def no_process_left():
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    deadline = time.monotonic() + 10
-    while set(psutil.Process().children(recursive=True)) - before:
-        assert time.monotonic() < deadline, "a measured process is still there"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

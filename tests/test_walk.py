@@ -6,23 +6,22 @@ from types import SimpleNamespace
 
 import pytest
 
+from measuring import BRIEF, CLIP
 from parallel_transcription.fingerprint import folder_sha256
 from parallel_transcription.inputs import dummy_weights
 from parallel_transcription.inputs.dummy_vocabulary import TEXT_TOKENS
 from parallel_transcription.jobs import trial
 from parallel_transcription.measure import walk
 from parallel_transcription.measure.configuration import Configuration
-from parallel_transcription.measure.messages import Protocol, Task
+from parallel_transcription.measure.messages import Task
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.study.configuration import complete
 from project import ROOT, Project
 
 pytestmark = pytest.mark.slow  # measures
 
-CLIP = str(ROOT / "audio" / "english-short.opus")
 LONG = str(ROOT / "audio" / "english-1.opus")
 TOKENS = 20
-PROTOCOL = Protocol(repeats=1, warmups=0, timeout_s=60.0, load_timeout_s=60.0)
 AS_ALWAYS = Configuration(strategy="one_model")
 CAPPED = "OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA=AVX2"
 
@@ -115,7 +114,7 @@ def test_what_was_decoded_instead_is_told(segments, told):
 def test_passes_of_intact_weights_are_not_marked(model, values):
     asked = task(model, (CLIP, LONG), **values)
     plan = walk.planned(TOKENS, {CLIP: 8.0, LONG: 58.0}, asked.configuration)
-    outcome = supervise(replace(asked, walk=plan), PROTOCOL, None)
+    outcome = supervise(replace(asked, walk=plan), BRIEF, None)
     assert outcome["status"] == "ok", outcome["error"]
     assert [one["walk_lost"] for one in outcome["starts"][0]["passes"]] == [None]
 
@@ -123,7 +122,7 @@ def test_passes_of_intact_weights_are_not_marked(model, values):
 @pytest.mark.parametrize("strategy", ["one_model", "multi_process"])
 def test_a_pass_with_another_text_is_marked_and_every_pass_is_judged_by_itself(model, strategy):
     plan = {CLIP: [TOKENS + 1, TOKENS + 1]}
-    protocol = replace(PROTOCOL, repeats=2)
+    protocol = replace(BRIEF, repeats=2)
     outcome = supervise(replace(task(model, strategy=strategy), walk=plan), protocol, None)
     assert outcome["status"] == "ok", outcome["error"]
     marks = [one["walk_lost"] for one in outcome["starts"][0]["passes"]]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Pair
-from parallel_transcription.results.finding import Row
+from parallel_transcription.results.finding import Row, Verdict
 from parallel_transcription.statistics import Comparison
 
 # what must be equal for two arms to be the same work under the same conditions
@@ -64,6 +64,13 @@ def faster_than_margin(result: Comparison, alpha: float, yes: str, no: str, neit
     if result.tests.p_above <= alpha and result.tests.p_difference <= alpha:
         return yes
     return no if result.tests.p_not_above <= alpha else neither
+
+
+def some_and_none(outcomes: set[str], yes: str, no: str) -> Verdict:
+    """Confirmed where some outcome is `yes` and none `no`, refuted where all are `no`."""
+    if yes in outcomes and no not in outcomes:
+        return Verdict.CONFIRMED
+    return Verdict.REFUTED if outcomes == {no} else Verdict.INCONCLUSIVE
 
 
 def in_order(rows: Sequence[Row], keys: Sequence[str]) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -114,6 +116,27 @@ class Machine:
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
         return Pair(arm_a, arm_b, result, int(disturbed), a, b)
 
+    def against(self, arms: pd.DataFrame, dimension: str, base: int) -> Iterator[tuple[Any, Pair]]:
+        """Pairs that can be tested of arms and those that differ from them in one dimension.
+
+        Args:
+            arms: Rows of `arms`.
+            dimension: The only one in which the arms of a pair differ.
+            base: Its value in the arm compared with; the other arm's is larger.
+
+        Yields:
+            The row of the arm with the larger value, and its pair, the base on side B.
+        """
+        same = [*(d for d in DIMENSIONS if d != dimension), "workload"]
+        for _, group in arms.groupby(same, sort=True, dropna=False):
+            bases, others = group[group[dimension] == base], group[group[dimension] > base]
+            if bases.empty:
+                continue
+            for _, arm in others.sort_values(dimension).iterrows():
+                pair = self.compare(arm["arm"], bases.iloc[0]["arm"])
+                if pair.testable:
+                    yield arm, pair
+
     def compare_cpu(self, pair: Pair) -> statistics.Comparison:
         """CPU seconds of the rounds of a pair, in the same way (censored rounds left out)."""
         known = (
@@ -140,6 +163,11 @@ class Pair:
     disturbed: int
     a: pd.DataFrame
     b: pd.DataFrame
+
+    @property
+    def testable(self) -> bool:
+        """Whether there are rounds enough to tell a difference from noise."""
+        return self.result.rounds >= 2
 
     @property
     def configurations(self) -> tuple[str, str]:

@@ -81,8 +81,12 @@ class Question(ABC):
     asks: ClassVar[str]
     asks_in_short: ClassVar[str] = ""  # as a question that the claim answers with yes
     claim: ClassVar[str]
-    to_measure: ClassVar[str]  # what is missing, and how to measure it
+    lacks: ClassVar[str] = ""  # what is missing where it was not measured
+    to_measure: ClassVar[str] = ""  # what would measure it; "" goes without saying
+    to_measure_on: ClassVar[str] = ""  # where, as " on a machine with one"; "" is anywhere
     would_change: ClassVar[Mapping[Verdict, str]]  # {margin}, {above}: the margin in words
+    remedy: ClassVar[str] = "Such rounds: {command}"  # would change what was not measured
+    remedy_sets: ClassVar[str] = ""  # settings on that command line
     columns: ClassVar[tuple[Column, ...]]  # of the evidence, as a page shows it
     sorted_by: ClassVar[tuple[str, ...]] = ()  # columns that order the rows on a page
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
@@ -106,10 +110,6 @@ class Question(ABC):
         """Places of the rows of evidence that a page shows, in their order there."""
         return in_order(evidence, self.sorted_by)[: self.most_rows]
 
-    def remedy(self, machine: Machine) -> str:
-        """What would change a finding that was not measured."""
-        return f"Such rounds: {command(machine)}"
-
     def not_measured(
         self,
         machine: Machine,
@@ -119,7 +119,8 @@ class Question(ABC):
         why: str = "",
     ) -> Finding:
         """The finding where the tables do not hold what the question needs."""
-        answer = Answer(why or self.to_measure, "", None)
+        how = f" To measure it{self.to_measure_on}: {self.to_measure}" if self.to_measure else ""
+        answer = Answer(f"{why or self.lacks}{how}", "", None)
         return self.finding(machine, Verdict.NOT_MEASURED, answer, evidence, runs, notes=notes)
 
     def finding(
@@ -139,7 +140,7 @@ class Question(ABC):
         shown = self.page_rows(rows)
         columns = with_varying(self.columns, [rows[k] for k in shown])
         if verdict == Verdict.NOT_MEASURED:
-            change = self.remedy(machine)
+            change = self.remedy.format(command=command(machine, self.remedy_sets))
         else:
             margin, above = margin_words(machine), f"{1 + machine.margin:.2f}"
             change = self.would_change[verdict].format(margin=margin, above=above)

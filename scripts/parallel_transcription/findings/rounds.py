@@ -10,11 +10,16 @@ from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.results.finding import MoreRounds
 from parallel_transcription.statistics import Comparison
 
+SNAKEMAKE = "snakemake --cores all"
+#: Command lines on the studies of GPUs that the project brings along.
+ONE_GPU = f"{SNAKEMAKE} --configfile config/gpu.yaml"
+SEVERAL_GPUS = f"{SNAKEMAKE} --configfile config/multi_gpu.yaml"
+
 
 def command(machine: Machine, settings: str = "", only: Iterable[str] = ()) -> str:
     """A Snakemake command line on the machine's study."""
     on_cluster = machine.facts.get("scheduler") == "slurm"
-    parts = ["snakemake --profile slurm" if on_cluster else "snakemake --cores all"]
+    parts = ["snakemake --profile slurm" if on_cluster else SNAKEMAKE]
     files = [f for f in str(machine.study.get("file") or "").split(", ") if f]
     if files and not (len(files) == 1 and files[0].endswith("config/config.yaml")):
         parts.append(f"--configfile {' '.join(map(_quoted, files))}")

@@ -37,6 +37,31 @@ def as_written(name: str, header: str) -> Column:
     return Column(name, header, Kind.AS_WRITTEN)
 
 
+def label(header: str = "configuration") -> Column:
+    """The configuration in words."""
+    return text("label", header)
+
+
+def files() -> Column:
+    """Files in parallel."""
+    return integer("files", "files")
+
+
+def workers(name: str = "workers") -> Column:
+    """Workers of each model, or those counted in another column."""
+    return integer(name, "workers")
+
+
+def in_use() -> Column:
+    """Workers that have a file at the same time."""
+    return integer("workers_in_use", "in use")
+
+
+def rounds() -> Column:
+    """Matched rounds, or those of a configuration."""
+    return integer("rounds", "rounds")
+
+
 def threads() -> Column:
     """cpu_threads, where 0 lets the engine choose."""
     return Column("cpu_threads", "threads", Kind.THREADS)

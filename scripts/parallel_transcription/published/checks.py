@@ -23,21 +23,19 @@ def says_of(table: str) -> Callable[[Check], Check]:
     return known
 
 
-def _timed(cpu: pd.DataFrame) -> pd.DataFrame:
-    """Rows with times, and their makespan (the longer of the two files, s)."""
+def _timed(cpu: pd.DataFrame, strategy: str = "") -> pd.DataFrame:
+    """Rows with times, of one strategy or all; their makespan is the longer of two files (s)."""
     table = cpu[(cpu["status"] == "ok") & cpu["file_1_s"].notna()].copy()
     table["makespan_s"] = table[["file_1_s", "file_2_s"]].max(axis=1)
-    return table
+    return table[table["strategy"] == strategy] if strategy else table
 
 
 @says_of("cpu")
 def one_against_many(cpu: pd.DataFrame) -> str:
     """Makespans of one model over those of two."""
-    table = _timed(cpu)
-    keys = ["machine", "cpu_threads"]
-    one = table[(table["strategy"] == "one_model") & (table["num_workers"] == 2)]
-    many = table[(table["strategy"] == "multi_model") & (table["num_workers"] == 1)]
-    both = one.merge(many, on=keys, suffixes=("_one", "_many"))
+    one, many = _timed(cpu, "one_model"), _timed(cpu, "multi_model")
+    one, many = one[one["num_workers"] == 2], many[many["num_workers"] == 1]
+    both = one.merge(many, on=["machine", "cpu_threads"], suffixes=("_one", "_many"))
     ratio = both["makespan_s_one"] / both["makespan_s_many"]
     return (
         f"In the {len(both)} matched rows the makespan of one model is {ratio.min():.2f} to "
@@ -48,8 +46,8 @@ def one_against_many(cpu: pd.DataFrame) -> str:
 @says_of("cpu")
 def placebo(cpu: pd.DataFrame) -> str:
     """Rows that are one and the same setting, and yet differ."""
-    table = _timed(cpu)
-    many = table[(table["strategy"] == "multi_model") & table["num_workers"].isin([1, 2, 4])]
+    many = _timed(cpu, "multi_model")
+    many = many[many["num_workers"].isin([1, 2, 4])]
     groups = many.groupby(["machine", "cpu_threads"])
     groups = groups.filter(lambda g: len(g) > 2).groupby(["machine", "cpu_threads"])
     first = (groups["file_1_s"].max() / groups["file_1_s"].min() - 1) * 100
@@ -62,8 +60,8 @@ def placebo(cpu: pd.DataFrame) -> str:
 
 
 def _worker_ratio(cpu: pd.DataFrame, few: int, many: int, machine: str) -> pd.DataFrame:
-    table = _timed(cpu)
-    table = table[(table["strategy"] == "one_model") & (table["machine"] == machine)]
+    table = _timed(cpu, "one_model")
+    table = table[table["machine"] == machine]
     a = table[table["num_workers"] == few]
     b = table[table["num_workers"] == many]
     both = a.merge(b, on="cpu_threads", suffixes=("_few", "_many"))
@@ -95,8 +93,8 @@ def two_workers(cpu: pd.DataFrame) -> str:
 @says_of("cpu")
 def more_workers_time(cpu: pd.DataFrame) -> str:
     """More workers that took longer."""
-    table = _timed(cpu)
-    table = table[(table["strategy"] == "one_model") & (table["num_workers"] >= 2)]
+    table = _timed(cpu, "one_model")
+    table = table[table["num_workers"] >= 2]
     groups = table.groupby(["machine", "cpu_threads"])
     worst = (groups["makespan_s"].max() / groups["makespan_s"].min()).idxmax()
     rows = table[(table["machine"] == worst[0]) & (table["cpu_threads"] == worst[1])]
@@ -113,10 +111,8 @@ def more_workers_time(cpu: pd.DataFrame) -> str:
 @says_of("cpu")
 def more_workers_cpu(cpu: pd.DataFrame) -> str:
     """More workers that used less of the CPU."""
-    table = _timed(cpu)
-    table = table[table["strategy"] == "one_model"]
-    two = table[table["num_workers"] == 2]
-    more = table[table["num_workers"] > 2]
+    table = _timed(cpu, "one_model")
+    two, more = table[table["num_workers"] == 2], table[table["num_workers"] > 2]
     both = two.merge(more, on=["machine", "cpu_threads"], suffixes=("_two", "_more"))
     both = both[both["makespan_s_more"] < 2 * both["makespan_s_two"]]  # not the collapsed ones
     ratio = both["cpu_in_use_more"] / both["cpu_in_use_two"]
@@ -143,8 +139,7 @@ def cpu_in_use(cpu: pd.DataFrame) -> str:
 @says_of("cpu")
 def best_rows(cpu: pd.DataFrame) -> str:
     """The shortest makespan of each machine and the threads near it."""
-    table = _timed(cpu)
-    table = table[table["strategy"] == "one_model"]
+    table = _timed(cpu, "one_model")
     parts = []
     for machine, rows in table.groupby("machine", sort=True):
         best = rows.sort_values("makespan_s").iloc[0]

@@ -21,7 +21,7 @@ that may or may not matter.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,7 +134,24 @@ def size_of(p_equivalent: float, p_difference: float, p_beyond: float, alpha: fl
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Estimates:
+    """A ratio, its intervals, and its median; nan where there is none. See `Comparison`."""
+
+    ratio: float
+    low: float
+    high: float
+    low_equivalence: float
+    high_equivalence: float
+    median_ratio: float
+    median_low: float
+    median_high: float
+
+
+NO_ESTIMATES = Estimates(*[float("nan")] * 8)
+
+
+@dataclass(frozen=True)
+class Comparison(Estimates):
     """A against B on one machine: times of matched rounds, ratio = A / B.
 
     `ratio`, `low`, `high`: geometric mean and its t interval at the study's confidence;
@@ -145,14 +162,6 @@ class Comparison:
     """
 
     rounds: int  # rounds that count
-    ratio: float
-    low: float
-    high: float
-    low_equivalence: float
-    high_equivalence: float
-    median_ratio: float
-    median_low: float
-    median_high: float
     sd: float  # standard deviation of the log ratios
     tests: Tests
     margin: float
@@ -214,7 +223,7 @@ def compare(
         tests = _censored_tests(d, ca, cb, margin, tests)
     result = Comparison(
         rounds=rounds,
-        **estimates._asdict(),
+        **asdict(estimates),
         sd=sd,
         tests=tests,
         margin=margin,
@@ -227,25 +236,9 @@ def compare(
     return correct([result])[0] if rounds else result
 
 
-class _Estimates(NamedTuple):
-    """A ratio, its intervals, and its median; nan where there is none. See `Comparison`."""
-
-    ratio: float
-    low: float
-    high: float
-    low_equivalence: float
-    high_equivalence: float
-    median_ratio: float
-    median_low: float
-    median_high: float
-
-
-NO_ESTIMATES = _Estimates(*[float("nan")] * 8)
-
-
-def _estimates(ratios: np.ndarray, confidence: float) -> _Estimates:
+def _estimates(ratios: np.ndarray, confidence: float) -> Estimates:
     _, low, high = geometric_interval(ratios, 2 * confidence - 1)
-    return _Estimates(
+    return Estimates(
         *geometric_interval(ratios, confidence),
         low,
         high,
@@ -253,14 +246,14 @@ def _estimates(ratios: np.ndarray, confidence: float) -> _Estimates:
     )
 
 
-def _cut(estimates: _Estimates, censored_a: bool, censored_b: bool) -> _Estimates:
+def _cut(estimates: Estimates, censored_a: bool, censored_b: bool) -> Estimates:
     """The estimates with intervals open on the side that limits stand in for."""
     nan = float("nan")
     if censored_a:
-        estimates = estimates._replace(high=nan, high_equivalence=nan, median_high=nan)
+        estimates = replace(estimates, high=nan, high_equivalence=nan, median_high=nan)
     if censored_b:
-        estimates = estimates._replace(low=nan, low_equivalence=nan, median_low=nan)
-    return estimates._replace(median_ratio=nan) if censored_a and censored_b else estimates
+        estimates = replace(estimates, low=nan, low_equivalence=nan, median_low=nan)
+    return replace(estimates, median_ratio=nan) if censored_a and censored_b else estimates
 
 
 def _bound(censored_a: bool, censored_b: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription.study.dimensions import DIMENSIONS
@@ -323,23 +324,20 @@ DEFAULTS: dict[str, Any] = {s.name: s.default for s in SETTINGS if s.default is 
 
 def study_schema() -> dict[str, Any]:
     """The closed JSON schema of a study file (draft 2020-12)."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Study",
-        "type": "object",
-        "additionalProperties": False,
-        "required": [s.name for s in SETTINGS if s.required],
-        "properties": {s.name: {**s.schema, "description": s.doc} for s in SETTINGS},
-    }
+    return _closed_schema("Study", SETTINGS, [s.name for s in SETTINGS if s.required])
 
 
 def configuration_schema() -> dict[str, Any]:
     """The closed JSON schema of a grid point."""
+    return _closed_schema("Configuration", DIMENSIONS, [d.name for d in DIMENSIONS])
+
+
+def _closed_schema(title: str, keys: Sequence[Key], required: list[str]) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Configuration",
+        "title": title,
         "type": "object",
         "additionalProperties": False,
-        "required": [d.name for d in DIMENSIONS],
-        "properties": {d.name: {**d.schema, "description": d.doc} for d in DIMENSIONS},
+        "required": required,
+        "properties": {key.name: {**key.schema, "description": key.doc} for key in keys},
     }

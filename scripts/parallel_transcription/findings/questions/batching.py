@@ -28,7 +28,6 @@ from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
-from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
 
 class Batching(PairedQuestion):
@@ -41,7 +40,7 @@ class Batching(PairedQuestion):
         "With some setting, windows of a file that are decoded together are done faster than one "
         "after another, by more than the margin."
     )
-    to_measure = (
+    lacks = (
         "There are rows in batches, but no two common rounds of the same configuration with and "
         "without."
     )
@@ -52,8 +51,8 @@ class Batching(PairedQuestion):
         "More rounds of the pairs that are open.",
     )
     columns = (
-        show.text("label", "configuration"),
-        show.integer("files", "files"),
+        show.label(),
+        show.files(),
         show.seconds("makespan_a_s", "makespan (s)"),
         show.interval("speed_up", "times as fast", "speed_low", "speed_high"),
         show.digits("memory_mb", "memory (MB)"),
@@ -75,14 +74,8 @@ class Batching(PairedQuestion):
             return None
         cases = Cases(arms=arms[in_batches])
         errors = machine.timings.groupby("configuration")["wer"].mean().dropna().to_dict()
-        same = [*(d for d in DIMENSIONS if d != "batch_size"), "workload"]
-        for _, group in arms.groupby(same, sort=True, dropna=False):
-            plain = group[group["batch_size"] == 0]
-            for _, arm in group[group["batch_size"] > 0].sort_values("batch_size").iterrows():
-                if len(plain):
-                    pair = machine.compare(arm["arm"], plain.iloc[0]["arm"])
-                    if pair.result.rounds >= 2:
-                        cases.tested.append(Case(pair, _facts(arm, pair, errors)))
+        for arm, pair in machine.against(arms, "batch_size", base=0):
+            cases.tested.append(Case(pair, _facts(arm, pair, errors)))
         return cases
 
     def verdict(self, judged: Judged) -> Verdict:

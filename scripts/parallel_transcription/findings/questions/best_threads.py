@@ -48,22 +48,20 @@ class BestThreads(PairedQuestion):
         "The number of cpu_threads matters: with equal workers, some value is faster than another "
         "by more than the margin."
     )
-    to_measure = (
-        "There are no two matched rounds with different cpu_threads and equal num_workers. To "
-        "measure it: a study with two or more values of cpu_threads."
-    )
+    lacks = "There are no two matched rounds with different cpu_threads and equal num_workers."
+    to_measure = "a study with two or more values of cpu_threads."
     would_change = by_verdict(
         "All thread counts shown to be within the margin of each other at equal workers.",
         "A pair of thread counts shown to differ by more than the margin.",
         "More rounds of the settings that are open.",
     )
     columns = (
-        show.integer("files", "files"),
-        show.integer("workers", "workers"),
+        show.files(),
+        show.workers(),
         show.threads(),
         show.interval("rtfx", "seconds of audio per second", "low", "high"),
         show.interval("time_ratio_to_best", "time over the best", "ratio_low", "ratio_high"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("standing", "standing"),
     )
 
@@ -75,7 +73,7 @@ class BestThreads(PairedQuestion):
                 for (_, a), (_, b) in itertools.combinations(same.iterrows(), 2):
                     if a["cpu_threads"] != b["cpu_threads"]:
                         pair = machine.compare(a["arm"], b["arm"])
-                        if pair.result.rounds >= 2:
+                        if pair.testable:
                             cases.tested.append(Case(pair, {}))
             ranking = _rank(machine, group)
             if len(ranking) > 1:

@@ -29,9 +29,9 @@ from parallel_transcription.findings.evidence import CONDITIONS, faster_than_mar
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
+from parallel_transcription.findings.rounds import ONE_GPU
 from parallel_transcription.results.finding import Row, Verdict
 
-COMMAND = "snakemake --cores all --configfile config/gpu.yaml"
 SERIES = {"one_model": "workers", "multi_model": "models", "multi_process": "processes"}
 METERS = ("gpu_util", "gpu_mem_mb", "power_w", "energy_j", "cores_per_gpu", "gpu_throttled")
 OTHER_SIDE = "Gains shown to be on the other side of {above}."
@@ -47,15 +47,15 @@ class GpuSaturation(PairedQuestion):
         "One worker does not fill a GPU: more workers or models on it raise the throughput by more "
         "than the margin."
     )
-    to_measure = (
-        "Not measured here: no matched rounds with one and with several workers on a GPU. To "
-        f"measure it on a machine with one: {COMMAND}"
-    )
+    lacks = "Not measured here: no matched rounds with one and with several workers on a GPU."
+    to_measure = ONE_GPU
+    to_measure_on = " on a machine with one"
+    remedy = f"Runs on a GPU: {ONE_GPU}"
     would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
     columns = (
         show.text("series", "on one GPU"),
         show.integer("number", "number"),
-        show.integer("files", "files"),
+        show.files(),
         show.interval("rtfx", "seconds of audio per second", "rtfx_low", "rtfx_high"),
         show.ratio("over one"),
         show.percent("gpu_util", "busy"),
@@ -79,15 +79,11 @@ class GpuSaturation(PairedQuestion):
                 row = _facts(machine, arm, strategy, number, number == enough)
                 cases.evidence.append(row)
                 pair = machine.compare(members[1]["arm"], arm["arm"])
-                if number > 1 and pair.result.rounds >= 2:
+                if number > 1 and pair.testable:
                     cases.tested.append(Case(pair, row))
         if not cases.tested:
             cases.evidence = []
         return cases
-
-    def remedy(self, machine: Machine) -> str:
-        """The study that measures it."""
-        return f"Runs on a GPU: {COMMAND}"
 
     def compared(self, judged: Judged) -> None:
         """The comparison, and whether there is a gain."""

@@ -27,7 +27,7 @@ from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, starts
-from parallel_transcription.findings.rounds import command, min_rounds
+from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
 LIMIT = 0.10
@@ -63,6 +63,7 @@ class InitRace(Question):
     asks = "Must the initialisations of several models be staggered?"
     asks_in_short = "Must starts be delayed?"
     claim = "Several models must be loaded with a delay between them, or a race fails some of them."
+    remedy = "Such starts: {command}"
     would_change = by_verdict(
         "Failures with a delay as frequent as without.",
         "A failed start without a delay.",
@@ -78,10 +79,6 @@ class InitRace(Question):
         show.text("error", "error"),
     )
     sorted_by = ("model", "instances", "init_stagger_s")
-
-    def remedy(self, machine: Machine) -> str:
-        """Starts that can be counted."""
-        return f"Such starts: {command(machine)}"
 
     def judge(self, machine: Machine) -> Finding | None:
         """Counts failures by delay."""

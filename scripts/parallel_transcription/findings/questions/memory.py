@@ -140,11 +140,12 @@ def _changes(what: str) -> dict[Verdict, str]:
     )
 
 
-def _to_measure(what: str, study: str) -> str:
-    return (
-        f"There are no memory figures for different numbers of {what}s, or too few runs. To "
-        f"measure it: {study}, in at least 2 rounds, on a system that reports USS."
-    )
+def _to_measure(study: str) -> str:
+    return f"{study}, in at least 2 rounds, on a system that reports USS."
+
+
+def _lacks(what: str) -> str:
+    return f"There are no memory figures for different numbers of {what}s, or too few runs."
 
 
 class MemoryWorkers(Memory):
@@ -154,7 +155,8 @@ class MemoryWorkers(Memory):
     asks = "Is the model in memory only once, however many workers?"
     asks_in_short = "One copy in memory for all workers?"
     claim = "The model is in memory only once, however many workers."
-    to_measure = _to_measure(what, "num_workers 1, 2 and 4 in one_model")
+    lacks = _lacks(what)
+    to_measure = _to_measure("num_workers 1, 2 and 4 in one_model")
     would_change = _changes(what)
 
 
@@ -165,7 +167,8 @@ class MemoryInstances(Memory):
     asks = "Is the model in memory only once, however many instances?"
     asks_in_short = "One copy in memory for all models?"
     claim = "The model is in memory only once, however many instances."
-    to_measure = _to_measure(what, "one_model, and multi_model with 2 and 4 instances")
+    lacks = _lacks(what)
+    to_measure = _to_measure("one_model, and multi_model with 2 and 4 instances")
     would_change = _changes(what)
 
 

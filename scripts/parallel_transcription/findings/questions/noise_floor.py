@@ -49,31 +49,29 @@ class NoiseFloor(PairedQuestion):
     claim = (
         "The same configuration measured twice in a round takes the same time, within the margin."
     )
-    to_measure = (
-        "There are no two matched rounds of a configuration and its replica. To measure it: a "
-        "study with replica [1, 2]."
-    )
+    lacks = "There are no two matched rounds of a configuration and its replica."
+    to_measure = "a study with replica [1, 2]."
     would_change = by_verdict(
         "An A/A pair shown to differ by more than the margin.",
         "Calmer measurements: nothing else on the machine, fixed clock.",
         "More rounds of the pairs that are open.",
     )
     columns = (
-        show.text("label", "configuration, measured twice"),
+        show.label("configuration, measured twice"),
         show.seconds("makespan_a_s", "second (s)"),
         show.seconds("makespan_b_s", "first (s)"),
         show.ratio(),
         show.percent("spread", "spread"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome(("second", "first"), with_remark=False),
     )
 
     def cases(self, machine: Machine) -> Cases:
         """Replicas against their originals; without any, placebo workers."""
-        kind, pairs = REPLICA, _replicas(machine)
+        arms, kind = machine.arms, REPLICA
+        pairs = [pair for _, pair in machine.against(arms, "replica", base=1)]
         if not pairs:
             kind, pairs = PLACEBO, _placebos(machine)
-        arms = machine.arms
         labels = {arm["arm"]: words.name_of(arm) for arm in arms.to_dict("records")}
         return Cases(
             [Case(p, {"kind": kind, "label": labels[p.arm_b]}) for p in pairs],
@@ -125,17 +123,6 @@ class NoiseFloor(PairedQuestion):
             )
 
 
-def _replicas(machine: Machine) -> list[Pair]:
-    arms, pairs = machine.arms, []
-    same = [*(d for d in DIMENSIONS if d != "replica"), "workload"]
-    for _, group in arms.groupby(same, sort=True, dropna=False):
-        first = group[group["replica"] == 1]
-        for _, again in group[group["replica"] > 1].sort_values("replica").iterrows():
-            if len(first):
-                pairs.append(machine.compare(again["arm"], first.iloc[0]["arm"]))
-    return [p for p in pairs if p.result.rounds >= 2]
-
-
 def _placebos(machine: Machine) -> list[Pair]:
     many = machine.ordinary()
     many = many[
@@ -149,7 +136,7 @@ def _placebos(machine: Machine) -> list[Pair]:
         group = group.sort_values("num_workers")
         for (_, a), (_, b) in itertools.pairwise(group.iterrows()):
             pairs.append(machine.compare(b["arm"], a["arm"]))
-    return [p for p in pairs if p.result.rounds >= 2]
+    return [p for p in pairs if p.testable]
 
 
 def _spread(judged: Judged) -> tuple[float, float, float]:

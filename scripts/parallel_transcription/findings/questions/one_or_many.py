@@ -26,22 +26,21 @@ from parallel_transcription.findings.question import (
     effect_of,
 )
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
-from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Column, Row, Verdict
 
 
 def columns(instances: str, other: str) -> tuple[Column, ...]:
     """The columns of one model against others with as many workers."""
     return (
-        show.integer("files", "files"),
-        show.integer("total_workers", "workers"),
+        show.files(),
+        show.workers("total_workers"),
         show.threads(),
         show.integer("instances", instances),
         show.seconds("makespan_a_s", "one model (s)"),
         show.seconds("makespan_b_s", f"{instances} (s)"),
         show.ratio(),
         show.p_equivalent(),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome((matched.ONE, other)),
     )
 
@@ -50,6 +49,11 @@ class OneAgainstOthers(PairedQuestion):
     """One model with N workers against N models in another form."""
 
     number = 2
+    to_measure = (
+        "a study with both strategies, 2 or more instances, and as many workers in one_model, in "
+        "at least 3 rounds."
+    )
+    remedy_sets = "min_rounds=3"
     would_change = by_verdict(
         "A matched pair shown to differ by more than {margin}, or left open by a wider grid.",
         "All pairs shown to be within {margin}, for example with another model or engine version.",
@@ -65,18 +69,14 @@ class OneAgainstOthers(PairedQuestion):
         """Matched pairs with two or more common rounds."""
         found, notes = matched.matched_pairs(machine, self.strategy)
         for case in found:
-            if case.pair.result.rounds < 2:
+            if not case.pair.testable:
                 one, other = case.pair.configurations
                 rounds = words.plural(case.pair.result.rounds, "common round")
                 notes.append(f"{one} and {other}: {rounds}, too few to test.")
         arms = machine.ordinary()
         arms = arms[arms["strategy"].isin(["one_model", self.strategy]) & (arms["callers"] > 1)]
-        tested = [case for case in found if case.pair.result.rounds >= 2]
+        tested = [case for case in found if case.pair.testable]
         return Cases(tested, arms=arms, notes=notes)
-
-    def remedy(self, machine: Machine) -> str:
-        """Rounds that can be tested."""
-        return f"Such rounds: {command(machine, 'min_rounds=3')}"
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""
@@ -121,12 +121,8 @@ class OneAgainstOthers(PairedQuestion):
         )
 
 
-def _to_measure(strategy: str) -> str:
-    return (
-        f"There are no two matched rounds of one_model and {strategy} here. To measure it: a "
-        "study with both strategies, 2 or more instances, and as many workers in one_model, in at "
-        "least 3 rounds."
-    )
+def _lacks(strategy: str) -> str:
+    return f"There are no two matched rounds of one_model and {strategy} here."
 
 
 class OneOrMany(OneAgainstOthers):
@@ -137,7 +133,7 @@ class OneOrMany(OneAgainstOthers):
     asks = "Is one model with N workers as good as N models?"
     asks_in_short = "Is one model as fast as many?"
     claim = "One model with N workers takes the same time as N models, within the margin."
-    to_measure = _to_measure(strategy)
+    lacks = _lacks(strategy)
     columns = columns("models", other)
 
 
@@ -149,5 +145,5 @@ class Processes(OneAgainstOthers):
     asks = "Is one model with N workers as good as N processes with one model each?"
     asks_in_short = "Is it as fast as many processes?"
     claim = "One model with N workers takes the same time as N processes, within the margin."
-    to_measure = _to_measure(strategy)
+    lacks = _lacks(strategy)
     columns = columns("processes", other)

@@ -22,9 +22,8 @@ from parallel_transcription.findings.question import (
     effect_of,
 )
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
+from parallel_transcription.findings.rounds import SEVERAL_GPUS
 from parallel_transcription.results.finding import Verdict
-
-COMMAND = "snakemake --cores all --configfile config/multi_gpu.yaml"
 
 
 class OnePerGpu(PairedQuestion):
@@ -37,10 +36,10 @@ class OnePerGpu(PairedQuestion):
         "One model with a list of devices takes the same time as one model on each of them, within "
         "the margin."
     )
-    to_measure = (
-        "Not measured here: no matched rounds of a list of GPUs and of one model on each. To "
-        f"measure it on a machine with two or more: {COMMAND}"
-    )
+    lacks = "Not measured here: no matched rounds of a list of GPUs and of one model on each."
+    to_measure = SEVERAL_GPUS
+    to_measure_on = " on a machine with two or more"
+    remedy = f"Runs on two or more GPUs: {SEVERAL_GPUS}"
     would_change = by_verdict(
         "A pair shown to differ by more than {margin}.",
         "All pairs shown to be within {margin}.",
@@ -49,13 +48,13 @@ class OnePerGpu(PairedQuestion):
     columns = (
         show.text("others", "one model against"),
         show.integer("gpus", "GPUs"),
-        show.integer("total_workers", "workers"),
-        show.integer("files", "files"),
+        show.workers("total_workers"),
+        show.files(),
         show.seconds("makespan_a_s", "one model (s)"),
         show.seconds("makespan_b_s", "others (s)"),
         show.ratio(),
         show.p_equivalent(),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome((matched.ONE, "others")),
     )
     sorted_by = (
@@ -70,7 +69,7 @@ class OnePerGpu(PairedQuestion):
             found, notes = matched.matched_pairs(machine, strategy, on_several_gpus=True)
             cases.notes += notes
             for case in found:
-                if case.pair.result.rounds >= 2:
+                if case.pair.testable:
                     case.row |= {
                         "others": words.STRATEGY_NAMES[strategy],
                         "gpus": matched.count(case.row["device_index"]),
@@ -79,10 +78,6 @@ class OnePerGpu(PairedQuestion):
                     }
                     cases.tested.append(case)
         return cases
-
-    def remedy(self, machine: Machine) -> str:
-        """The study that measures it."""
-        return f"Runs on two or more GPUs: {COMMAND}"
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""

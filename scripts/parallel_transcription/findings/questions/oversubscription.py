@@ -45,10 +45,12 @@ class Oversubscription(PairedQuestion):
         f"Once threads {words.TIMES} workers in use exceed the usable CPUs, the makespan gets "
         "longer by more than the margin."
     )
-    to_measure = (
+    lacks = (
         f"There are no matched rounds of a setting whose threads {words.TIMES} workers exceed the "
-        "CPUs and of one that fits them. To measure it: a study whose largest cpu_threads "
-        f"{words.TIMES} num_workers is twice the CPUs or more."
+        "CPUs and of one that fits them."
+    )
+    to_measure = (
+        f"a study whose largest cpu_threads {words.TIMES} num_workers is twice the CPUs or more."
     )
     would_change = by_verdict(
         "All oversubscribed settings shown to be within the margin.",
@@ -57,8 +59,8 @@ class Oversubscription(PairedQuestion):
     )
     columns = (
         show.strategy(),
-        show.integer("files", "files"),
-        show.integer("workers_in_use", "in use"),
+        show.files(),
+        show.in_use(),
         show.threads(),
         show.as_written("oversubscription", "per CPU"),
         show.seconds("makespan_a_s", "makespan (s)"),
@@ -86,7 +88,7 @@ class Oversubscription(PairedQuestion):
                 reference = _reference(fitting, arm)
                 if reference is not None:
                     pair = machine.compare(arm["arm"], reference["arm"])
-                    if pair.result.rounds >= 2:
+                    if pair.testable:
                         cases.tested.append(Case(pair, _facts(arm, reference, pair, cpus)))
         cases.tested.sort(
             key=lambda c: (c.row["oversubscription"], c.row["strategy"], c.pair.configurations[0])

@@ -33,11 +33,15 @@ import numpy as np
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED, faster_than_margin
+from parallel_transcription.findings.evidence import (
+    CONDITIONS,
+    NOT_JUDGED,
+    faster_than_margin,
+    some_and_none,
+)
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
-from parallel_transcription.findings.rounds import command
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 LITTLE = 1.25  # with one worker, a gain below this is work beside the model, not the model's calls
@@ -57,29 +61,30 @@ class ParallelOrQueue(PairedQuestion):
         "One model with several workers transcribes several files at the same time, not one after "
         "another."
     )
-    how = (
-        "To measure it: a study with one_model, files_in_parallel 2, num_workers 1 and 2, and "
-        "callers 1 and 2, on at least 2 CPUs."
+    lacks = (
+        "There is no pair of matched rounds with one worker and with several, for several callers "
+        "and threads x workers within the CPUs."
     )
     to_measure = (
-        "There is no pair of matched rounds with one worker and with several, for several callers "
-        f"and threads x workers within the CPUs. {how}"
+        "a study with one_model, files_in_parallel 2, num_workers 1 and 2, and "
+        "callers 1 and 2, on at least 2 CPUs."
     )
+    remedy = "Rounds of those configurations: {command}"
     would_change = by_verdict(
         "A gain over one worker that stays below {above} with threads x workers within the CPUs.",
         ABOVE,
         ABOVE,
     )
     columns = (
-        show.integer("files", "files"),
-        show.integer("workers", "workers"),
+        show.files(),
+        show.workers(),
         show.threads(),
         show.seconds("makespan_s", "makespan (s)"),
         show.interval("speed_up", "over one after another", "low", "high"),
         show.interval("over_one_worker", "over one worker", "over_low", "over_high"),
         show.decimals("cores_used", "cores"),
         show.percent("overlap_in_time", "overlap in time"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("outcome", "outcome"),
     )
     sorted_by = ("model", "compute_type", "files", "workers", "cpu_threads", "callers")
@@ -91,13 +96,9 @@ class ParallelOrQueue(PairedQuestion):
             return self.not_measured(
                 machine,
                 why="The runs could use one CPU only, where nothing can run in parallel: this "
-                f"cannot be measured here. {self.how}",
+                "cannot be measured here.",
             )
         return super().judge(machine)
-
-    def remedy(self, machine: Machine) -> str:
-        """The rounds that it needs."""
-        return f"Rounds of those configurations: {command(machine)}"
 
     def cases(self, machine: Machine) -> Cases:
         """Several workers against one; every row with several callers is evidence."""
@@ -128,10 +129,7 @@ class ParallelOrQueue(PairedQuestion):
 
     def verdict(self, judged: Judged) -> Verdict:
         """Some row parallel and none a queue?"""
-        outcomes = {row["outcome"] for row in judged.rows}
-        if "parallel" in outcomes and "queue" not in outcomes:
-            return Verdict.CONFIRMED
-        return Verdict.REFUTED if outcomes == {"queue"} else Verdict.INCONCLUSIVE
+        return some_and_none({row["outcome"] for row in judged.rows}, "parallel", "queue")
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """Speed-up and gain of one row, and what one worker does."""

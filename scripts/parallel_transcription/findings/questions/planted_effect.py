@@ -24,7 +24,6 @@ from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict
 from parallel_transcription.results.finding import Verdict
-from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
 UNNOTICED = "A slowed arm that is called faster or equivalent."
 FASTER, SLOWER = OUTCOMES[statistics.A_FASTER], OUTCOMES[statistics.B_FASTER]
@@ -36,16 +35,16 @@ class PlantedEffect(PairedQuestion):
     id, number, order = "planted_effect", 0, 3
     asks = "Is an arm that was slowed on purpose found slower?"
     claim = "An arm slowed by a known share is found slower."
-    to_measure = (
+    lacks = (
         "There are slowed rows, but no two matched rounds of the same configuration without "
         "slow-down."
     )
     would_change = by_verdict(UNNOTICED, UNNOTICED, UNNOTICED)
     columns = (
-        show.text("label", "configuration"),
+        show.label(),
         show.percent("planted", "slowed by"),
         show.ratio(),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.outcome(("slowed", "plain"), with_remark=False),
     )
     figure = None
@@ -56,15 +55,9 @@ class PlantedEffect(PairedQuestion):
         if arms.empty or not (arms["slowdown"] > 0).any():
             return None
         cases = Cases()
-        same = [*(d for d in DIMENSIONS if d != "slowdown"), "workload"]
-        for _, group in arms.groupby(same, sort=True, dropna=False):
-            plain = group[group["slowdown"] == 0]
-            for _, slow in group[group["slowdown"] > 0].sort_values("slowdown").iterrows():
-                if len(plain):
-                    pair = machine.compare(slow["arm"], plain.iloc[0]["arm"])
-                    if pair.result.rounds >= 2:
-                        row = {"label": words.name_of(slow), "planted": slow["slowdown"]}
-                        cases.tested.append(Case(pair, row))
+        for slow, pair in machine.against(arms, "slowdown", base=0):
+            row = {"label": words.name_of(slow), "planted": slow["slowdown"]}
+            cases.tested.append(Case(pair, row))
         return cases
 
     def verdict(self, judged: Judged) -> Verdict:

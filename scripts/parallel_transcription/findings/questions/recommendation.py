@@ -43,13 +43,14 @@ class Recommended(Question):
         "The recommended settings are the fastest within the limits: in fresh rounds they are not "
         "slower than the runner-up by the margin or more."
     )
+    remedy = "Wider limits, or a configuration that runs."
     would_change = by_verdict(
         "Fresh rounds in which the runner-up is faster by more than the margin.",
         "Fresh rounds in which it is not slower by more than the margin.",
         "Fresh rounds of the two.",
     )
     columns = (
-        show.text("label", "settings"),
+        show.label("settings"),
         show.interval("rtfx", "seconds of audio per second", "low", "high"),
         show.decimals("cores_used", "cores"),
         show.digits("memory_mb", "memory (MB)"),
@@ -59,10 +60,6 @@ class Recommended(Question):
         show.text("standing", "standing", more="remark"),
         show.mark("chosen", "chosen", strong=True),
     )
-
-    def remedy(self, machine: Machine) -> str:
-        """What would give something to recommend."""
-        return "Wider limits, or a configuration that runs."
 
     def page_rows(self, evidence: Sequence[Row]) -> list[int]:
         """The machine's own choice."""

@@ -37,17 +37,15 @@ class SameText(Question):
     id, number, order = "same_text", 0, 2
     asks = "Is the text the same as when the file is transcribed alone?"
     claim = "Transcribing files in parallel gives the same text as transcribing each alone."
-    to_measure = (
-        "There are no transcriptions of the same audio alone and in parallel to compare. To "
-        "measure it: a study with callers 1 beside callers = files_in_parallel."
-    )
+    lacks = "There are no transcriptions of the same audio alone and in parallel to compare."
+    to_measure = "a study with callers 1 beside callers = files_in_parallel."
     would_change = by_verdict(
         "A parallel transcription with another text.",
         "Equal texts, for example without temperature fallback (it draws at random).",
         "",
     )
     columns = (
-        show.text("label", "configuration"),
+        show.label(),
         show.integer("transcriptions", "transcriptions"),
         show.integer("different", "other text"),
         show.percent("wer", "WER"),

@@ -22,14 +22,20 @@ from typing import Any
 
 from parallel_transcription import words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import CONDITIONS, faster_than_margin, median_of
+from parallel_transcription.findings.evidence import (
+    CONDITIONS,
+    faster_than_margin,
+    median_of,
+    some_and_none,
+)
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.one_against_others import count
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
+from parallel_transcription.findings.rounds import SEVERAL_GPUS
 from parallel_transcription.results.finding import Row, Verdict
 
-COMMAND = "snakemake --cores all --configfile config/multi_gpu.yaml"
+USES, USES_NOT = "uses them", "does not use them"
 OTHER_SIDE = "A speed-up shown to be on the other side of {above}."
 
 
@@ -43,22 +49,22 @@ class SeveralGpus(PairedQuestion):
         "One model with a list of devices works on all of them: it is faster than on one by more "
         "than the margin."
     )
-    to_measure = (
-        "Not measured here: there are no matched rounds on one and on several GPUs. To measure "
-        f"it on a machine with two or more: {COMMAND}"
-    )
+    lacks = "Not measured here: there are no matched rounds on one and on several GPUs."
+    to_measure = SEVERAL_GPUS
+    to_measure_on = " on a machine with two or more"
+    remedy = f"Runs on two or more GPUs: {SEVERAL_GPUS}"
     would_change = by_verdict(OTHER_SIDE, OTHER_SIDE, OTHER_SIDE)
     columns = (
         show.text("device_index", "GPUs"),
         show.integer("workers_per_device", "workers each"),
-        show.integer("files", "files"),
+        show.files(),
         show.ratio("times as fast as on one"),
         show.percent("utilisation_of_one", "busy, one"),
         show.percent("utilisation", "busy, all"),
         show.decimals("balance", "least / most busy"),
         show.decimals("energy_ratio", "energy / one"),
         show.decimals("cores_per_gpu", "cores per GPU"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("verdict", "outcome"),
     )
     sorted_by = ("model", "compute_type", "files", "devices", "workers_per_device", "callers")
@@ -79,29 +85,20 @@ class SeveralGpus(PairedQuestion):
                 single = single[single[key] == arm[key]]
             for _, base in single.sort_values(["device_index", "arm"]).head(1).iterrows():
                 pair = machine.compare(base["arm"], arm["arm"])
-                if pair.result.rounds >= 2:
+                if pair.testable:
                     cases.tested.append(Case(pair, _facts(arm, devices, pair)))
         return cases
-
-    def remedy(self, machine: Machine) -> str:
-        """The study that measures it."""
-        return f"Runs on two or more GPUs: {COMMAND}"
 
     def compared(self, judged: Judged) -> None:
         """The comparison, and whether the GPUs are used."""
         super().compared(judged)
         alpha = judged.machine.alpha
         for row, result in zip(judged.rows, judged.results, strict=True):
-            row["verdict"] = faster_than_margin(
-                result, alpha, "uses them", "does not use them", "open"
-            )
+            row["verdict"] = faster_than_margin(result, alpha, USES, USES_NOT, "open")
 
     def verdict(self, judged: Judged) -> Verdict:
         """Some pair uses them and none does not?"""
-        outcomes = {row["verdict"] for row in judged.rows}
-        if "uses them" in outcomes and "does not use them" not in outcomes:
-            return Verdict.CONFIRMED
-        return Verdict.REFUTED if outcomes == {"does not use them"} else Verdict.INCONCLUSIVE
+        return some_and_none({row["verdict"] for row in judged.rows}, USES, USES_NOT)
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """The speed-up of most GPUs, and how evenly they worked."""

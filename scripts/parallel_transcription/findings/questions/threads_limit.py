@@ -53,11 +53,11 @@ class ThreadsLimit(Question):
     asks = "Does cpu_threads limit the cores used, per worker and per instance?"
     asks_in_short = "Does cpu_threads limit the cores?"
     claim = f"cpu_threads limits the CPU cores used to cpu_threads {words.TIMES} workers in use."
-    to_measure = (
+    lacks = (
         "There is no configuration with CPU seconds, two rounds and fewer expected cores than the "
-        "machine has, so that a limit could be told from the machine's own. To measure it: "
-        "num_workers 1 with cpu_threads 1 on a machine with at least 2 CPUs."
+        "machine has, so that a limit could be told from the machine's own."
     )
+    to_measure = "num_workers 1 with cpu_threads 1 on a machine with at least 2 CPUs."
     would_change = by_verdict(
         BEYOND,
         "Every configuration shown to stay within, for example with thread variables of the "
@@ -67,13 +67,13 @@ class ThreadsLimit(Question):
     columns = (
         show.strategy(),
         show.integer("instances", "models"),
-        show.integer("workers", "workers"),
-        show.integer("workers_in_use", "in use"),
+        show.workers(),
+        show.in_use(),
         show.threads(),
         show.decimals("expected_cores", "expected"),
         show.interval("cores", "cores used by the engine", "low", "high"),
         show.decimals("cores_all", "by all"),
-        show.integer("rounds", "rounds"),
+        show.rounds(),
         show.text("outcome", "outcome"),
     )
     sorted_by = (

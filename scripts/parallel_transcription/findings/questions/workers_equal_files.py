@@ -49,10 +49,11 @@ class WorkersEqualFiles(PairedQuestion):
         "num_workers equal to the number of parallel files is the best choice: fewer are slower by "
         "more than the margin, more are not faster."
     )
-    to_measure = (
+    lacks = (
         "There are no matched rounds with num_workers equal to and below the number of parallel "
-        "files. To measure it: a study with files_in_parallel 2 (or more) and num_workers 1, 2, 4."
+        "files."
     )
+    to_measure = "a study with files_in_parallel 2 (or more) and num_workers 1, 2, 4."
     would_change = by_verdict(
         "Fewer workers shown to be equivalent, or more shown to be faster by more than the margin.",
         "Fewer workers shown to be slower by more than the margin in every group, more shown not "
@@ -60,8 +61,8 @@ class WorkersEqualFiles(PairedQuestion):
         "More rounds of the settings that are open.",
     )
     columns = (
-        show.integer("files", "files"),
-        show.integer("workers", "workers"),
+        show.files(),
+        show.workers(),
         show.threads(),
         show.seconds("makespan_a_s", "makespan (s)"),
         show.ratio("makespan ratio"),
@@ -87,7 +88,7 @@ class WorkersEqualFiles(PairedQuestion):
             for _, arm in group.sort_values(["num_workers", "arm"]).iterrows():
                 if len(equal) and arm["num_workers"] != arm["files_in_parallel"]:
                     pair = machine.compare(arm["arm"], equal.iloc[0]["arm"])
-                    if pair.result.rounds >= 2:
+                    if pair.testable:
                         cases.tested.append(Case(pair, _facts(machine, arm)))
         return cases
 
