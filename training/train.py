@@ -165,20 +165,35 @@ def save_atomically(value: dict, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _work(worker: int, recipe: Recipe, phase_number: int, folder: Path, average) -> None:
-    torch.set_num_threads(1)
-    phase = recipe.phases[phase_number]
-    torch.manual_seed(recipe.seed)
-    network = Network(recipe.network)
-    parameters = list(network.parameters())
-    # Matrices shrink a little at every step; biases and norms do not.
-    optimiser = torch.optim.AdamW(
+def _optimiser(parameters: list[torch.nn.Parameter]) -> torch.optim.AdamW:
+    """Matrices shrink a little at every step; biases and norms do not."""
+    return torch.optim.AdamW(
         [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.02},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ],
         betas=(0.9, 0.98),
     )
+
+
+def _log(phase: Phase, step: int, measured: list[list[float]], seconds: float) -> None:
+    """Print the means of the steps since the last line."""
+    means = zip(MEASURES, np.mean(measured, 0), strict=True)
+    print(
+        f"{phase.name} step {step + 1}/{phase.steps} rate {phase.rate(step):.1e} "
+        + " ".join(f"{name} {value:.3f}" for name, value in means)
+        + f" | {seconds:.0f} s, CPU {time.process_time():.0f} s a worker",
+        flush=True,
+    )
+
+
+def _work(worker: int, recipe: Recipe, phase_number: int, folder: Path, average) -> None:
+    torch.set_num_threads(1)
+    phase = recipe.phases[phase_number]
+    torch.manual_seed(recipe.seed)
+    network = Network(recipe.network)
+    parameters = list(network.parameters())
+    optimiser = _optimiser(parameters)
     smooth = [parameter.detach().clone() for parameter in parameters]
     steps_before, first_step = 0, 0
     checkpoint = folder / "latest.pt"
@@ -217,13 +232,7 @@ def _work(worker: int, recipe: Recipe, phase_number: int, folder: Path, average)
             continue
         last = step + 1 == phase.steps
         if last or (step + 1) % recipe.log_every == 0:
-            means = zip(MEASURES, np.mean(measured, 0), strict=True)
-            print(
-                f"{phase.name} step {step + 1}/{phase.steps} rate {phase.rate(step):.1e} "
-                + " ".join(f"{name} {value:.3f}" for name, value in means)
-                + f" | {time.monotonic() - began:.0f} s, CPU {time.process_time():.0f} s a worker",
-                flush=True,
-            )
+            _log(phase, step, measured, time.monotonic() - began)
             measured = []
         if last or (step + 1) % recipe.checkpoint_every == 0:
             state = {
