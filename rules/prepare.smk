@@ -35,6 +35,9 @@ rule prepare_model:
         timing_slot=SLOTS,
     params:
         name=lambda wildcards: PLAN.model_of_key[wildcards.key],
+        # Not tracked, since it asks for inputs: what a study wants of a model makes no other model. On a
+        # cluster each run tries it, on the node that measures.
+        trials=lambda wildcards, input: "[]" if ON_CLUSTER else PLAN.trials(wildcards.key),
     shell:
-        "python scripts/prepare_model.py --model {params.name:q}"
+        "python scripts/prepare_model.py --model {params.name:q} --try {params.trials:q}"
         " --models-folder results/models --out {output:q} > {log:q} 2>&1"

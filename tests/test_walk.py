@@ -179,12 +179,13 @@ def test_a_study_of_a_spoiled_model_is_refused_before_any_timing(model, tmp_path
     project = Project(tmp_path / "checkout", study)
     dummy_weights.build("tiny", project.folder / "spoiled", TOKENS)
     spoil(project.folder / "spoiled")
-    for _ in range(2):  # the second time from what was kept
+    for _ in range(2):  # the second time from what was kept; one line each, however many runs
         done = project.snakemake()
         assert done.returncode != 0
         lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        assert lines and len(set(lines)) == 1, done.stderr[-3000:]
+        assert len(lines) == 1, done.stderr[-3000:]
         assert lines[0].startswith("error: ./spoiled does not give its planted text in int8 here")
         assert "nothing was measured; use compute_type: float32" in lines[0]
         assert "Traceback" not in done.stderr
+        assert "rule transcribe" not in done.stderr
     assert not project.runs()

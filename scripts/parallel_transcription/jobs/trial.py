@@ -1,8 +1,10 @@
 """A dummy model is tried on the machine that measures, before the first timing.
 
-One window must give the planted text, in the compute type, on the device and with the environment
-of the run. It is decoded in a process of its own, so that the measured one starts as cold as ever,
-and once for each model, engine, kind of CPU and environment: the result is kept.
+On this host that is when it has been prepared, so that a study of it does not begin; on a cluster
+it is the first thing that a run does. One window must give the planted text, in the compute type, on
+the device and with the environment of the run. It is decoded in a process of its own, so that the
+measured one starts as cold as ever, and once for each model, engine, kind of CPU and environment:
+the result is kept.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ from parallel_transcription.measure.engine import parse_verbose
 from parallel_transcription.measure.messages import Order, Task
 from parallel_transcription.measure.processes import die_with_parent
 from parallel_transcription.measure.supervise import clean_environment
+from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.configuration import canonical_json
 
+TIMEOUT_S = 900  # of a trial without a run, which has limits of its own
 KEPT = Path(".snakemake/parallel_transcription/tried")
 #: How variables begin that choose what multiplies.
 CHOOSING = ("CT2_", "DNNL_", "ONEDNN_", "MKL_")
@@ -83,6 +87,16 @@ def check(
             write_json(file, {"refused": reason})
     if reason:
         raise WalkLost(reason)
+
+
+def check_alone(manifest: Mapping[str, Any], configuration: Configuration) -> None:
+    """Try a model that was just prepared, on this host, before there is a run.
+
+    Raises:
+        WalkLost: with one line that says what to change.
+    """
+    folder = str(PROJECT_ROOT / manifest["path"])
+    check(manifest, Task(configuration=configuration, model_path=folder, files=[]), TIMEOUT_S)
 
 
 def _key(

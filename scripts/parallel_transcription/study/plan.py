@@ -125,6 +125,19 @@ class Plan:
         unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
         return [f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in unused]
 
+    def trials(self, key: str) -> str:
+        """What a model is tried with before any run, a JSON list of configurations.
+
+        It has a wanted one on a CPU for each compute type and thread environment.
+        """
+        wanted = [point.configuration for point in self.study.wanted.values()]
+        chosen = {
+            (c.compute_type, c.thread_env): c.as_json()
+            for c in wanted
+            if c.model == self.model_of_key[key] and c.device == "cpu"
+        }
+        return canonical_json(list(chosen.values()))
+
     def gpus(self, run: str) -> int:
         """How many GPUs a run uses."""
         return self.gpus_of(round_of(run)[0])
