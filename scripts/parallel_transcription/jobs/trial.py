@@ -1,10 +1,10 @@
 """A dummy model is tried on the machine that measures, before the first timing.
 
 On this host that is when it has been prepared, so that a study of it does not begin; on a cluster
-it is the first thing that a run does. One window must give the planted text, in the compute type, on
-the device and with the environment of the run. It is decoded in a process of its own, so that the
-measured one starts as cold as ever, and once for each model, engine, kind of CPU and environment:
-the result is kept.
+it is the first thing that a run does. One window must give the planted text, in the compute type,
+on the device and with the environment of the run. It is decoded in a process of its own, so that
+the measured one starts as cold as ever, and once for each model, engine, kind of CPU and
+environment: the result is kept.
 """
 
 from __future__ import annotations
