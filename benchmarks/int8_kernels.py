@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from parallel_transcription.measure.supervise import STEERING  # noqa: E402
-from parallel_transcription.results.merge import word_error_rate  # noqa: E402
+from parallel_transcription.results.rows import word_error_rate  # noqa: E402
 
 #: Name, compute type and what the environment adds.
 KERNELS = (

@@ -10,6 +10,8 @@ import studies
 from project import ROOT
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
+#: `bare.py` is the bare script that others compare with.
+BENCHMARKS = sorted(p.name for p in (ROOT / "benchmarks").glob("*.py") if p.name != "bare.py")
 CLIP = "audio/english-short.opus"
 
 
@@ -31,6 +33,14 @@ def run(file, *arguments):
 def test_every_script_has_help(name):
     done = studies.script(name, "--help")
     assert done.returncode == 0 and "usage:" in done.stdout
+
+
+@pytest.mark.slow  # a process each
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_has_help(name):
+    """What `make test` does not run must still find what it imports."""
+    done = run(f"benchmarks/{name}", "--help")
+    assert done.returncode == 0 and "usage:" in done.stdout, done.stderr
 
 
 @pytest.mark.slow
