@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from parallel_transcription.measure.supervise import STEERING  # noqa: E402
+from parallel_transcription.measure.supervise import CAPS, STEERING  # noqa: E402
 from parallel_transcription.results.rows import word_error_rate  # noqa: E402
 
 #: Name, compute type and what the environment adds.
@@ -121,7 +121,7 @@ def main() -> int:
     if given.one:
         print(json.dumps(hear(given.models[0], given.one, given.threads, given.audio)))
         return 0
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(STEERING)}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(STEERING + CAPS)}
     for folder in given.models:
         print(f"\n{Path(folder).name}, {len(given.audio)} files\n")
         print("| kernel | decoding | WER | words that differ from float32 | decodings |"

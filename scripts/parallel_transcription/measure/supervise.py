@@ -55,6 +55,9 @@ STEERING = (
     "VECLIB_",
     "CT2_",
 )
+#: Prefixes of variables that cap oneDNN's instructions: who sets them wants another CPU's kernels,
+#: so they reach the measured process, and its record.
+CAPS = ("DNNL_", "ONEDNN_")
 
 
 @dataclass
@@ -140,7 +143,7 @@ def stated_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         k: re.sub(r"\b(GPU|MIG)-[\w/-]+", r"\1-…", v)  # serial numbers of a kind
         for k, v in sorted(environment.items())
-        if k.startswith(STEERING + also)
+        if k.startswith(STEERING + CAPS + also)
     }
 
 
