@@ -330,7 +330,7 @@ class World:
                 "throttled": {"heat": 0.0},
                 "pcie_tx_bytes": None,
                 "pcie_rx_bytes": None,
-            }  # fmt: skip
+            }
             for place, device in enumerate(c.devices)
         ]
 

@@ -382,10 +382,11 @@ def one_hang_in_eight_rounds():
 
 @scenario
 def five_equal_pairs_and_one_that_never_ends():
-    grid = [arm(s, n=n, w=w, t=t)
-            for t in (1, 2, 4) for s, n, w in (("one_model", 1, 2), ("multi_model", 2, 1))]  # fmt: skip
-    grid += [arm(s, n=n, w=w, t=t, f=4, c=4)
-             for t in (1, 2, 4) for s, n, w in (("one_model", 1, 4), ("multi_model", 4, 1))]  # fmt: skip
+    grid = []
+    for threads in (1, 2, 4):
+        for files in (2, 4):
+            one, many = arm(w=files, t=threads, f=files), arm("multi_model", n=files, t=threads)
+            grid += [one, replace(many, files_in_parallel=files, callers=files)]
 
     def change(record: Record, point, number: int) -> Record:
         if point.strategy == "multi_model" and point.instances == 4 and point.cpu_threads == 4:
