@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from parallel_transcription.measure.supervise import CAPS, STEERING  # noqa: E402
-from parallel_transcription.results.rows import word_error_rate  # noqa: E402
+from parallel_transcription.results.error_rate import error_rate  # noqa: E402
 
 #: Name, compute type and what the environment adds.
 KERNELS = (
@@ -84,7 +84,7 @@ def errors(pairs: list[tuple[str, str]]) -> tuple[int, int]:
     """Wrong words of the texts against their references, and words of the references."""
     words = [len(reference.split()) for reference, _ in pairs]
     wrong = [
-        round(word_error_rate(reference, text) * n)
+        round(rate.value * n) if (rate := error_rate(reference, text)) else 0
         for (reference, text), n in zip(pairs, words, strict=True)
     ]
     return sum(wrong), sum(words)

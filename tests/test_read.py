@@ -69,7 +69,8 @@ def test_a_name_with_an_apostrophe_is_found_again(tmp_path):
     together = make_record(model=model)
     results = read_tables(written(tmp_path, alone, together))
     (same_text,) = [f for f in judge(results) if f.id == "same_text"]
-    assert same_text.verdict == "confirmed"
+    assert same_text.evidence[0]["transcriptions"] > 0
+    assert same_text.evidence[0]["different"] == 0
     assert {row["model"] for row in data.tables.transcripts(results.timings)} == {model}
 
 

@@ -10,9 +10,9 @@ from parallel_transcription.results.columns import (
     TIMINGS,
     typed,
 )
+from parallel_transcription.results.error_rate import error_rate
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
-from parallel_transcription.results.rows import word_error_rate
 from parallel_transcription.study.settings import DEFAULTS
 from simple_records import make_record, save, tables_of
 
@@ -292,11 +292,43 @@ def test_no_host_name_in_what_reports_read(tmp_path):
         assert b"secret-host" not in path.read_bytes(), path.name
 
 
-def test_word_error_rate_ignores_case_and_punctuation():
-    assert word_error_rate("Hello, world!", "hello world") == 0
-    assert word_error_rate("one two three four", "one two for") == 0.5
-    assert word_error_rate("one two\nthree\n\n\tfour\n", "one two three four") == 0
-    assert word_error_rate("one two", "") == 1.0
+@pytest.mark.parametrize(
+    ("reference", "text", "value", "unit"),
+    [
+        ("Hello, world!", "hello world", 0.0, "words"),
+        ("one two three four", "one two for", 0.5, "words"),
+        ("one two\nthree\n\n\tfour\n", "one two three four", 0.0, "words"),
+        ("one two", "", 1.0, "words"),
+        ("今天天气很好。", "今天 天很好", 1 / 6, "characters"),
+        ("สวัสดีครับ", "สวัสดีครับ", 0.0, "characters"),
+        ("한국어 문장", "한국어", 0.5, "words"),  # Korean puts spaces
+        ("Das Wort 今 ist eines", "Das Wort 今 ist eines", 0.0, "words"),
+    ],
+)
+def test_errors_are_counted_by_words_or_characters(reference, text, value, unit):
+    found = error_rate(reference, text)
+    assert found is not None
+    assert (found.value, found.unit) == (pytest.approx(value), unit)
+
+
+@pytest.mark.parametrize("reference", ["...", "—", "¡!", " "])
+def test_a_reference_without_words_has_no_error_rate(reference):
+    assert error_rate(reference, "some words") is None
+
+
+def test_what_the_decoder_did_stands_beside_a_text(tmp_path):
+    record = make_record()
+    one = record["starts"][0]["passes"][-1]["transcriptions"][0]
+    one["decoded"] = {
+        "tokens": 7, "temperature": 0.4, "windows": 2, "decodings": 4, "compression_ratio": 1.5,
+        "logprob": -0.3,
+    }  # fmt: skip
+    timings = tables_of(tmp_path, record).timings
+    row = timings[(timings["repeat"] == timings["repeat"].max()) & (timings["counter"] == 1)].iloc[
+        0
+    ]
+    assert (row["tokens"], row["temperature"], row["decodings"]) == (7, 0.4, 4)
+    assert timings["decodings"].notna().sum() == 1  # records of before do not tell
 
 
 def gpu(device, **more):

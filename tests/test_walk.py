@@ -11,7 +11,7 @@ from parallel_transcription.fingerprint import folder_sha256
 from parallel_transcription.inputs import dummy_weights
 from parallel_transcription.inputs.dummy_vocabulary import TEXT_TOKENS
 from parallel_transcription.jobs import trial
-from parallel_transcription.measure import walk
+from parallel_transcription.measure import decoded, walk
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.messages import Task
 from parallel_transcription.measure.supervise import supervise
@@ -26,10 +26,13 @@ AS_ALWAYS = Configuration(strategy="one_model")
 CAPPED = "OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA=AVX2"
 
 
-def segment(tokens=TOKENS, temperature=0.0, avg_logprob=-0.001):
+def segment(tokens=TOKENS, temperature=0.0, avg_logprob=-0.001, seek=0, text=" a word"):
     """One of faster-whisper's segments: a timestamp at each end of its text."""
-    ids = [walk.TEXT_IDS + 107, *range(300, 300 + tokens), walk.TEXT_IDS + 1607]
-    return SimpleNamespace(tokens=ids, temperature=temperature, avg_logprob=avg_logprob)
+    ids = [decoded.TEXT_IDS + 107, *range(300, 300 + tokens), decoded.TEXT_IDS + 1607]
+    return SimpleNamespace(
+        tokens=ids, temperature=temperature, avg_logprob=avg_logprob, seek=seek, text=text,
+        compression_ratio=1.0,
+    )  # fmt: skip
 
 
 def spoil(folder):
@@ -54,7 +57,7 @@ def task(folder, files=(CLIP,), **values):
 
 
 def test_text_ends_where_the_vocabulary_of_dummy_weights_says():
-    assert walk.TEXT_IDS == TEXT_TOKENS
+    assert decoded.TEXT_IDS == TEXT_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,9 @@ def test_every_window_of_30_s_has_its_tokens(seconds, least, most):
 @pytest.mark.parametrize("option", ["vad_filter", "word_timestamps"])
 def test_where_the_tokens_cannot_be_known_temperature_and_probability_decide(option):
     plan = walk.planned(TOKENS, {"a": 58.0}, replace(AS_ALWAYS, **{option: True}))
-    good = walk.summary("a", [segment(3)])
-    hot = walk.summary("a", [segment(), segment(temperature=0.2)])
-    unlikely = walk.summary("a", [segment(), segment(avg_logprob=-0.6)])
+    good = decoded.summary("a", [segment(3)])
+    hot = decoded.summary("a", [segment(), segment(temperature=0.2)])
+    unlikely = decoded.summary("a", [segment(), segment(avg_logprob=-0.6)])
     assert walk.lost([good], plan) is None
     assert "at temperature 0.2" in walk.lost([good, hot], plan)
     assert "log-probability -0.60" in walk.lost([unlikely], plan)
@@ -97,7 +100,7 @@ def test_where_the_tokens_cannot_be_known_temperature_and_probability_decide(opt
     ],
 )
 def test_what_was_decoded_instead_is_told(segments, told):
-    found = walk.lost([walk.summary("a", segments)], {"a": [TOKENS, TOKENS]})
+    found = walk.lost([decoded.summary("a", segments)], {"a": [TOKENS, TOKENS]})
     assert found is None if told is None else told in found
 
 
@@ -116,7 +119,27 @@ def test_passes_of_intact_weights_are_not_marked(model, values):
     plan = walk.planned(TOKENS, {CLIP: 8.0, LONG: 58.0}, asked.configuration)
     outcome = supervise(replace(asked, walk=plan), BRIEF, None)
     assert outcome["status"] == "ok", outcome["error"]
-    assert [one["walk_lost"] for one in outcome["starts"][0]["passes"]] == [None]
+    (one,) = outcome["starts"][0]["passes"]
+    assert one["walk_lost"] is None
+    for task_, windows in zip(one["transcriptions"], (1, 2), strict=True):
+        assert task_["decoded"]["temperature"] == 0
+        assert task_["decoded"]["windows"] == task_["decoded"]["decodings"] >= windows
+
+
+def test_a_window_that_was_decoded_again_counts_as_often():
+    cold, hot = segment(), segment(temperature=0.4, avg_logprob=-0.9, seek=3000)
+    again = segment(temperature=0.4, seek=3000)
+    found = decoded.summary("a", [cold, hot, again])
+    assert (found.windows, found.decodings, found.temperature) == (2, 1 + 3, 0.4)
+    assert (found.tokens, found.logprob) == (3 * TOKENS, -0.9)
+    assert decoded.summary("a", []).logprob is None
+
+
+def test_each_transcription_gets_what_was_decoded_for_it():
+    heard = [{"file": "a", "text": "x"}, {"file": "a", "text": "y"}, {"file": "b", "text": None}]
+    sums = [decoded.summary("a", [segment(n, text=text)]) for n, text in ((5, " y"), (7, " x"))]
+    decoded.attach(heard, sums)
+    assert [one["decoded"] and one["decoded"]["tokens"] for one in heard] == [7, 5, None]
 
 
 @pytest.mark.parametrize("strategy", ["one_model", "multi_process"])
@@ -141,7 +164,7 @@ def test_a_trial_is_made_once_and_its_result_kept(model, tmp_path, monkeypatch):
 def test_another_model_compute_type_or_kernel_is_tried_for_itself(model, tmp_path, monkeypatch):
     monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)  # a capped run of these tests
     tried = []
-    good = walk.summary("a synthetic window", [segment()])
+    good = decoded.summary("a synthetic window", [segment()])
     monkeypatch.setattr(trial, "_try", lambda *asked: tried.append(asked) or (good, ""))
     for sha256, values in [
         ("1", {}),
@@ -160,9 +183,12 @@ def test_models_without_a_planted_text_are_not_tried(tmp_path, monkeypatch):
 
 
 def test_a_trial_that_fails_is_left_to_the_run(model, tmp_path):
-    trial.check({"sha256": "1"}, task(model, compute_type="int16"), 60, tmp_path)
-    trial.check({"sha256": "1"}, task(model), 0.01, tmp_path)
-    assert not list(tmp_path.iterdir())
+    cut, kept = tmp_path / "cut", tmp_path / "kept"
+    cut.mkdir()
+    (cut / "dummy.json").write_text((model / "dummy.json").read_text())  # and no weights
+    trial.check({"sha256": "1"}, task(cut), 60, kept)
+    trial.check({"sha256": "1"}, task(model), 0.01, kept)
+    assert not kept.exists()
 
 
 @pytest.mark.slow

@@ -39,23 +39,36 @@ _SOUND = {
 }
 _HOST_GPU = {"name": _TEXT, "memory_mb": _NUMBER}
 _MEMORY = _closed({"rss": _NUMBER, "pss": _NUMBER, "uss": _NUMBER})
-_TRANSCRIPTION = _closed(
+_DECODED = _closed(
     {
-        "counter": {"type": "integer", "minimum": 1},
-        "file": {"type": "string"},
-        "caller": {"type": "integer"},
-        "instance": {"type": "integer"},
-        "submitted_s": {"type": "number"},
-        "started_s": _NUMBER,
-        "finished_s": _NUMBER,
-        "status": _STATUS,
-        "error": _TEXT,
-        "text": _TEXT,
-        "segments": _NUMBER,
-        "last_end_s": _NUMBER,
-        "language": _TEXT,
-        "cpu_s": _NUMBER,
+        "tokens": {"type": "integer"},
+        "temperature": {"type": "number"},
+        "windows": {"type": "integer"},
+        "decodings": {"type": "integer"},
+        "compression_ratio": _NUMBER,
+        "logprob": _NUMBER,
     }
+)
+_TRANSCRIPTION_FIELDS: dict[str, Any] = {
+    "counter": {"type": "integer", "minimum": 1},
+    "file": {"type": "string"},
+    "caller": {"type": "integer"},
+    "instance": {"type": "integer"},
+    "submitted_s": {"type": "number"},
+    "started_s": _NUMBER,
+    "finished_s": _NUMBER,
+    "status": _STATUS,
+    "error": _TEXT,
+    "text": _TEXT,
+    "segments": _NUMBER,
+    "last_end_s": _NUMBER,
+    "language": _TEXT,
+    "cpu_s": _NUMBER,
+}
+#: `decoded` is newer than the others: what the decoder did, null where no text came.
+_TRANSCRIPTION = _closed(
+    {**_TRANSCRIPTION_FIELDS, "decoded": {"anyOf": [_DECODED, {"type": "null"}]}},
+    required=list(_TRANSCRIPTION_FIELDS),
 )
 _GPU = {
     "device": {"type": "integer"},

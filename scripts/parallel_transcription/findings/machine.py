@@ -73,6 +73,16 @@ class Machine:
         arms["error"] = wrong.reindex(arms.index).fillna("")
         return arms.reset_index()
 
+    @cached_property
+    def decodings(self) -> pd.Series:
+        """Decodings of a window per transcription, by arm; those that records do not tell lack.
+
+        A window that fails faster-whisper's thresholds is decoded up to six times.
+        """
+        arms = self.runs.groupby("run", sort=True)["arm"].first()
+        told = self.timings[self.timings["decodings"].notna()]
+        return told.groupby(told["run"].map(arms))["decodings"].mean()
+
     def ordinary(self) -> pd.DataFrame:
         """Arms that answer questions 1 to 8: no A/A replicas, planted slow-downs or batches."""
         return self.arms[self.arms["ordinary"]]

@@ -21,7 +21,12 @@ import pandas as pd
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.evidence import in_order, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.remarks import correction_note, margin_words, notes_on_failures
+from parallel_transcription.findings.remarks import (
+    correction_note,
+    margin_words,
+    notes_on_failures,
+    notes_on_unlike_work,
+)
 from parallel_transcription.findings.rounds import command, more_rounds
 from parallel_transcription.findings.show import with_varying
 from parallel_transcription.results.finding import (
@@ -279,6 +284,7 @@ class PairedQuestion(Question):
                 *self.remarks(judged, verdict),
                 sentence,
                 correction_note(len(judged.results), machine.confidence),
+                *notes_on_unlike_work(machine, judged.pairs),
                 *notes_on_failures(machine, cases.arms),
             ],
         )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.results.finding import Verdict
 
+#: Sides whose decodings differ by more than this share did unlike work.
+UNLIKE = 0.02
 MEASURED = (Verdict.CONFIRMED, Verdict.REFUTED, Verdict.INCONCLUSIVE)
 NO_UTILISATION = (
     "The GPU's utilisation is not known: NVML is not there, or the passes took longer than the "
@@ -55,6 +59,25 @@ def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
                 "the same."
             )
     return notes
+
+
+def notes_on_unlike_work(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
+    """A sentence on pairs of which one side decoded more: their times are of unlike work."""
+    known, unlike = machine.decodings, []
+    for pair in pairs:
+        if pair.arm_a in known.index and pair.arm_b in known.index:
+            a, b = known[pair.arm_a], known[pair.arm_b]
+            if abs(a - b) > UNLIKE * min(a, b):
+                unlike.append((pair, a, b))
+    if not unlike:
+        return []
+    pair, a, b = max(unlike, key=lambda found: abs(found[1] - found[2]))
+    one, other = pair.configurations
+    return [
+        f"{words.plural(len(unlike), 'pair')} with unlike work: windows were decoded again at a "
+        f"higher temperature on one side more than on the other ({one} {words.number(a)}, {other} "
+        f"{words.number(b)} decodings per file). The ratio is of that work as well."
+    ]
 
 
 def notes_on_unlike_runs(machine: Machine) -> list[str]:

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from parallel_transcription.files import write_json
 from parallel_transcription.inputs import dummy_weights
 from parallel_transcription.measure import walk
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.decoded import Decoded, summary
 from parallel_transcription.measure.engine import parse_verbose
 from parallel_transcription.measure.messages import Order, Task
 from parallel_transcription.measure.processes import die_with_parent
@@ -121,7 +123,7 @@ def _key(
 
 def _try(
     task: Task, environment: Mapping[str, str], timeout_s: float
-) -> tuple[walk.Decoded, str] | None:
+) -> tuple[Decoded, str] | None:
     """What a window gave and what the engine printed; None where the trial itself failed."""
     order = Order(
         configuration=task.configuration,
@@ -143,9 +145,8 @@ def _try(
             timeout=timeout_s,
             check=True,
         )
-        file, tokens, temperature, logprob = json.loads(done.stdout.splitlines()[-1])
-        return (file, tokens, temperature, logprob), done.stderr
-    except (subprocess.SubprocessError, ValueError, IndexError):
+        return Decoded(**json.loads(done.stdout.splitlines()[-1])), done.stderr
+    except (subprocess.SubprocessError, ValueError, IndexError, TypeError):
         return None
 
 
@@ -185,7 +186,7 @@ def main() -> None:
     )
     second = numpy.zeros(model.feature_extractor.sampling_rate, numpy.float32)
     segments, _ = model.transcribe(second, language="en", beam_size=1, temperature=0.0)
-    print(json.dumps(walk.summary(_FILE, segments)))
+    print(json.dumps(asdict(summary(_FILE, segments))))
 
 
 if __name__ == "__main__":

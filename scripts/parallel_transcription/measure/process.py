@@ -17,6 +17,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.decoded import attach
 from parallel_transcription.measure.messages import (
     AllDone,
     Event,
@@ -140,6 +141,7 @@ def run(order: Order, report: Report) -> None:
         report(PassBegins(number))
         result = run_pass(strategy, order, report if order.live else None, gpus)
         decoded = strategy.decoded()
+        attach(result["transcriptions"], decoded)
         if order.walk and result["status"] == "ok":
             result["walk_lost"] = walk.lost(decoded, order.walk)
         if gpus:

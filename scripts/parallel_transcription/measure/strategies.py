@@ -15,8 +15,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from parallel_transcription.measure import meters, walk
+from parallel_transcription.measure import meters
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.decoded import Decoded
 from parallel_transcription.measure.loading import Load, load_staggered
 from parallel_transcription.measure.processes import die_with_parent, how_it_ended
 from parallel_transcription.measure.transcriber import (
@@ -53,7 +54,7 @@ class Strategy(Protocol):
     def peaks(self) -> list[int | None]:
         """Peak resident memory of every process since the last reset, in bytes."""
 
-    def decoded(self) -> list[walk.Decoded]:
+    def decoded(self) -> list[Decoded]:
         """How each file was decoded since this was last asked; never ask while the clock runs."""
 
     def close(self) -> None:
@@ -111,7 +112,7 @@ class ThreadStrategy:
     def peaks(self) -> list[int | None]:
         return [meters.peak_rss()]
 
-    def decoded(self) -> list[walk.Decoded]:
+    def decoded(self) -> list[Decoded]:
         return take(self.kept)
 
     def close(self) -> None:
@@ -195,7 +196,7 @@ class ProcessStrategy:
     def peaks(self) -> list[int | None]:
         return [meters.peak_rss(), *self._ask_all("peak")]
 
-    def decoded(self) -> list[walk.Decoded]:
+    def decoded(self) -> list[Decoded]:
         return [one for answer in self._ask_all("decoded") for one in answer]
 
     def close(self) -> None:

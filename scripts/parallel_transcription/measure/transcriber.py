@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parallel_transcription.measure import walk
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.decoded import Decoded, summary
 
 #: Whisper's input (`faster_whisper.decode_audio`, and `FeatureExtractor.chunk_length`).
 SAMPLES_PER_SECOND = 16_000
@@ -96,10 +96,10 @@ def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Tr
     return transcribe
 
 
-def take(kept: Kept) -> list[walk.Decoded]:
+def take(kept: Kept) -> list[Decoded]:
     """Sum up what the transcribers kept, and forget it."""
     taken, kept[:] = list(kept), []
-    return [walk.summary(file, segments) for file, segments in taken]
+    return [summary(file, segments) for file, segments in taken]
 
 
 def _one_after_another(model: Any, options: Mapping[str, Any]) -> _Begin:

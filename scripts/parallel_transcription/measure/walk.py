@@ -8,33 +8,18 @@ sums over its segments, after the clock has stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.decoded import Decoded
 
-#: Ids below are text, those above special tokens and timestamps (multilingual Whisper).
-TEXT_IDS = 50257
 #: The planted text's is above -0.01; at -1 faster-whisper decodes again at a higher temperature.
 LEAST_LOGPROB = -0.5
 WINDOW_S = 30
 _ROUNDING_S = 0.05  # faster-whisper counts windows in whole frames of 10 ms
 
-#: Of one transcription: its file, text tokens, highest temperature, lowest mean log-probability.
-Decoded = tuple[str, int, float, float]
 #: Least and most text tokens of each file; None where they cannot be known.
 Planned = dict[str, list[int] | None]
-
-
-def summary(file: str, segments: Iterable[Any]) -> Decoded:
-    """Add up the segments that `WhisperModel.transcribe` gave for a file."""
-    segments = list(segments)
-    return (
-        file,
-        sum(token < TEXT_IDS for segment in segments for token in segment.tokens),
-        max((float(segment.temperature) for segment in segments), default=0.0),
-        min((float(segment.avg_logprob) for segment in segments), default=0.0),
-    )
 
 
 def planned(tokens: int, seconds: Mapping[str, float], configuration: Configuration) -> Planned:
@@ -62,13 +47,14 @@ def planned(tokens: int, seconds: Mapping[str, float], configuration: Configurat
 
 def lost(decoded: Sequence[Decoded], plan: Planned) -> str | None:
     """What was decoded in place of the planted text, in words; None where all was as planned."""
-    for file, tokens, temperature, logprob in decoded:
-        expected = plan[file]
-        right = expected is None or expected[0] <= tokens <= expected[1]
-        if not right or temperature > 0 or logprob < LEAST_LOGPROB:
+    for one in decoded:
+        expected = plan[one.file]
+        right = expected is None or expected[0] <= one.tokens <= expected[1]
+        logprob = 0.0 if one.logprob is None else one.logprob
+        if not right or one.temperature > 0 or logprob < LEAST_LOGPROB:
             planted = "" if expected is None else f"{expected[1]} "
             return (
-                f"{tokens} text tokens at temperature {temperature:g} and log-probability "
+                f"{one.tokens} text tokens at temperature {one.temperature:g} and log-probability "
                 f"{logprob:.2f}, where {planted}at temperature 0 and near 0 are planted"
             )
     return None

@@ -77,6 +77,8 @@ OPTIONS = (
     "condition_on_previous_text",
     "temperature_fallback",
 )
+#: What the decoder did for a transcription.
+DECODED = ("tokens", "temperature", "windows", "decodings", "compression_ratio", "logprob")
 _STATUS = "ok, timeout (longer than `timeout_s`), failed, killed"
 
 _GRID = (
@@ -137,12 +139,29 @@ TIMINGS: tuple[Column, ...] = (
     Column(
         "wer",
         "number",
-        "Word error rate against the reference transcript; empty without one, and for dummy "
-        "weights.",
+        "Word error rate against the reference transcript; empty without one, for dummy weights, "
+        "and where its writing has no spaces (`cer`).",
         "0–1",
     ),
     Column("text", "text", "What was heard."),
     Column("reference", "text", "The reference transcript."),
+    Column(
+        "cer",
+        "number",
+        "Character error rate, in place of `wer` where the reference's writing has no spaces.",
+        "0–1",
+    ),
+    Column(
+        "normaliser", "text", "What `wer` and `cer` leave out of account, and what counts them."
+    ),
+    Column("tokens", "number", "Text tokens."),
+    Column(
+        "temperature", "number", "Highest temperature at which a window was decoded in the end."
+    ),
+    Column("windows", "number", "Windows that gave a text."),
+    Column("decodings", "number", "Their decodings, at all temperatures."),
+    Column("compression_ratio", "number", "Highest of a segment."),
+    Column("logprob", "number", "Lowest mean log-probability of a token in a segment."),
 )
 
 RUNS: tuple[Column, ...] = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from parallel_transcription.measure.configuration import Configuration
-from parallel_transcription.results.columns import OPTIONS, RUN_COLUMNS
+from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS
+from parallel_transcription.results.error_rate import CHARACTERS, NORMALISER, WORDS, error_rate
 from parallel_transcription.study.configuration import canonical_json
 from parallel_transcription.untrusted import hide_homes, hide_places
 
@@ -193,6 +193,8 @@ def _timing_columns(
     sound = record["audio"][task["counter"] - 1]
     text, finished = task["text"], task["finished_s"]
     judged = text is not None and sound["reference"] and record["model"].get("kind") != "dummy"
+    errors = error_rate(sound["reference"], text) if judged else None
+    decoded = task.get("decoded") or {}
     return {
         "repeat": one["repeat"],
         "counter": task["counter"],
@@ -208,31 +210,13 @@ def _timing_columns(
         "caller": task["caller"],
         "cpu_s": task["cpu_s"],
         "audio_sha256": sound["sha256"],
-        "wer": word_error_rate(sound["reference"], text) if judged else None,
+        "wer": errors.value if errors and errors.unit == WORDS else None,
         "text": text,
         "reference": sound["reference"],
+        "cer": errors.value if errors and errors.unit == CHARACTERS else None,
+        "normaliser": errors and NORMALISER,
+        **{name: decoded.get(name) for name in DECODED},
     }
-
-
-@lru_cache(maxsize=100_000)
-def word_error_rate(reference: str, text: str) -> float:
-    """WER: (substitutions + deletions + insertions) / words of the reference, by jiwer.
-
-    Case, punctuation and repeated white space do not count.
-    """
-    import jiwer
-
-    plain = jiwer.Compose(
-        [
-            jiwer.ToLowerCase(),
-            jiwer.RemovePunctuation(),
-            jiwer.RemoveWhiteSpace(replace_by_space=True),  # line breaks separate words as well
-            jiwer.RemoveMultipleSpaces(),
-            jiwer.Strip(),
-            jiwer.ReduceToListOfListOfWords(),
-        ]
-    )
-    return jiwer.wer(reference, text, reference_transform=plain, hypothesis_transform=plain)
 
 
 def _workload(record: Mapping[str, Any]) -> str:

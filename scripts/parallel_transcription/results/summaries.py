@@ -246,6 +246,7 @@ def transcripts(timings: pd.DataFrame) -> list[Row]:
                 "text": shown["text"],
                 "reference": shown["reference"],
                 "wer": shown["wer"],
+                "cer": shown["cer"],
             }
         )
     return rows

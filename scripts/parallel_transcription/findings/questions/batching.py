@@ -27,6 +27,7 @@ from parallel_transcription.findings.evidence import median_of
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
+from parallel_transcription.results import error_rate
 from parallel_transcription.results.finding import Row, Verdict
 
 
@@ -57,8 +58,8 @@ class Batching(PairedQuestion):
         show.interval("speed_up", "times as fast", "speed_low", "speed_high"),
         show.digits("memory_mb", "memory (MB)"),
         show.digits("memory_plain_mb", "one by one (MB)"),
-        show.percent("wer", "WER"),
-        show.percent("wer_plain", "WER one by one"),
+        show.percent("wer", "error rate"),
+        show.percent("wer_plain", "one by one"),
         show.outcome(("batches", "one by one")),
     )
     sorted_by = (
@@ -73,7 +74,8 @@ class Batching(PairedQuestion):
         if not in_batches.any():
             return None
         cases = Cases(arms=arms[in_batches])
-        errors = machine.timings.groupby("configuration")["wer"].mean().dropna().to_dict()
+        rates = error_rate.rates(machine.timings).groupby(machine.timings["configuration"])
+        errors = rates.mean().dropna().to_dict()
         for arm, pair in machine.against(arms, "batch_size", base=0):
             cases.tested.append(Case(pair, _facts(arm, pair, errors)))
         return cases
@@ -109,7 +111,9 @@ class Batching(PairedQuestion):
                 words.percent(sum(r[name] for r in known) / len(known))
                 for name in ("wer", "wer_plain")
             )
-            parts.append(f"Word error rate: {with_batches} in batches, {plain} one after another.")
+            parts.append(
+                f"Errors in the text: {with_batches} in batches, {plain} one after another."
+            )
         size = best["batch_size"]
         return Answer(
             " ".join(parts),

@@ -25,7 +25,6 @@ from parallel_transcription.results.read import Results
 from parallel_transcription.results.summaries import FilesTable, Row
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
-    NOTHING,
     as_written,
     fixed,
     integer,
@@ -232,7 +231,7 @@ def transcripts_view(results: Results) -> list[View]:
                 "model": clean(r["model"], 80),
                 "notice": model_notice(str(kinds.get(r["model"], ""))),
                 "audio": seconds(r["audio_s"]),
-                "wer": NOTHING if is_missing(r["wer"]) else percent(r["wer"], decimals=1),
+                "errors": _error_rate(r["wer"], r["cer"]),
                 "same": f"{integer(r['same'])} of {integer(r['transcriptions'])}",
                 "remark": saturates(results, r["compute_type"]),
                 "text": clean(r["text"], 4000),
@@ -240,3 +239,11 @@ def transcripts_view(results: Results) -> list[View]:
             }
         )
     return found
+
+
+def _error_rate(wer: float | None, cer: float | None) -> str:
+    """An error rate with its name; empty where there is none."""
+    if is_missing(wer) and is_missing(cer):
+        return ""
+    name, value = ("character", cer) if is_missing(wer) else ("word", wer)
+    return f"{name} error rate {percent(value, decimals=1)}"
