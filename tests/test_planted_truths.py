@@ -844,8 +844,15 @@ def instances_share_the_model():
 @scenario
 def workers_copy_the_model_at_their_first_call():
     """After loading there is one copy, after the first calls one for each worker."""
-    world = World(cpus=8, first_use_mb=60.0)
+    world = World(cpus=8, first_use_mb=1500.0, models=(Model(mb=1500.0),))
     return Planted(world.records(COPIES), {"memory_workers": NOT_CONFIRMED})
+
+
+@scenario
+def workers_take_buffers_when_they_work():
+    """60 MB for each worker in use, which is no copy of a model of 85 MB."""
+    world = World(cpus=8, first_use_mb=60.0, models=(Model(mb=85.0),))
+    return Planted(world.records(COPIES), {"memory_workers": CONFIRMED})
 
 
 @scenario
