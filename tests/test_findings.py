@@ -35,6 +35,8 @@ IDS = {
     "gpu_saturation": 5,
     "memory_workers": 6,
     "memory_instances": 6,
+    "memory_limit": 6,
+    "memory_growth": 6,
     "init_race": 7,
     "recommendation": 8,
     "noise_floor": 0,

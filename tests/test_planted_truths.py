@@ -1086,7 +1086,6 @@ two-models-one-of-them-equal
 two-of-three-gpus-work
 two-rounds
 two-threads-of-one-core
-workers-copy-the-model-at-their-first-call
 """
 
 

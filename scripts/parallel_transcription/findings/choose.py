@@ -128,8 +128,10 @@ def _slowest_files(machine: Machine) -> dict[str, float]:
 
 def broken_limits(row: Row, limits: Mapping[str, Any]) -> list[str]:
     """Which of the study's limits a candidate breaks, in words. An unknown figure breaks it."""
+    # what kills a container is its peak
+    peak = row["rss_peak_mb"] if row["rss_peak_mb"] > 0 else row["memory_mb"]
     checks = [
-        ("max_memory_mb", row["memory_mb"], "MB of memory"),
+        ("max_memory_mb", peak, "MB of memory at the peak"),
         ("max_cores", row["cores_used"], "cores used"),
         ("max_file_s", row["slowest_file_s"], "s for a file"),
     ]

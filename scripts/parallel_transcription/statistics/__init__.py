@@ -34,6 +34,7 @@ from parallel_transcription.statistics.intervals import (
     geometric_interval,
     median_interval,
     t_interval,
+    tolerance_bound,
 )
 from parallel_transcription.statistics.rates import (
     clopper_pearson,
@@ -86,5 +87,6 @@ __all__ = [
     "size_of",
     "starts_needed",
     "t_interval",
+    "tolerance_bound",
     "upper_rate",
 ]

@@ -43,3 +43,18 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float,
         return (np.nan, np.nan, np.nan)
     interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(confidence)
     return float(np.median(values)), float(interval.low), float(interval.high)
+
+
+def tolerance_bound(values: ArrayLike, share: float = 0.99, confidence: float = 0.95) -> float:
+    """Upper limit that a share of a normal law stays below, with that confidence.
+
+    mean + k sd with k from the noncentral t (Hahn and Meeker, Statistical Intervals, 1991, 4.6).
+    The largest value where there is no spread; nan for fewer than 2 values.
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    shift = stats.norm.ppf(share) * np.sqrt(n)
+    k = stats.nct.ppf(confidence, n - 1, shift) / np.sqrt(n)
+    return float(max(values.max(), values.mean() + k * values.std(ddof=1)))

@@ -17,7 +17,11 @@ Verdict, per claim, over the models:
   refuted       the lower end is above 25 % for some model
   inconclusive  otherwise
   not measured  no memory figures, or only one number of workers (instances)
-Beside it: what each worker in use adds while it works (activations), from USS after the repeats.
+What loading adds is not all: an engine may copy or repack the weights at a worker's first call. So
+beside it stands what each further worker in use has added after the passes (least squares of USS
+over the workers in use). Buffers of calls are part of that: on Whisper's shapes they were 60 to
+200 MB for a worker, less than the model. `memory_workers` is not confirmed where each worker in
+use adds more than a whole model, and more than BUFFERS_MB, which a small model's buffers reach.
 """
 
 from __future__ import annotations
@@ -37,9 +41,12 @@ from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 LIMIT = 0.25
+COPY, ONCE, OPEN = "a copy each", "only once", "open"
 #: Largest part of a process's memory on a GPU that is no model: its context, kernels and cuBLAS's
 #: workspace; a few hundred MB, by GPU and driver.
 CONTEXT_MB = 800.0
+#: What a worker's buffers may take beside any model (64 MB on the smallest, measured).
+BUFFERS_MB = 100.0
 KINDS = {
     "threads": ("one_model", "multi_model"),
     "processes": ("multi_process",),
@@ -66,22 +73,21 @@ class Memory(Question):
         """Fits the law for each model, and looks at the bounds of its coefficients."""
         rows: list[Row] = []
         used: list[str] = []
-        activations = []
         for model, compute_type, device, group in _models(machine):
             for kind, strategies in KINDS.items():
                 part = group[group["strategy"].isin(strategies)]
                 fit = _fit(machine, part)
                 if fit is not None:
+                    fit |= _in_use(machine, part)
                     who = {"model": model, "compute_type": compute_type, "device": device}
                     rows.append({**who, "kind": kind, **fit})
                     used += part["configuration"].to_list()
-            activations.append(_activations(machine, model, compute_type, group))
         shares = [row for row in rows if row["kind"] == "threads" and self._is_known(row)]
         if not shares:
             return self.not_measured(machine, rows, used)
         for row in shares:
             row["share_low"], row["share_high"] = self._share_of_model(row)
-            row["outcome"] = _outcome(row)
+            row["outcome"] = self.outcome(row)
         verdict = _verdict(shares)
         more = None
         if verdict == Verdict.INCONCLUSIVE:
@@ -89,7 +95,7 @@ class Memory(Question):
         notes = [
             f"A further {self.what} counts as a copy from {100 * LIMIT:g} % of the first on "
             f"(fits over {max(r['runs'] for r in shares)} runs and fewer).",
-            *activations,
+            *(_while_used(machine, row) for row in shares),
         ]
         answer = self._answer(machine, verdict, shares)
         return self.finding(machine, verdict, answer, rows, used, more, notes)
@@ -104,6 +110,12 @@ class Memory(Question):
             return low / base, high / base
         model = base - CONTEXT_MB
         return low / base, high / model if model > 0 else np.inf
+
+    def outcome(self, row: Row) -> str:
+        """Whether a further worker (instance) is a copy of the model."""
+        if row["share_low"] > LIMIT:
+            return COPY
+        return ONCE if row["share_high"] < LIMIT else OPEN
 
     def _answer(self, machine: Machine, verdict: Verdict, shares: list[Row]) -> Answer:
         what, level = self.what, machine.confidence
@@ -159,6 +171,11 @@ class MemoryWorkers(Memory):
     to_measure = _to_measure("num_workers 1, 2 and 4 in one_model")
     would_change = _changes(what)
 
+    def outcome(self, row: Row) -> str:
+        """A copy at the first call would be one as well."""
+        known = super().outcome(row)
+        return OPEN if known == ONCE and _as_much_as_a_model(row) else known
+
 
 class MemoryInstances(Memory):
     """The model once for all instances?"""
@@ -173,17 +190,11 @@ class MemoryInstances(Memory):
 
 
 def _verdict(shares: list[Row]) -> Verdict:
-    if any(r["share_low"] > LIMIT for r in shares):
+    if any(r["outcome"] == COPY for r in shares):
         return Verdict.REFUTED
-    if all(r["share_high"] < LIMIT for r in shares):
+    if all(r["outcome"] == ONCE for r in shares):
         return Verdict.CONFIRMED
     return Verdict.INCONCLUSIVE
-
-
-def _outcome(row: Row) -> str:
-    if row["share_low"] > LIMIT:
-        return "a copy each"
-    return "only once" if row["share_high"] < LIMIT else "open"
 
 
 def _models(machine: Machine) -> Iterator[tuple[str, str, str, Any]]:
@@ -250,22 +261,36 @@ def _fit(machine: Machine, part: Any) -> Row | None:
     }
 
 
-def _activations(machine: Machine, model: str, compute_type: str, group: Any) -> str:
-    """What a worker adds while it works, in a sentence; empty where it is not known."""
-    part = group[(group["strategy"] == "one_model") & (group["files_in_parallel"] > 0)]
+def _in_use(machine: Machine, part: Any) -> Row:
+    """What each further worker in use has added after the passes (MB); None where not known."""
+    unknown = dict.fromkeys(("use_mb", "use_low", "use_high"))
+    part = part[(part["strategy"] == "one_model") & (part["files_in_parallel"] > 0)]
     part = part[part["uss_mb"] > 0]
     if part.empty:
-        return ""
+        return unknown
     try:
         fit = statistics.fit_linear({"use": part["in_use"]}, part["uss_mb"], machine.confidence)
     except ValueError:
+        return unknown
+    return dict(zip(unknown, fit.coefficients.get("use", (None, None, None)), strict=True))
+
+
+def _while_used(machine: Machine, row: Row) -> str:
+    """What a worker adds while it works, in a sentence; empty where it is not known."""
+    if row["use_mb"] is None:
         return ""
-    if "use" not in fit.coefficients:
-        return ""
-    value, low, high = fit.coefficients["use"]
-    where = "on the GPU" if (part["device"] == "cuda").all() else "to the process"
-    return (
-        f"After use, each worker that worked has added "
-        f"{words.estimate(value, low, high, machine.confidence, 'MB')} {where} "
-        f"({model} {compute_type})."
+    where = "on the GPU" if row["device"] == "cuda" else "to the process"
+    added = words.estimate(row["use_mb"], row["use_low"], row["use_high"], machine.confidence, "MB")
+    text = (
+        f"After use, each worker that worked has added {added} {where} "
+        f"({row['model']} {row['compute_type']})"
     )
+    if _as_much_as_a_model(row):
+        return f"{text}: more than the model itself, so that a copy at its first call is possible."
+    return f"{text}."
+
+
+def _as_much_as_a_model(row: Row) -> bool:
+    """Whether a worker in use is shown to add more than a whole model, and than buffers take."""
+    low = row["use_low"]
+    return low is not None and low > max(row["base_mb"], BUFFERS_MB)
