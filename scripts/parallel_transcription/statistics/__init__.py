@@ -36,6 +36,7 @@ from parallel_transcription.statistics.intervals import (
     t_interval,
     tolerance_bound,
 )
+from parallel_transcription.statistics.one_sided import one_sided
 from parallel_transcription.statistics.rates import (
     clopper_pearson,
     rate_higher,
@@ -79,6 +80,7 @@ __all__ = [
     "fit_slope",
     "geometric_interval",
     "median_interval",
+    "one_sided",
     "paired_tests",
     "pooled_sd",
     "rate_higher",
