@@ -314,12 +314,11 @@ def test_the_memory_law_is_found_again():
         statistics.fit_linear({"a": [1, 2], "b": [2, 5]}, [59, 60])
 
 
-def test_the_slope_through_the_origin():
-    x = np.array([1.0, 2.0, 3.0, 4.0])
-    slope, low, high = statistics.fit_slope(x, 0.2 * x + [0.01, -0.01, 0.01, -0.01])
-    assert low < 0.2 < high and slope == pytest.approx(0.2, abs=0.01)
-    assert np.isnan(statistics.fit_slope([], [])[0])
-    assert np.isnan(statistics.fit_slope([1.0], [0.3])[1])
+def test_a_mean_is_held_against_a_limit_on_either_side():
+    above, below = statistics.one_sided([1.2, 1.3, 1.25, 1.22], 1.0)
+    assert above < 0.01 and below == pytest.approx(1 - above)
+    assert statistics.one_sided([2.0, 2.0], 1.0) == (0.0, 1.0)
+    assert np.isnan(statistics.one_sided([2.0], 1.0)).all()
 
 
 def test_spreads_are_pooled_with_their_degrees_of_freedom():

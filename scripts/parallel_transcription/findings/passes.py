@@ -83,3 +83,21 @@ def busy_workers(timings: pd.DataFrame, arm: Any) -> pd.Series:
     if not means:
         return pd.Series(dtype=float)
     return pd.Series(means).groupby(level=0).median()
+
+
+def overlap_share(timings: pd.DataFrame, arm: str) -> float | None:
+    """Share of the makespan in which two or more transcriptions are open, median over passes.
+
+    Shown beside the speed-up, because it is high even where nothing runs in parallel.
+    """
+    shares = []
+    for _, group in timings[timings["arm"] == arm].groupby(["round", "repeat"], sort=True):
+        start = group["started_s"].to_numpy(float)
+        end = group["finished_s"].to_numpy(float)
+        if len(group) < 2 or end.max() <= start.min():
+            continue
+        edges = np.unique(np.concatenate([start, end]))
+        middle = (edges[:-1] + edges[1:]) / 2
+        count = ((start[:, None] <= middle) & (middle < end[:, None])).sum(axis=0)
+        shares.append(float(np.diff(edges)[count >= 2].sum() / (end.max() - start.min())))
+    return float(np.median(shares)) if shares else None

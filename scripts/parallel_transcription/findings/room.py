@@ -7,6 +7,8 @@ there, and one that asked for more and did not get them shows that they were not
 
 from __future__ import annotations
 
+from typing import Any
+
 from parallel_transcription.findings.machine import Machine
 
 FULL = 0.8  # a GPU that is busy for a larger share of the time may be full
@@ -42,7 +44,7 @@ def room_on_gpu(utilisation: float | None) -> bool | None:
     return None if utilisation is None else utilisation < FULL
 
 
-def _used(machine: Machine) -> list[tuple[dict, float]]:
+def _used(machine: Machine) -> list[tuple[dict[str, Any], float]]:
     arms = machine.arms[machine.arms["device"] == "cpu"]
     found = []
     for arm in arms.to_dict("records"):

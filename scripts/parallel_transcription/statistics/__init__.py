@@ -28,7 +28,6 @@ from parallel_transcription.statistics.fits import (
     fit_linear,
     fit_memory,
     fit_scaling,
-    fit_slope,
 )
 from parallel_transcription.statistics.intervals import (
     geometric_interval,
@@ -77,7 +76,6 @@ __all__ = [
     "fit_linear",
     "fit_memory",
     "fit_scaling",
-    "fit_slope",
     "geometric_interval",
     "median_interval",
     "one_sided",

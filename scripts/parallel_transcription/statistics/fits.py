@@ -102,18 +102,3 @@ def fit_memory(
     return fit_linear(
         {"worker": workers - instances, "instance": instances - 1}, model_mb, confidence
     )
-
-
-def fit_slope(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
-    """(slope, low, high) of y = slope * x through the origin (statsmodels OLS).
-
-    The interval is nan with fewer than 3 points; all is nan where x is 0 throughout.
-    """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    if len(x) == 0 or not np.any(x != 0):
-        return float("nan"), float("nan"), float("nan")
-    result = sm.OLS(y, x).fit()
-    if len(x) < 3:
-        return float(result.params[0]), float("nan"), float("nan")
-    low, high = np.asarray(result.conf_int(1 - confidence))[0]
-    return float(result.params[0]), float(low), float(high)

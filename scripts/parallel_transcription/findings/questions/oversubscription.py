@@ -4,24 +4,22 @@ Claim: once threads x workers in use exceed the usable CPUs, the makespan gets l
 the margin.
 
 Every setting with threads x workers in use > CPUs is compared with a reference that is fixed
-before any time is looked at: the setting with equal num_workers and the most cpu_threads that
-still fits the CPUs (all else equal); if none fits, the setting with the most threads x workers in
-use that fits, fewest workers first. Strategies are judged apart. Ratio = makespan of the
-oversubscribed setting / reference; Holm over all of them. Settings that ran into the time limit
-count as at least that long.
-Steepness: least-squares slope of log2(ratio) over log2(threads x workers in use / CPUs) through
-the reference (factor per doubling), and involuntary context switches per second against those of
-the reference.
+before any time is looked at and fills the machine: its threads x workers in use fit the CPUs and
+are three quarters of them or more. The setting with equal num_workers and the most cpu_threads
+among them (all else equal); if there is none, that with the most threads x workers in use, fewest
+workers first. Strategies are judged apart. Ratio = makespan of the oversubscribed setting /
+reference; Holm over all of them. Settings that ran into the time limit count as at least that
+long. Beside it, involuntary context switches per second against those of the reference.
 Verdict:
   confirmed     some setting is slower by more than the margin, none is faster by more than it
-  refuted       all are within the margin
+  refuted       all are decided, and none is slower by more than the margin
   inconclusive  otherwise
-  not measured  no setting exceeds the CPUs, or none fits
+  not measured  no setting exceeds the CPUs, or none fills them
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from typing import Any
 
 import numpy as np
@@ -33,6 +31,8 @@ from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Row, Verdict
+
+FILLS = 0.75  # share of the CPUs that a reference has threads for, at least
 
 
 class Oversubscription(PairedQuestion):
@@ -47,13 +47,14 @@ class Oversubscription(PairedQuestion):
     )
     lacks = (
         f"There are no matched rounds of a setting whose threads {words.TIMES} workers exceed the "
-        "CPUs and of one that fits them."
+        "CPUs and of one that fills them."
     )
     to_measure = (
-        f"a study whose largest cpu_threads {words.TIMES} num_workers is twice the CPUs or more."
+        f"a study whose cpu_threads {words.TIMES} num_workers are the CPUs, and twice the CPUs or "
+        "more."
     )
     would_change = by_verdict(
-        "All oversubscribed settings shown to be within the margin.",
+        "All oversubscribed settings shown not to be slower by more than the margin.",
         "An oversubscribed setting shown to be slower by more than the margin.",
         "More rounds of the settings that are open.",
     )
@@ -83,7 +84,8 @@ class Oversubscription(PairedQuestion):
         arms = arms.assign(load=arms["in_use"] * arms["threads"])
         keys = [*CONDITIONS, "strategy", "files_in_parallel", "callers"]
         for _, group in arms.groupby(keys, sort=True):
-            fitting = group[group["load"] <= cpus]
+            full = min(FILLS * cpus, max(1, math.floor(cpus)))  # of 1.5 CPUs, one thread is most
+            fitting = group[(group["load"] <= cpus) & (group["load"] >= full)]
             for _, arm in group[group["load"] > cpus].iterrows():
                 reference = _reference(fitting, arm)
                 if reference is not None:
@@ -96,43 +98,28 @@ class Oversubscription(PairedQuestion):
         return cases
 
     def verdict(self, judged: Judged) -> Verdict:
-        """Some slower and none faster, or all within the margin?"""
-        if _beyond(judged, slower=True) and not _beyond(judged, slower=False):
-            return Verdict.CONFIRMED
-        same = judged.count(statistics.WITHIN) == len(judged.results)
-        return Verdict.REFUTED if same else Verdict.INCONCLUSIVE
+        """Some slower and none faster, or none slower and all decided?"""
+        if _beyond(judged, slower=True):
+            mixed = _beyond(judged, slower=False)
+            return Verdict.INCONCLUSIVE if mixed else Verdict.CONFIRMED
+        return Verdict.INCONCLUSIVE if judged.count(statistics.OPEN) else Verdict.REFUTED
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
-        """How many are slower, where it starts, the worst, and the steepness."""
+        """How many are slower, where it starts, and the worst."""
         rows = judged.rows
         slower = _beyond(judged, slower=True)
         parts = [
-            starts("It gets slower:", "Nothing, within the margin:")[verdict],
+            starts("It gets slower:", "Nothing that costs more than the margin:")[verdict],
             _counts(judged, slower),
         ]
         if slower:
             parts += _from_first_to_worst(judged, slower)
-        slope = _slope(judged)
-        if np.isfinite(slope[0]):
-            level = judged.machine.confidence
-            parts.append(
-                f"Each doubling beyond the CPUs multiplies the makespan by "
-                f"{words.estimate(*slope, level)}."
-            )
         head = next(iter(slower), rows[0])  # where it starts
         name = (
             f"makespan at {head['oversubscription']:g} times the CPUs / within them "
             f"({words.setting(head)})"
         )
         return Answer(" ".join(parts), _in_short(rows, slower), judged.effect(head, name))
-
-    def remarks(self, judged: Judged, verdict: Verdict) -> Iterable[str]:
-        """What the time limit does to the steepness."""
-        if any(row["censored_rounds"] for row in judged.rows):
-            yield (
-                "The steepness counts settings that ran into the time limit with that limit, so it "
-                "is at least this steep."
-            )
 
 
 def _beyond(judged: Judged, slower: bool) -> list[Row]:
@@ -146,8 +133,17 @@ def _in_short(rows: list[Row], slower: list[Row]) -> str:
     text += "is slower" if len(slower) == 1 else "are slower"
     if not slower:
         return f"{text} by more than the margin."
-    worst = max(r["ratio"] for r in slower)
-    return f"{text}, the worst {words.number(worst)} times as long."
+    worst = _worst(slower)
+    return f"{text}, the worst {_at_least(worst)}{words.number(worst['ratio'])} times as long."
+
+
+def _worst(slower: list[Row]) -> Row:
+    return max(slower, key=lambda r: (r["ratio"], r["configuration_a"]))
+
+
+def _at_least(row: Row) -> str:
+    """Before the ratio of a setting that ran into the time limit."""
+    return "at least " if row["remark"] == BOUNDS["at least"] else ""
 
 
 def _reference(fitting: Any, arm: Any) -> Any:
@@ -188,15 +184,6 @@ def _switches(times: Any) -> float:
     return float((times["context_switches_involuntary"] / times["makespan_s"]).median())
 
 
-def _slope(judged: Judged) -> tuple[float, float, float]:
-    """Factor per doubling beyond the CPUs, least squares through (reference, 1)."""
-    known = [r for r in judged.rows if np.isfinite(r["ratio"])]
-    x = np.log2([r["oversubscription"] for r in known])
-    y = np.log2([r["ratio"] for r in known])
-    value, low, high = statistics.fit_slope(x, y, judged.machine.confidence)
-    return float(2**value), float(2**low), float(2**high)
-
-
 def _counts(judged: Judged, slower: list[Row]) -> str:
     rows, faster = judged.rows, len(_beyond(judged, slower=False))
     same = judged.count(statistics.WITHIN)
@@ -210,15 +197,14 @@ def _counts(judged: Judged, slower: list[Row]) -> str:
 
 def _from_first_to_worst(judged: Judged, slower: list[Row]) -> list[str]:
     first = slower[0]
-    worst = max(slower, key=lambda r: (r["ratio"], r["configuration_a"]))
+    worst = _worst(slower)
     parts = [
         f"It starts at {first['oversubscription']:g} times the CPUs, where "
         f"{words.setting(first)} take {judged.estimate(first, 'times the makespan')}."
     ]
     if worst is not first:
-        least = "at least " if worst["remark"] == BOUNDS["at least"] else ""
         parts.append(
-            f"The worst takes {least}{words.number(worst['ratio'])} times the makespan "
+            f"The worst takes {_at_least(worst)}{words.number(worst['ratio'])} times the makespan "
             f"({words.setting(worst)})."
         )
     seen, before = worst["switches_per_s"], worst["reference_switches_per_s"]

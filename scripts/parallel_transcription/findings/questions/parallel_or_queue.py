@@ -4,21 +4,25 @@ Claim: one model with several workers transcribes several files at the same time
 another.
 
 Overlapping start and end times prove nothing: with one worker, which runs strictly one call at a
-time, they overlap as well, because files take turns call by call. The makespan decides.
+time, they overlap as well, because files take turns call by call. The makespan decides, and where
+it does not get shorter, what is in use: `findings.at_once` tells a queue from a machine that has
+nothing left to gain.
 
 Compared, per workload, model, compute type, device and cpu_threads (one_model, several callers):
   speed-up = makespan of the same files one after another (1 caller, 1 worker) / makespan;
+  over the best alone = makespan of the best way of doing the files one after another (1 caller,
+  whatever threads) / makespan: what an operator would gain;
   gain over one worker = makespan with the same callers and ONE worker / makespan. A queue would
   leave it at 1.0 for any number of workers.
-Judged are the rows with 2 or more workers in use and workers in use x threads <= usable CPUs
-(beyond that a missing gain says nothing about a queue); on CUDA all of them. Tests on paired log
-ratios of makespan, Holm-corrected over the judged rows:
-  parallel      gain over one worker above 1 + margin is shown
-  queue         gain over one worker below 1 + margin is shown
+Judged are the rows with more workers in use than with one worker, which leave CPUs that one
+worker does not fill (workers in use x threads < usable CPUs; on CUDA all of them), and whose files
+allow a gain of two margins or more (from the files' own times one after another). Tests on paired
+log ratios, Holm-corrected over the judged rows.
 Verdict:
-  confirmed     at least one judged row is parallel and none is a queue (a queue gives no gain
-                anywhere)
-  refuted       all judged rows are queues
+  confirmed     some judged row is parallel, and none is a queue (a queue gives no gain anywhere);
+                or some row is at once without a gain, none is parallel and none a queue: they run
+                at once, but there is nothing left to gain here
+  refuted       some judged row is a queue, and none is parallel or at once
   inconclusive  otherwise
   not measured  no judged row, e.g. because the runs could use one CPU only
 """
@@ -30,16 +34,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import (
-    CONDITIONS,
-    NOT_JUDGED,
-    faster_than_margin,
-    some_and_none,
-)
+from parallel_transcription.findings import at_once, show
+from parallel_transcription.findings.at_once import AT_ONCE, NOTHING_LEFT, PARALLEL, QUEUE
+from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED
 from parallel_transcription.findings.machine import Machine, Pair
+from parallel_transcription.findings.passes import (
+    counted_timings,
+    file_times,
+    most_gain,
+    overlap_share,
+    service_times,
+)
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Finding, Row, Verdict
@@ -48,7 +56,10 @@ LITTLE = 1.25  # with one worker, a gain below this is work beside the model, no
 ABOVE = "A gain over one worker shown to be above {above}."
 GROUP = [*CONDITIONS, "device_index", "cpu_threads", "files_in_parallel"]
 SPEED_UP = ("speed_up", "low", "high")
+BEST_ALONE = ("over_best_alone", "best_low", "best_high")
 GAIN = ("over_one_worker", "over_low", "over_high")
+IN_USE = ("in_use_ratio", "in_use_low", "in_use_high")
+SLOWER, NOT_SLOWER = "at once, each slower", "at once, none slower"
 
 
 class ParallelOrQueue(PairedQuestion):
@@ -62,16 +73,17 @@ class ParallelOrQueue(PairedQuestion):
         "another."
     )
     lacks = (
-        "There is no pair of matched rounds with one worker and with several, for several callers "
-        "and threads x workers within the CPUs."
+        "There is no pair of matched rounds with one worker and with several, for several callers, "
+        "where one worker leaves CPUs and the files allow a gain."
     )
     to_measure = (
-        "a study with one_model, files_in_parallel 2, num_workers 1 and 2, and "
-        "callers 1 and 2, on at least 2 CPUs."
+        "a study with one_model, files_in_parallel 2, num_workers 1 and 2, callers 1 and 2, and "
+        "cpu_threads 1 and 2, on at least 2 CPUs."
     )
     remedy = "Rounds of those configurations: {command}"
     would_change = by_verdict(
-        "A gain over one worker that stays below {above} with threads x workers within the CPUs.",
+        "A gain over one worker that stays below {above}, with cores in use that stay those of one "
+        "worker although more are free.",
         ABOVE,
         ABOVE,
     )
@@ -81,9 +93,11 @@ class ParallelOrQueue(PairedQuestion):
         show.threads(),
         show.seconds("makespan_s", "makespan (s)"),
         show.interval("speed_up", "over one after another", "low", "high"),
+        show.interval("over_best_alone", "over the best way so", "best_low", "best_high"),
+        show.decimals("at_most", "at most"),
         show.interval("over_one_worker", "over one worker", "over_low", "over_high"),
         show.decimals("cores_used", "cores"),
-        show.percent("overlap_in_time", "overlap in time"),
+        show.decimals("in_use_ratio", "in use, over one"),
         show.rounds(),
         show.text("outcome", "outcome"),
     )
@@ -92,7 +106,7 @@ class ParallelOrQueue(PairedQuestion):
     def judge(self, machine: Machine) -> Finding | None:
         """On one CPU nothing can run in parallel."""
         cpus = machine.cpus
-        if cpus is not None and cpus < 2 and not (_arms(machine)["device"] == "cuda").any():
+        if cpus is not None and cpus <= 1 and not (_arms(machine)["device"] == "cuda").any():
             return self.not_measured(
                 machine,
                 why="The runs could use one CPU only, where nothing can run in parallel: this "
@@ -102,61 +116,77 @@ class ParallelOrQueue(PairedQuestion):
 
     def cases(self, machine: Machine) -> Cases:
         """Several workers against one; every row with several callers is evidence."""
-        arms = _arms(machine)
-        cases, overlaps = Cases(arms=arms), overlap_shares(machine)
-        for base, one, same in _with_same_callers(arms):
+        arms, timings = _arms(machine), counted_timings(machine)
+        cases = Cases(arms=arms)
+        for base, best, one, same in _with_same_callers(machine, arms):
             for _, arm in same.sort_values("num_workers").iterrows():
-                speed = machine.compare(base["arm"], arm["arm"]) if base is not None else None
-                gain = None
-                if one is not None and arm["num_workers"] > 1:
-                    gain = machine.compare(one["arm"], arm["arm"])
-                row = _facts(machine, arm, speed, gain, overlaps)
+                pairs = [
+                    machine.compare(a["arm"], arm["arm"]) if a is not None else None
+                    for a in (base, best, one if arm["num_workers"] > 1 else None)
+                ]
+                gain = pairs[2]
+                row = _facts(machine, arm, pairs, timings)
+                times = file_times(timings, best if base is None else base, arm)
+                row["at_most"] = most_gain(times, int(arm["in_use"]))
+                if base is not None:
+                    row["together"] = _together(machine, timings, base["arm"], arm["arm"])
                 cases.evidence.append(row)
-                known = (c for c in (base, one, arm) if c is not None)
+                known = (c for c in (base, best, one, arm) if c is not None)
                 cases.runs += [c["configuration"] for c in known]
-                several = arm["in_use"] > 1 and row["fits_cpus"]
-                if gain is not None and gain.result.rounds and several:
-                    cases.tested.append(Case(gain, row))
+                if one is not None and gain is not None and gain.result.rounds:
+                    use = at_once.in_use(machine, gain, one, arm, row["at_most"])
+                    row |= use.as_row()
+                    if _can_tell(machine, one, arm, row["at_most"]):
+                        row["use"] = use
+                        cases.tested.append(Case(gain, row))
         return cases
 
     def compared(self, judged: Judged) -> None:
-        """Whether each judged row is parallel or a queue."""
-        alpha = judged.machine.alpha
-        for row, result in zip(judged.rows, judged.results, strict=True):
+        """What each judged row shows."""
+        uses = [row.pop("use") for row in judged.rows]
+        rises = statistics.adjust([use.p_rises for use in uses])
+        stays = statistics.adjust([use.p_stays for use in uses])
+        for row, use, result, *p in zip(
+            judged.rows, uses, judged.results, rises, stays, strict=True
+        ):
             row["p_parallel"] = result.tests.p_above
-            row["p_queue"] = result.tests.p_not_above
-            row["outcome"] = faster_than_margin(result, alpha, "parallel", "queue", "undecided")
+            row["p_no_gain"] = result.tests.p_not_above
+            row["p_in_use_rises"], row["p_in_use_stays"] = p
+            sure = row["threads"] == 1 or row["device"] == "cuda"
+            alpha = judged.machine.alpha
+            row["outcome"] = at_once.outcome(result, use, (p[0], p[1]), sure, alpha)
+        for row in judged.rows:
+            together = row["together"] if row["outcome"] in (PARALLEL, AT_ONCE) else row["outcome"]
+            row["side_by_side"] = together
 
     def verdict(self, judged: Judged) -> Verdict:
-        """Some row parallel and none a queue?"""
-        return some_and_none({row["outcome"] for row in judged.rows}, "parallel", "queue")
+        """Some row parallel (or at once) and none a queue, or the other way round?"""
+        outcomes = {row["outcome"] for row in judged.rows}
+        if outcomes & {PARALLEL, AT_ONCE}:
+            return Verdict.INCONCLUSIVE if QUEUE in outcomes else Verdict.CONFIRMED
+        return Verdict.REFUTED if QUEUE in outcomes else Verdict.INCONCLUSIVE
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """Speed-up and gain of one row, and what one worker does."""
         row = _head(judged)
-        files = words.plural(int(row["workers_in_use"]), "file")
+        files = words.plural(int(row["files"]), "file")
         workers = words.plural(int(row["workers"]), "worker")
         parts = [
-            starts("They run in parallel:", "They queue:")[verdict],
+            _start(row, verdict),
             f"{files} on {workers} of one model "
-            f"({words.plural(int(row['cpu_threads']), 'thread')}) are done",
+            f"({words.plural(int(row['threads']), 'thread')} each) are done",
         ]
         if row["speed_up"] is not None:
-            after_another = "times as fast as one after another"
+            after_another = "times as fast as one after another with the same threads"
             parts[-1] += f" {judged.estimate(row, after_another, *SPEED_UP)},"
+        if _is_matched_worse(row):
+            best = words.plural(int(row["best_alone_threads"]), "thread")
+            after_another = f"times as fast as in the best way one after another ({best})"
+            parts[-1] += f" {judged.estimate(row, after_another, *BEST_ALONE)},"
         parts.append(f"{judged.estimate(row, 'times as fast as with one worker', *GAIN)}.")
+        parts += _in_use(judged, row)
         parts += _with_one_worker(judged, row)[:1]
-        speed, base = row["speed_up"], "one after another"
-        if speed is None:
-            speed, base = row["over_one_worker"], "with one worker"
-        in_short = f"{files} on {workers}: {words.number(speed)} times as fast as {base}."
-        if row["speed_up"] is not None:
-            name = f"speed-up, {row['workers_in_use']} files at once on {row['workers']} workers"
-            effect = judged.effect(row, name, words.TIMES, *SPEED_UP)
-        else:
-            name = f"gain over one worker, {row['workers']} workers"
-            effect = judged.effect(row, name, words.TIMES, *GAIN)
-        return Answer(" ".join(parts), in_short, effect)
+        return Answer(" ".join(parts), _in_short(row, files, workers), _effect(judged, row))
 
     def remarks(self, judged: Judged, verdict: Verdict) -> Iterable[str]:
         """What proves nothing, and the scaling laws."""
@@ -164,7 +194,12 @@ class ParallelOrQueue(PairedQuestion):
             "Overlapping start and end times prove nothing: files take turns on one worker call by "
             "call. The makespan decides."
         )
-        for _, _, same in _with_same_callers(_arms(judged.machine)):
+        if any(_is_matched_worse(row) for row in judged.rows):
+            yield (
+                "The best way one after another was chosen by the rounds that it is compared in, "
+                "so the gain over it is, if anything, a little too small."
+            )
+        for _, _, _, same in _with_same_callers(judged.machine, _arms(judged.machine)):
             yield _scaling(judged.machine, same)
 
 
@@ -173,43 +208,146 @@ def _arms(machine: Machine) -> Any:
     return arms[(arms["strategy"] == "one_model") & (arms["files_in_parallel"] > 1)]
 
 
-def _with_same_callers(arms: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """(files one after another, one worker, all): arms of equal work with as many callers.
+def _with_same_callers(machine: Machine, arms: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """(files one after another, the best way so, one worker, all) with as many callers.
 
-    The first two are None where they were not measured.
+    The first three are None where they were not measured. One after another are those of equal
+    work and equal threads; the best way so may have any number of threads.
     """
-    for _, group in arms.groupby(GROUP, sort=True):
+    alone = arms[arms["callers"] == 1]
+    for values, group in arms.groupby(GROUP, sort=True):
+        same_work = alone
+        for name, value in zip(GROUP, values, strict=True):
+            # on a list of GPUs the best way alone is another question
+            if name != "cpu_threads":
+                same_work = same_work[same_work[name] == value]
         base = group[(group["callers"] == 1) & (group["num_workers"] == 1)]
         for _, same in group[group["callers"] > 1].groupby("callers", sort=True):
             one = same[same["num_workers"] == 1]
             yield (
                 base.iloc[0] if len(base) else None,
+                _best(machine, same_work),
                 one.iloc[0] if len(one) else None,
                 same,
             )
 
 
+def _best(machine: Machine, alone: Any) -> Any:
+    """The arm of the least median makespan among those that always ended in time, or None."""
+    found = []
+    for _, arm in alone.iterrows():
+        times = machine.times(arm["arm"])
+        bad = arm["n_failed"] + arm["n_killed"] + arm["n_timeout"]
+        if len(times) and not bad:
+            found.append((float(times["makespan_s"].median()), arm["arm"], arm))
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _can_tell(machine: Machine, one: Any, arm: Any, most: float) -> bool:
+    """Whether more workers could show a gain: they are in use, CPUs are left, the files allow."""
+    left = (
+        arm["device"] != "cpu"
+        or machine.cpus is None
+        or one["in_use"] * one["threads"] < machine.cpus
+    )
+    return bool(arm["in_use"] > one["in_use"] and left and most >= 1 + 2 * machine.margin)
+
+
 def _head(judged: Judged) -> Row:
-    """The row that the answer speaks of: most workers in use, fewest threads, fewest workers."""
+    """The row that the answer speaks of: one that decided.
+
+    Among these that with the most workers in use, the fewest threads, the fewest workers.
+    """
+    order = (PARALLEL, QUEUE, AT_ONCE, NOTHING_LEFT)
+    seen = {row["outcome"] for row in judged.rows}
+    deciding = next((o for o in order if o in seen), None)
     return min(
         judged.cases.tested,
         key=lambda case: (
+            deciding is not None and case.row["outcome"] != deciding,
             -case.row["workers_in_use"],
-            case.row["cpu_threads"],
+            case.row["threads"],
             case.row["workers"],
             case.pair.arm_b,
         ),
     ).row
 
 
-def _facts(
-    machine: Machine, arm: Any, speed: Pair | None, gain: Pair | None, overlaps: dict[str, float]
-) -> Row:
+def _is_matched_worse(row: Row) -> bool:
+    """Whether there is a better way one after another than with the threads of the row."""
+    best = row["configuration_best_alone"]
+    return best is not None and best != row["configuration_alone"]
+
+
+def _start(row: Row, verdict: Verdict) -> str:
+    """How the answer begins."""
+    if verdict == Verdict.CONFIRMED and row["outcome"] == AT_ONCE:
+        return "They run at once, but there is nothing left to gain here:"
+    if verdict == Verdict.INCONCLUSIVE and row["outcome"] == NOTHING_LEFT:
+        return "Not decided, for there is nothing left to gain here:"
+    return starts("They run in parallel:", "They queue:")[verdict]
+
+
+def _in_use(judged: Judged, row: Row) -> list[str]:
+    """A sentence on what is in use, where that decides."""
+    what = "The GPU is" if row["device"] == "cuda" else "CPU cores are"
+    if row["outcome"] == PARALLEL or row["in_use_ratio"] is None:
+        return []
+    if not math.isfinite(row["in_use_ratio"]):
+        return []
+    times = judged.estimate(row, "times as much as with one worker", *IN_USE)
+    left = {"yes": "; more was free", "no": "; no more was free"}.get(row["room"], "")
+    return [f"{what} in use {times}{left}."]
+
+
+def _in_short(row: Row, files: str, workers: str) -> str:
+    if row["outcome"] in (AT_ONCE, NOTHING_LEFT):
+        gain = words.number(row["over_one_worker"])
+        at_once = "At once, but n" if row["outcome"] == AT_ONCE else "N"
+        return f"{at_once}othing left to gain: {gain} times as fast as with one worker."
+    if row["speed_up"] is None:
+        gain = words.number(row["over_one_worker"])
+        return f"{files} on {workers}: {gain} times as fast as with one worker."
+    speed = words.number(row["speed_up"])
+    if not _is_matched_worse(row):
+        return f"{files} on {workers}: {speed} times as fast as one after another."
+    best = words.number(row["over_best_alone"])
+    return (
+        f"{files} on {workers}: {speed} {words.TIMES} one after another, {best} {words.TIMES} the "
+        "best way so."
+    )
+
+
+def _effect(judged: Judged, row: Row) -> Any:
+    """The number that decides: gain over one worker, or what is in use at once without a gain."""
+    workers = words.plural(int(row["workers"]), "worker")
+    if row["outcome"] == AT_ONCE:
+        return judged.effect(row, f"in use, {workers} over one worker", words.TIMES, *IN_USE)
+    if row["outcome"] == PARALLEL and row["speed_up"] is not None:
+        name = f"speed-up, {row['files']} files at once on {workers}"
+        return judged.effect(row, name, words.TIMES, *SPEED_UP)
+    return judged.effect(row, f"gain over one worker, {workers}", words.TIMES, *GAIN)
+
+
+def _together(machine: Machine, timings: pd.DataFrame, alone: str, arm: str) -> str:
+    """Whether a file takes longer at once with others than alone, by the margin's tests."""
+    a, b = service_times(timings, arm), service_times(timings, alone)
+    both = a.index.intersection(b.index)
+    if len(both) < 2:
+        return ""
+    result = statistics.compare(a[both], b[both], machine.margin, machine.confidence)
+    if result.tests.p_difference <= machine.alpha and result.ratio > 1:
+        return SLOWER
+    return NOT_SLOWER if result.tests.p_not_above <= machine.alpha else ""
+
+
+def _facts(machine: Machine, arm: Any, pairs: list[Pair | None], timings: pd.DataFrame) -> Row:
     times, cpus = machine.times(arm["arm"]), machine.cpus
     outside = (times["cpu_outside_engine_s"] / times["cpu_s"]).astype(float)
-    s = speed.result if speed is not None and speed.result.rounds else None
-    g = gain.result if gain is not None and gain.result.rounds else None
+    s, best, g = (p.result if p is not None and p.result.rounds else None for p in pairs)
+    speed, over_best, _ = pairs
     fits = arm["device"] != "cpu" or cpus is None or arm["in_use"] * arm["threads"] <= cpus
+    alone = over_best.configurations[0] if over_best else None
     return {
         "model": arm["model"],
         "compute_type": arm["compute_type"],
@@ -219,24 +357,41 @@ def _facts(
         "workers": arm["num_workers"],
         "workers_in_use": arm["in_use"],
         "cpu_threads": arm["cpu_threads"],
+        "threads": arm["threads"],
         "fits_cpus": fits,
         "rounds": s.rounds if s else (g.rounds if g else 0),
         "makespan_s": _usual_makespan(times),
-        "speed_up": s.ratio if s else None,
-        "low": s.low if s else None,
-        "high": s.high if s else None,
-        "over_one_worker": g.ratio if g else None,
-        "over_low": g.low if g else None,
-        "over_high": g.high if g else None,
+        **_ratios(s, SPEED_UP),
+        **_ratios(best, BEST_ALONE),
+        "best_alone_threads": _threads_of(machine, alone),
+        "at_most": None,
+        **_ratios(g, GAIN),
         "p_parallel": None,
-        "p_queue": None,
+        "p_no_gain": None,
         "cores_used": times["cores_used"].median() if len(times) else None,
+        **dict.fromkeys(IN_USE),
+        "room": "",
+        "p_in_use_rises": None,
+        "p_in_use_stays": None,
         "cpu_outside_engine_share": outside.median() if len(times) else None,
-        "overlap_in_time": overlaps.get(arm["configuration"]),
+        "overlap_in_time": overlap_share(timings, arm["arm"]),
+        "together": "",
+        "side_by_side": "",
         "outcome": "one worker" if arm["num_workers"] == 1 else NOT_JUDGED,
         "configuration": arm["configuration"],
         "configuration_alone": speed.configurations[0] if speed else None,
+        "configuration_best_alone": alone,
     }
+
+
+def _ratios(result: Any, names: tuple[str, str, str]) -> Row:
+    values = (result.ratio, result.low, result.high) if result else (None, None, None)
+    return dict(zip(names, values, strict=True))
+
+
+def _threads_of(machine: Machine, configuration: str | None) -> int | None:
+    arms = machine.arms[machine.arms["configuration"] == configuration]
+    return int(arms["threads"].iloc[0]) if len(arms) else None
 
 
 def _usual_makespan(times: Any) -> float | None:
@@ -295,25 +450,3 @@ def _scaling(machine: Machine, same: Any) -> str:
         f"{words.number(beta[0], 2)} "
         f"({words.interval(beta[1], beta[2], machine.confidence)})."
     )
-
-
-def overlap_shares(machine: Machine) -> dict[str, float]:
-    """Share of the makespan in which two or more transcriptions are open, by configuration.
-
-    Shown beside the speed-up, because it is high even where nothing runs in parallel.
-    """
-    timings = machine.timings
-    timings = timings[(timings["status"] == "ok") & timings["finished_s"].notna()]
-    timings = timings[timings["started_s"].notna()]
-    shares: dict[str, list[float]] = {}
-    for (name, _, _), group in timings.groupby(["configuration", "round", "repeat"], sort=True):
-        start = group["started_s"].to_numpy(float)
-        end = group["finished_s"].to_numpy(float)
-        if len(group) < 2 or end.max() <= start.min():
-            continue
-        edges = np.unique(np.concatenate([start, end]))
-        middle = (edges[:-1] + edges[1:]) / 2
-        count = ((start[:, None] <= middle) & (middle < end[:, None])).sum(axis=0)
-        share = float(np.diff(edges)[count >= 2].sum() / (end.max() - start.min()))
-        shares.setdefault(str(name), []).append(share)
-    return {name: float(np.median(values)) for name, values in shares.items()}

@@ -2,18 +2,24 @@
 
 Claim: cpu_threads limits the CPU cores used to cpu_threads x workers in use.
 
-Expected cores of a configuration: cpu_threads x workers in use (workers of all instances, but not
-more than callers), and not more than the usable CPUs. Seen: CPU seconds inside the engine (all
-CPU seconds less those of the callers' own threads: decoding, features, tokens) / makespan, one
-value per round. Where the split is not known, all CPU seconds count and a tenth of a core is
-allowed per caller. Tolerance: 5 %.
-  over     seen above expected + 5 % is shown (one-sided t test over rounds, Holm)
-  within   seen below expected + 5 % is shown
-Only configurations whose expected cores stay below the usable CPUs can tell a limit from the
-machine's own; the rest is shown, not judged.
-Per worker and per instance: with 2 or more workers (instances) in use and expected cores within
-the CPUs, the limit counts per worker (instance) if more than cpu_threads x 1.05 cores are shown
-to be used: it is not a limit of the whole process.
+Expected cores of a configuration: cpu_threads x workers that had a file, averaged over the window
+(from the times of the files: a limit holds while workers work, so files of unlike length that leave
+a worker idle lower what is expected), and not more than the usable CPUs. Seen: CPU seconds inside
+the engine (all CPU seconds less those of the callers' own threads: decoding, features, tokens) /
+makespan, one value per round. Where the split is not known, all CPU seconds count and a tenth of a
+core is allowed per caller. Tolerance: 5 %.
+  over     seen / expected above 1.05 is shown (one-sided t test over rounds, Holm)
+  within   seen / expected below 1.05 is shown, and more cores were there to be used
+Only configurations whose threads x workers in use stay below the usable CPUs can tell a limit from
+the machine's own; the rest is shown, not judged. Nor can "within" be told where a quota or others
+took the CPUs: where a run that asked for half a core more did not get it (`findings.room`), or,
+where none asked, where less than half of what is expected was used.
+Per worker and per instance: with 2 or more workers (instances) that had a file, and expected cores
+within the CPUs:
+  shown         more than cpu_threads x 1.05 cores are shown to be used: the limit is not one of the
+                whole process
+  of the whole  fewer are shown to be used, although the cores were there
+  exceeded      the configuration is over
 Verdict:
   confirmed     every judged configuration is within
   refuted       some judged configuration is over
@@ -27,20 +33,25 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
 from parallel_transcription.findings.evidence import NOT_JUDGED, in_order
 from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.passes import busy_workers, counted_timings
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, notes_on_failures, starts
+from parallel_transcription.findings.room import room_on_cpus
 from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
 TOLERANCE = 0.05
 ALLOWANCE = 0.1  # cores per caller, where the engine's share of the CPU time is unknown
 OVER, WITHIN, UNDECIDED = "over", "within", "undecided"
+SHOWN, OF_THE_WHOLE, EXCEEDED, NOT_SHOWN = "shown", "of the whole", "exceeded", "not shown"
+SPARE = 0.5  # cores more than the limit that must have been there, so that a limit is seen to hold
+SEVERAL = 1.25  # workers with a file, on average, from which on their number can be told from one
 BEYOND = (
     f"A configuration shown to use more than cpu_threads {words.TIMES} workers in use plus 5 %."
 )
@@ -54,8 +65,8 @@ class ThreadsLimit(Question):
     asks_in_short = "Does cpu_threads limit the cores?"
     claim = f"cpu_threads limits the CPU cores used to cpu_threads {words.TIMES} workers in use."
     lacks = (
-        "There is no configuration with CPU seconds, two rounds and fewer expected cores than the "
-        "machine has, so that a limit could be told from the machine's own."
+        "There is no configuration with CPU seconds, two rounds and fewer expected cores than were "
+        "there to be used, so that a limit could be told from the machine's own."
     )
     to_measure = "num_workers 1 with cpu_threads 1 on a machine with at least 2 CPUs."
     would_change = by_verdict(
@@ -68,7 +79,7 @@ class ThreadsLimit(Question):
         show.strategy(),
         show.integer("instances", "models"),
         show.workers(),
-        show.in_use(),
+        show.decimals("workers_with_a_file", "with a file"),
         show.threads(),
         show.decimals("expected_cores", "expected"),
         show.interval("cores", "cores used by the engine", "low", "high"),
@@ -91,17 +102,19 @@ class ThreadsLimit(Question):
         """One-sided t tests over rounds, corrected over the configurations that can tell."""
         arms = machine.ordinary()
         arms = arms[(arms["device"] == "cpu") & (arms["cpu_threads"] > 0)]
-        rows = []
+        rows, timings = [], counted_timings(machine)
         for _, arm in arms.sort_values("arm").iterrows():
             times = machine.times(arm["arm"])
             times = times[(times["cpu_s"] > 0) & ~times["censored"].astype(bool)]
             if len(times):
-                rows.append(_row(machine, arm, times, machine.cpus))
+                rows.append(_row(machine, arm, times, timings))
         used = [row["configuration"] for row in rows]
         judged = [r for r in rows if r["informative"] and r["rounds"] >= 2]
+        _correct(machine, judged)
+        judged = [r for r in judged if r["outcome"] != NOT_JUDGED]
+        _per_level(machine, rows)
         if not judged:
             return self.not_measured(machine, rows, used)
-        _correct(machine, judged)
         verdict = _verdict(judged)
         answer = _answer(machine, verdict, judged, rows)
         more = _plan(machine, judged) if verdict == Verdict.INCONCLUSIVE else None
@@ -112,10 +125,11 @@ class ThreadsLimit(Question):
 def _correct(machine: Machine, judged: list[Row]) -> None:
     """Corrects the p-values, and writes the outcomes."""
     over = statistics.adjust([r["p_over"] for r in judged])
-    within = statistics.adjust([r["p_within"] for r in judged])
+    told = [r["p_within"] if r["tells"] else float("nan") for r in judged]
+    within = statistics.adjust(told)
     for row, p_over, p_within in zip(judged, over, within, strict=True):
         row["p_over"], row["p_within"] = p_over, p_within
-        row["outcome"] = UNDECIDED
+        row["outcome"] = UNDECIDED if row["tells"] else NOT_JUDGED
         if p_over <= machine.alpha:
             row["outcome"] = OVER
         elif p_within <= machine.alpha:
@@ -130,9 +144,9 @@ def _verdict(judged: list[Row]) -> Verdict:
 
 
 def _answer(machine: Machine, verdict: Verdict, judged: list[Row], rows: list[Row]) -> Answer:
-    top = max(judged, key=lambda r: (r["cores"] / r["expected_cores"], r["configuration"]))
+    top = max(judged, key=lambda r: (r["share"], r["configuration"]))
     expected = top["expected_cores"]
-    were = f"{expected:g} {'was' if expected == 1 else 'were'} expected."
+    were = f"{words.number(expected)} {'was' if expected == 1 else 'were'} expected."
     level = machine.confidence
     within = sum(row["outcome"] == WITHIN for row in judged)
     parts = [
@@ -140,16 +154,16 @@ def _answer(machine: Machine, verdict: Verdict, judged: list[Row], rows: list[Ro
         f"in {within} of {words.plural(len(judged), 'configuration')} that can tell, the engine "
         f"stayed within cpu_threads {words.TIMES} workers in use; at most it used "
         f"{words.estimate(top['cores'], top['low'], top['high'], level, 'cores')} where {were}",
-        _beyond_one(machine, rows, "worker"),
-        _beyond_one(machine, rows, "instance"),
+        _told_per_level(rows, "worker"),
+        _told_per_level(rows, "instance"),
     ]
     return Answer(
         " ".join(parts),
         f"At most {words.number(top['cores'])} cores where {were}",
         effect_of(
             "cores used by the engine / expected, where it is highest",
-            top["cores"] / expected,
-            (top["low"] / expected, top["high"] / expected),
+            top["share"],
+            (top["share_low"], top["share_high"]),
             words.TIMES,
             level,
         ),
@@ -177,23 +191,25 @@ def _remarks(rows: list[Row]) -> Iterable[str]:
         )
 
 
-def _row(machine: Machine, arm: Any, times: Any, cpus: float | None) -> Row:
+def _row(machine: Machine, arm: Any, times: Any, timings: pd.DataFrame) -> Row:
     outside = times["cpu_outside_engine_s"].astype(float)
-    known = bool(outside.notna().all())
+    known, cpus = bool(outside.notna().all()), machine.cpus
     engine = (times["cpu_s"].astype(float) - (outside if known else 0)) / times["makespan_s"]
     engine = engine.to_numpy(float)
     if not known:
         engine = engine - ALLOWANCE * arm["callers"]
+    busy = busy_workers(timings, arm).reindex(times.index).fillna(arm["in_use"])
     asked = float(arm["cpu_threads"] * arm["in_use"])
-    expected = asked if cpus is None else min(asked, cpus)
+    expected = np.minimum(arm["cpu_threads"] * busy.to_numpy(float), cpus or np.inf)
     mean, low, high = statistics.t_interval(engine, machine.confidence)
-    limit = expected * (1 + TOLERANCE)
-    p_over, p_within = _one_sided(engine, limit)
+    share = statistics.t_interval(engine / expected, machine.confidence)
+    p_over, p_within = statistics.one_sided(engine / expected, 1 + TOLERANCE)
     level = "model"
     if arm["instances"] > 1:
         level = "instance"
     elif arm["in_use"] > 1:
         level = "worker"
+    more, fewer = statistics.one_sided(engine, arm["cpu_threads"] * (1 + TOLERANCE))
     return {
         "strategy": arm["strategy"],
         "model": arm["model"],
@@ -201,20 +217,26 @@ def _row(machine: Machine, arm: Any, times: Any, cpus: float | None) -> Row:
         "instances": arm["instances"],
         "workers": arm["num_workers"],
         "workers_in_use": arm["in_use"],
+        "workers_with_a_file": float(busy.mean()),
         "callers": arm["callers"],
         "files": arm["files_in_parallel"],
         "cpu_threads": arm["cpu_threads"],
-        "expected_cores": expected,
+        "expected_cores": float(expected.mean()),
         "cores": mean,
         "low": low,
         "high": high,
+        "share": share[0],
+        "share_low": share[1],
+        "share_high": share[2],
         "cores_all": float(times["cores_used"].median()),
         "rounds": len(engine),
-        "informative": bool(cpus is None or asked <= cpus - 0.5),
+        "informative": bool(cpus is None or asked <= cpus - SPARE),
+        "tells": _tells(machine, float(expected.mean()), mean),
         "level": level,
         "p_over": p_over,
         "p_within": p_within,
-        "p_more_than_threads": _one_sided(engine, arm["cpu_threads"] * (1 + TOLERANCE))[0],
+        "p_more_than_threads": more,
+        "p_fewer_than_threads": fewer,
         "fits_cpus": bool(cpus is None or asked <= cpus),
         "split_known": known,
         "limit_counts_per_level": "",
@@ -223,35 +245,51 @@ def _row(machine: Machine, arm: Any, times: Any, cpus: float | None) -> Row:
     }
 
 
-def _one_sided(values: Any, limit: float) -> tuple[float, float]:
-    """P of "mean > limit" and of "mean < limit" (one-sided t tests); nan for one value."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    if np.ptp(values) < 1e-12:
-        return (0.0, 1.0) if values[0] > limit else (1.0, 0.0)
-    p = float(stats.ttest_1samp(values, limit, alternative="greater").pvalue)
-    return p, 1 - p
+def _tells(machine: Machine, expected: float, seen: float) -> bool:
+    """Whether more than expected could have been used, so that a limit is seen to hold."""
+    room = room_on_cpus(machine, expected * (1 + TOLERANCE) + SPARE)
+    return seen >= 0.5 * expected if room is None else room
 
 
-def _beyond_one(machine: Machine, rows: list[Row], level: str) -> str:
+def _per_level(machine: Machine, rows: list[Row]) -> None:
+    """Writes whether the limit counts per worker, and per instance."""
+    for level in ("worker", "instance"):
+        chosen = [r for r in rows if r["level"] == level and _has_several(r)]
+        more = statistics.adjust([r["p_more_than_threads"] for r in chosen])
+        fewer = statistics.adjust([r["p_fewer_than_threads"] for r in chosen])
+        for row, p_more, p_fewer in zip(chosen, more, fewer, strict=True):
+            row["limit_counts_per_level"] = NOT_SHOWN
+            if row["outcome"] == OVER:
+                row["limit_counts_per_level"] = EXCEEDED
+            elif p_more <= machine.alpha:
+                row["limit_counts_per_level"] = SHOWN
+            elif p_fewer <= machine.alpha and room_on_cpus(machine, 0.9 * row["expected_cores"]):
+                row["limit_counts_per_level"] = OF_THE_WHOLE
+
+
+def _has_several(row: Row) -> bool:
+    """Whether several workers had a file on CPUs enough for all of them."""
+    several = row["workers_in_use"] >= 2 and row["workers_with_a_file"] >= SEVERAL
+    return bool(several and row["fits_cpus"] and row["rounds"] >= 2)
+
+
+def _told_per_level(rows: list[Row], level: str) -> str:
     """A sentence on whether the limit counts per worker (instance)."""
-    chosen = [
-        r
-        for r in rows
-        if r["level"] == level and r["fits_cpus"] and r["rounds"] >= 2 and r["workers_in_use"] >= 2
-    ]
+    chosen = [r for r in rows if r["level"] == level and r["limit_counts_per_level"]]
     if not chosen:
         return f"Per {level}: not measured."
-    p = statistics.adjust([r["p_more_than_threads"] for r in chosen])
-    for row, value in zip(chosen, p, strict=True):
-        row["limit_counts_per_level"] = "shown" if value <= machine.alpha else "not shown"
     best = max(chosen, key=lambda r: (r["cores"] / r["cpu_threads"], r["configuration"]))
     numbers = (
         f"{words.plural(best['workers_in_use'], level)} in use with "
         f"{words.plural(best['cpu_threads'], 'thread')} use {words.number(best['cores'])} cores"
     )
-    if (p <= machine.alpha).all():
+    codes = {r["limit_counts_per_level"] for r in chosen}
+    if codes == {SHOWN}:
         return f"The limit counts per {level}: {numbers}."
-    if (p <= machine.alpha).any():
+    if EXCEEDED in codes:
+        return f"It is no limit per {level}: {numbers}."
+    if OF_THE_WHOLE in codes and SHOWN not in codes:
+        return f"It is a limit of the whole, not per {level}: {numbers}."
+    if SHOWN in codes:
         return f"In part the limit is seen to count per {level}: {numbers}."
     return f"That the limit counts per {level} is not shown: {numbers}."
