@@ -25,9 +25,11 @@ rule transcribe:
         specification=of_wildcards(
             lambda wildcards: PLAN.specification(wildcards.machine, wildcards.run)
         ),
-        # Snakemake does not track a parameter that asks for inputs: another name measures nothing again.
+        # Snakemake does not track a parameter that asks for inputs: other values measure nothing again.
         study=of_wildcards(lambda wildcards, input: STUDY.settings["name"]),
+        remeasure=of_wildcards(lambda wildcards, input: STUDY.settings["remeasure"]),
+        disturbed_above=of_wildcards(lambda wildcards, input: STUDY.settings["disturbed_above"]),
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
         " --study {params.study:q} --manifests {input:q} --log {log:q} --record {output:q}"
-        " --parent $PPID"
+        " --remeasure {params.remeasure} --disturbed-above {params.disturbed_above} --parent $PPID"

@@ -75,6 +75,7 @@ def measure(
             affinity=slot.cores,
             environment=environment,
             walk=_planned(run),
+            quota_cpus=described.get("cgroup_cpus"),
         )
         trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
         outcome = supervise(task, run.protocol, log, listener)
@@ -123,6 +124,7 @@ def measure_specified(
     manifests: Iterable[Path | str],
     log: Path | None,
     record_file: Path | None,
+    again: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
@@ -132,6 +134,8 @@ def measure_specified(
         manifests: Those of its model and its audio, as in `Plan.manifests`.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
+        again: What measures disturbed passes again (`Plan.again`). It is no part of the
+            specification either: other limits measure nothing that is there.
 
     Raises:
         StudyError: for any other text, or where a manifest is missing.
@@ -144,7 +148,7 @@ def measure_specified(
             machine=told["machine"],
             configuration=complete(told["configuration"]),
             round=told["round"],
-            protocol=Protocol(**told["protocol"]),
+            protocol=Protocol(**told["protocol"], **(again or {})),
             model=_read(prepared[told["model"]]),
             audio=[_read(prepared[key])[0] for key in told["audio"]],
             code=told["code"],

@@ -79,7 +79,10 @@ OPTIONS = (
 )
 #: What the decoder did for a transcription.
 DECODED = ("tokens", "temperature", "windows", "decodings", "compression_ratio", "logprob")
-_STATUS = "ok, timeout (longer than `timeout_s`), failed, killed"
+_STATUS = (
+    "ok, timeout (a pass longer than `timeout_s`), stuck (another step took too long, so that "
+    "nothing is known of a pass), failed, killed"
+)
 
 _GRID = (
     Column("run", "text", "The run: configuration and round."),
@@ -209,7 +212,12 @@ RUNS: tuple[Column, ...] = (
     Column("context_switches_involuntary", "meter", "In the window: threads that had to yield."),
     Column("foreign_cpu_share", "number", "Share of the machine's CPU used by others.", "0–1"),
     Column("steal_share", "number", "Share of it taken by the hypervisor.", "0–1"),
-    Column("disturbed", "flag", "Foreign load or steal above `disturbed_above`, or a clock jump."),
+    Column(
+        "disturbed",
+        "flag",
+        "Foreign load that left too few CPUs or was above `disturbed_above`, steal above it, a "
+        "clock jump, or `gpu_disturbed`.",
+    ),
     Column("packed", "flag", "Measured beside other runs (`packing`)."),
     Column("engine_compute_type", "text", "The compute type that the engine really used."),
     Column("model_kind", "text", "How the model came: dummy weights, embedded, downloaded …"),
@@ -253,6 +261,24 @@ RUNS: tuple[Column, ...] = (
         "Dummy weights did not give their planted text at temperature 0: the times are those of "
         "other work.",
     ),
+    Column(
+        "stopped_in",
+        "text",
+        "The step in which its process stopped: loading, warm-up, pass, between (passes) or "
+        "ending; empty where it ended well.",
+    ),
+    Column(
+        "gpu_disturbed",
+        "flag",
+        "Others came onto a GPU of the run, heat or a fault slowed it, or its clock was below "
+        "0.9 of what is usual for the configuration.",
+    ),
+    Column(
+        "disturbance_known",
+        "flag",
+        "Whether `disturbed` could be told: the window was long enough for the system's clock "
+        "ticks, and its meters are there.",
+    ),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads", "whole", "Threads of each worker: `cpu_threads`, or what 0 makes of the CPUs."
@@ -265,7 +291,13 @@ RUNS: tuple[Column, ...] = (
     _derived(
         "counts",
         "flag",
-        "`ok` or `timeout`, and not disturbed unless all such repeats of the round are.",
+        "`ok` or `timeout`, and not disturbed; disturbed ones that are `ok` where the round has "
+        "no other.",
+    ),
+    _derived(
+        "excused",
+        "flag",
+        "Late, stuck or killed, and disturbed: nothing follows from it for the configuration.",
     ),
 )
 

@@ -2,8 +2,10 @@
 
 - Rounds above `CONFIRMATION_ABOVE` confirm what was chosen; they take no part in choosing.
 - Disturbed repeats count only where their round has nothing else (column `counts`).
-- A late repeat (status `timeout`) counts as the largest: "more than the limit".
-- Failed and killed repeats have no time.
+- A late repeat (status `timeout`) counts as the largest: "more than the limit". One that was
+  disturbed never counts: what it would have taken alone is not known.
+- Failed, stuck and killed repeats have no time.
+- What ended late or was killed beside foreign load is no failure of its configuration (`excused`).
 - A/A replicas and planted slow-downs (`unaltered`), and batches (`ordinary`), answer questions
   of their own.
 """
@@ -22,6 +24,8 @@ from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
 _HAS_TIME = ("ok", "timeout")
+_BY_LOAD = ("timeout", "stuck", "killed")  # endings that a foreign load can bring about
+LEAST_CLOCK = 0.9  # of a GPU, against what is usual for the configuration
 
 
 def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
@@ -46,6 +50,11 @@ def confirming(rows: pd.DataFrame) -> pd.DataFrame:
 
 def marked(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with the columns that follow from others."""
+    usual = runs.groupby(["machine", "configuration"])["gpu_sm_mhz"].transform("median")
+    slow = runs["gpu_sm_mhz"] < LEAST_CLOCK * usual
+    runs = runs.assign(
+        disturbed=runs["disturbed"] | slow, gpu_disturbed=runs["gpu_disturbed"] | slow
+    )
     automatic = (
         runs["logical_cpus"].fillna(MOST_AUTOMATIC_THREADS).clip(upper=MOST_AUTOMATIC_THREADS)
     )
@@ -57,14 +66,14 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
         unaltered=unaltered,
         ordinary=unaltered & (runs["batch_size"] == 0),
     )
-    return runs.assign(counts=_counts(runs))
+    excused = runs["disturbed"] & runs["status"].isin(_BY_LOAD)
+    return runs.assign(counts=_counts(runs), excused=excused)
 
 
 def _counts(runs: pd.DataFrame) -> pd.Series:
-    has_time = runs["status"].isin(_HAS_TIME)
-    calm = has_time & ~runs["disturbed"].astype(bool)
+    calm = runs["status"].isin(_HAS_TIME) & ~runs["disturbed"]
     calm_round = calm.groupby([runs["machine"], runs["arm"], runs["round"]]).transform("any")
-    return has_time & (calm | ~calm_round)
+    return calm | ((runs["status"] == "ok") & ~calm_round)
 
 
 class Median(NamedTuple):

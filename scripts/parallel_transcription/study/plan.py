@@ -151,10 +151,17 @@ class Plan:
         return self.study.points[configuration_id].configuration.gpus
 
     def minutes(self, run: str) -> int:
-        """How long a run may take, from the study's own time limits: load, warm-ups and repeats."""
+        """How long a run may take, from the study's own time limits: load, warm-ups, passes."""
         settings = self.study.settings
-        passes = settings["warmups"] + self.study.points[round_of(run)[0]].repeats
+        more, repeats = settings["remeasure"], self.study.points[round_of(run)[0]].repeats
+        # each pass more may need a process of its own, with warm-ups of its own
+        passes = settings["warmups"] * (1 + more) + repeats + more
         return math.ceil((settings["load_timeout_s"] + passes * settings["timeout_s"]) / 60)
+
+    def again(self) -> dict[str, float]:
+        """What measures disturbed passes again: no part of a specification."""
+        settings = self.study.settings
+        return {name: settings[name] for name in ("remeasure", "disturbed_above")}
 
     def longest_min(self) -> int:
         """Minutes that the longest of all runs may take."""

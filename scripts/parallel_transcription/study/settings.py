@@ -195,13 +195,22 @@ SETTINGS: tuple[Key, ...] = (
         "load_timeout_s",
         900,
         positive(604_800),
-        "Longest start and load of the models in seconds.",
+        "Longest start and load of the models in seconds. What they leave of it, the first warm-up "
+        "may take beyond `timeout_s`: some engines compile at first use.",
     ),
     Key(
         "disturbed_above",
         0.05,
         share(),
-        "Mark a repeat as disturbed if other programs used more than this share of the CPU.",
+        "Mark a repeat as disturbed if other programs used more than this share of the CPU, or so "
+        "much of it that CPUs were lacking.",
+    ),
+    Key(
+        "remeasure",
+        2,
+        integer(0, 100),
+        "At most so many repeats more in a run, one for each that others disturbed. All stay in "
+        "the record; disturbed ones count only in a round that has no other.",
     ),
     Key(
         "equivalence_margin",
@@ -305,6 +314,7 @@ class Settings(TypedDict):
     timeout_s: float
     load_timeout_s: float
     disturbed_above: float
+    remeasure: int
     equivalence_margin: float
     confidence: float
     confirmation_rounds: int
