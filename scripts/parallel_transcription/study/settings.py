@@ -245,9 +245,9 @@ SETTINGS: tuple[Key, ...] = (
                 "gpus": integer(1, 1024),
             },
         },
-        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own and, with "
-        "`device: cuda`, with `gpus` GPUs of its own. Quicker and less exact: caches and memory "
-        "bandwidth are shared; such results are marked.",
+        "Measure `jobs` runs side by side, each pinned to `cores` physical cores of its own (with "
+        "all their hardware threads) and, with `device: cuda`, with `gpus` GPUs of its own. "
+        "Quicker and less exact: caches and memory bandwidth are shared; such results are marked.",
     ),
 )
 
