@@ -425,4 +425,4 @@ def test_a_real_quota_is_seen_and_throttles(quota_of_one):
     assert facts["affinity_cpus"] >= 2
     assert seen["quota_periods"] > 10
     assert seen["throttled_periods"] > 5
-    assert seen["throttled_s"] > 0.2
+    assert seen["throttled_s"] > 0
