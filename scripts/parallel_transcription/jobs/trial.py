@@ -245,8 +245,8 @@ def main() -> None:
             "no_speech_threshold": None,
             "max_new_tokens": _FEW,
         }
-    segments, _ = model.transcribe(second, **options | {"beam_size": 1, "temperature": 0.0})
-    print(json.dumps(asdict(summary(_FILE, segments))))
+    segments, info = model.transcribe(second, **options | {"beam_size": 1, "temperature": 0.0})
+    print(json.dumps(asdict(summary(_FILE, segments, info.duration_after_vad))))
 
 
 if __name__ == "__main__":
