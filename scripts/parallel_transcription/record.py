@@ -46,16 +46,15 @@ _SOUND = {
 }
 _HOST_GPU = {"name": _TEXT, "memory_mb": _NUMBER}
 _MEMORY = _closed({"rss": _AMOUNT, "pss": _AMOUNT, "uss": _AMOUNT})
-_DECODED = _closed(
-    {
-        "tokens": {"type": "integer"},
-        "temperature": {"type": "number"},
-        "windows": {"type": "integer"},
-        "decodings": {"type": "integer"},
-        "compression_ratio": _NUMBER,
-        "logprob": _NUMBER,
-    }
-)
+_DECODED_FIELDS: dict[str, Any] = {
+    "tokens": {"type": "integer"},
+    "temperature": {"type": "number"},
+    "windows": {"type": "integer"},
+    "decodings": {"type": "integer"},
+    "compression_ratio": _NUMBER,
+    "logprob": _NUMBER,
+}
+_DECODED = _closed({**_DECODED_FIELDS, "speech_s": _NUMBER}, required=list(_DECODED_FIELDS))
 _TRANSCRIPTION_FIELDS: dict[str, Any] = {
     "counter": {"type": "integer", "minimum": 1},
     "file": {"type": "string"},
@@ -135,6 +134,13 @@ _PASS = _with_gpus(
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
     walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
+    # later meters: older records lack them (`measure/limits.py`)
+    quota_periods=_NUMBER,
+    throttled_periods=_NUMBER,
+    throttled_s=_NUMBER,
+    cpu_mhz_opening=_NUMBER,
+    cpu_mhz_closing=_NUMBER,
+    thermal_throttles=_NUMBER,
 )
 #: Of a pass that did not end: what happened in it, until it was cut off or was seen to be gone.
 _UNFINISHED = _closed(
@@ -235,6 +241,12 @@ def record_schema() -> dict[str, Any]:
                 {
                     "logical_cpus": _NUMBER,
                     "affinity_cpus": _NUMBER,
+                    "physical_cores": _NUMBER,
+                    "threads_per_core": _NUMBER,
+                    "usable_cpus": _NUMBER,
+                    "usable_cores": _NUMBER,
+                    "cgroup_cpus": _NUMBER,
+                    "cgroup_memory_mb": _NUMBER,
                     "gpus": {
                         "type": ["array", "null"],
                         "items": _open(_HOST_GPU, required=list(_HOST_GPU)),

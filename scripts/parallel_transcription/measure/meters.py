@@ -141,7 +141,7 @@ class Begun:
 
 
 def begun(parts: Sequence[Snapshot]) -> Begun:
-    """The meters of all processes of a run before a pass, as another process can go on with them."""
+    """The meters of all processes of a run before a pass, for another process to go on with."""
     all_of_it = total(parts)
     return Begun(
         started_at=time.time(),

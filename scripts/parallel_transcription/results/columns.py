@@ -18,6 +18,8 @@ from parallel_transcription.study.dimensions import BY_NAME
 #: `number` is nan where it is not known, and so is `meter`, a number of the repeat of which
 #: medians are taken.
 Kind = Literal["text", "flag", "whole", "number", "meter"]
+#: A pass is marked as throttled when its CPUs stood still for more than this share of its makespan.
+THROTTLED_ABOVE = 0.02
 _TYPES = {"whole": "int64", "number": "float64", "meter": "float64"}
 
 
@@ -78,7 +80,15 @@ OPTIONS = (
     "temperature_fallback",
 )
 #: What the decoder did for a transcription.
-DECODED = ("tokens", "temperature", "windows", "decodings", "compression_ratio", "logprob")
+DECODED = (
+    "tokens",
+    "temperature",
+    "windows",
+    "decodings",
+    "compression_ratio",
+    "logprob",
+    "speech_s",
+)
 _STATUS = (
     "ok, timeout (a pass longer than `timeout_s`), stuck (another step took too long, so that "
     "nothing is known of a pass), failed, killed"
@@ -165,6 +175,9 @@ TIMINGS: tuple[Column, ...] = (
     Column("decodings", "number", "Their decodings, at all temperatures."),
     Column("compression_ratio", "number", "Highest of a segment."),
     Column("logprob", "number", "Lowest mean log-probability of a token in a segment."),
+    Column(
+        "speech_s", "number", "Audio that was decoded: all, or what `vad_filter` left of it.", "s"
+    ),
 )
 
 RUNS: tuple[Column, ...] = (
@@ -262,6 +275,36 @@ RUNS: tuple[Column, ...] = (
         "other work.",
     ),
     Column(
+        "usable_cpus",
+        "number",
+        "CPUs that the run could really use: its affinity or its quota, whichever is less.",
+        "CPUs",
+    ),
+    Column("physical_cores", "number", "Physical cores among the CPUs that the run may use."),
+    Column("cpu_quota", "number", "CPU quota of its control group; empty without one.", "CPUs"),
+    Column(
+        "throttled_periods",
+        "meter",
+        "Periods of the quota in which it was used up in the window; empty without a quota.",
+    ),
+    Column(
+        "throttled_s",
+        "meter",
+        "How long CPUs stood still because the quota was used up, added up over CPUs.",
+        "s",
+    ),
+    Column(
+        "throttled",
+        "flag",
+        f"`throttled_s` is more than {THROTTLED_ABOVE:.0%} of the makespan: the quota held it up.",
+    ),
+    Column("cpu_mhz", "meter", "Mean clock of the usable CPUs as the window closed.", "MHz"),
+    Column(
+        "thermal_throttles",
+        "meter",
+        "How often heat slowed a core or package down in the window, where it did so most.",
+    ),
+    Column(
         "stopped_in",
         "text",
         "The step in which its process stopped: loading, warm-up, pass, between (passes) or "
@@ -281,7 +324,11 @@ RUNS: tuple[Column, ...] = (
     ),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
-        "threads", "whole", "Threads of each worker: `cpu_threads`, or what 0 makes of the CPUs."
+        "threads",
+        "whole",
+        "Threads of each worker: `cpu_threads`; where that is 0, what CTranslate2 takes: "
+        "`OMP_NUM_THREADS` of `thread_env`, else 4, or the machine's CPUs if fewer (whatever "
+        "affinity and quota leave).",
     ),
     _derived("in_use", "whole", "Workers that can be busy at once: no more than callers."),
     _derived("unaltered", "flag", "No A/A replica and no planted slow-down."),
