@@ -14,6 +14,7 @@ from parallel_transcription.statistics.comparison import (
     OPEN,
     WITHIN,
     Comparison,
+    Look,
     Tests,
     adjust,
     band,
@@ -51,6 +52,7 @@ from parallel_transcription.statistics.rounds import (
     rounds_needed,
     sd_interval,
 )
+from parallel_transcription.statistics.sequential import compare_matches
 
 __all__ = [
     "A_FASTER",
@@ -63,12 +65,14 @@ __all__ = [
     "WITHIN",
     "Comparison",
     "Fit",
+    "Look",
     "Tests",
     "adjust",
     "band",
     "beyond_power",
     "clopper_pearson",
     "compare",
+    "compare_matches",
     "correct",
     "decide",
     "detectable_ratio",

@@ -150,6 +150,19 @@ class Estimates:
 NO_ESTIMATES = Estimates(*[float("nan")] * 8)
 
 
+class Look(NamedTuple):
+    """A look at a comparison that grows match by match: ratio A / B and its repeated interval.
+
+    The interval is that of the equivalence test; nan before the first look (`sequential`).
+    """
+
+    matches: int
+    passes: int  # blocks, so of each side
+    ratio: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Comparison(Estimates):
     """A against B on one machine: times of matched rounds, ratio = A / B.
@@ -173,6 +186,16 @@ class Comparison(Estimates):
     outcome: str = INCONCLUSIVE
     size: str = OPEN
     slightly: str = ""  # "A" or "B": equivalent, and yet significantly faster
+    unit: str = "round"  # what `rounds` counts: "round" | "match" (`sequential.compare_matches`)
+    looks: tuple[Look, ...] = ()  # of matches, oldest first
+    passes: int = 0  # blocks of all matches, so passes of each side
+
+    @classmethod
+    def nothing(cls, margin: float, confidence: float, unit: str = "round") -> Comparison:
+        """The comparison of two arms that have nothing in common yet."""
+        empty = asdict(NO_ESTIMATES)
+        return cls(**empty, rounds=0, sd=float("nan"), tests=NO_TESTS, margin=margin,
+                   confidence=confidence, unit=unit)  # fmt: skip
 
     @property
     def alpha(self) -> float:
