@@ -43,7 +43,7 @@ from parallel_transcription.statistics.comparison import (
     Look,
     Tests,
     band,
-    correct,
+    settle,
 )
 from parallel_transcription.statistics.intervals import median_interval
 
@@ -236,10 +236,11 @@ def compare_matches(
         margin=margin,
         confidence=confidence,
         unit="match",
+        level=confidence,
         looks=tuple(ladder),
         passes=sum(len(match) for match in blocks),
     )
-    return correct([result])[0]
+    return settle(result, result.tests)
 
 
 def _ladder(values: np.ndarray, blocks: Sequence[int], confidence: float) -> list[Look]:
