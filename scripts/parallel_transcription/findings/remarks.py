@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
+from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Verdict
+from parallel_transcription.statistics import Comparison
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 #: Sides whose decodings differ by more than this share did unlike work.
 UNLIKE = 0.02
@@ -89,17 +92,91 @@ def notes_on_unlike_runs(machine: Machine) -> list[str]:
         notes.append("The runs under this label were made with more than one set of packages.")
     if machine.facts.get("mixed_code"):
         notes.append("The runs under this label were made by more than one version of the code.")
+    return [*notes, *_notes_on_plans(machine)]
+
+
+#: What a study says of how it is judged, in words.
+_PLANNED = {
+    "equivalence_margin": ("The margin", words.percent),
+    "confidence": ("The confidence", words.percent),
+    "disturbed_above": (
+        "The share of foreign load that marks a repeat as disturbed",
+        words.percent,
+    ),
+}
+
+
+def _notes_on_plans(machine: Machine) -> list[str]:
+    """Sentences on what was another when the runs were measured than it is now."""
+    notes = []
+    for name, (said, shown) in _PLANNED.items():
+        now = float(machine.study[name])
+        then = {float(p[name]) for p in machine.facts.get("planned") or []} - {now}
+        if then:
+            values = words.listing([shown(value) for value in sorted(then)])
+            notes.append(f"{said} was {values} when measured, and is {shown(now)} now.")
+    limits = {k: v for k, v in machine.limits.items() if v is not None}
+    for planned in machine.facts.get("planned") or []:
+        before = {k: v for k, v in planned["limits"].items() if v is not None}
+        if before != limits:
+            listed = ", ".join(f"{k} {v:g}" for k, v in sorted(before.items())) or "none"
+            notes.append(f"The limits were others when measured: {listed}.")
     return notes
 
 
-def correction_note(family: int, confidence: float) -> str:
-    """What was corrected, and what was not; empty for a single pair."""
+def correction_note(machine: Machine, results: Sequence[Comparison]) -> str:
+    """What was corrected, and what was not; empty where there is nothing to correct."""
+    family = machine.family.size if machine.family is not None else len(results)
     if family < 2:
         return ""
-    return (
-        f"p-values are Holm-corrected over the {family} pairs of this question on this machine; "
-        f"the intervals of single pairs ({words.level(confidence)}) are not."
+    looks = (
+        "" if machine.planned.isna().all() else ", and for looking again where rounds were added"
     )
+    return (
+        f'"Beyond the margin" and "faster" are Holm-corrected over all {family} comparisons of '
+        f'times in this machine\'s report{looks}; "equivalent" holds for each pair at '
+        f"{words.level(machine.confidence)}. Intervals are those that decide: they lie within the "
+        "margin's band or outside of it where the pair is called so."
+    )
+
+
+def too_few_note(results: Iterable[Comparison]) -> str:
+    """A sentence on pairs with fewer rounds than can carry a verdict."""
+    few = [r.rounds for r in results if not r.tested]
+    if not few:
+        return ""
+    return (
+        f"{words.plural(len(few), 'pair')} with fewer than {statistics.LEAST_ROUNDS} common rounds "
+        f"({words.listing([str(n) for n in sorted(set(few))])}): not tested, so open."
+    )
+
+
+def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
+    """Sentences on pairs whose sides were measured apart, and on records that do not tell when."""
+    known = {(p.arm_a, p.arm_b): p for p in pairs}.values()
+    apart = [p for p in known if p.apart]
+    notes = []
+    if apart:
+        names = [n for p in apart for n in p.configurations]
+        last = int(machine.all_runs["round"].where(machine.all_runs["round"] <= CONFIRMATION_ABOVE)
+                   [machine.all_runs["configuration"].isin(names)].max())  # fmt: skip
+        rounds = min(last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1)),
+                     CONFIRMATION_ABOVE)  # fmt: skip
+        one, other = apart[0].configurations
+        lost = words.plural(sum(p.apart for p in apart), "round")
+        notes.append(
+            f"Measured apart: not compared. In {lost} of {words.plural(len(apart), 'pair')} (such "
+            f"as {one} and {other}) the two sides began more than {machine.study['together_h']:g} h "
+            "and the length of the round apart; a change of the machine in between would pass for "
+            "a difference. Both anew, together: "
+            f"{min_rounds(machine, rounds, names).command}"
+        )
+    if any(p.untimed for p in known):
+        notes.append(
+            "Some records do not tell when they were measured: such rounds are paired by their "
+            "number alone."
+        )
+    return notes
 
 
 def margin_words(machine: Machine) -> str:

@@ -174,7 +174,7 @@ def _plan(machine: Machine, choice: Choice, fresh: Confirmation) -> MoreRounds |
         return None
     sd = spread_of(machine, choice)
     need = statistics.rounds_needed(sd, machine.margin, alpha=machine.alpha)
-    need = max(3, need or 3, fresh.rounds + 1)
+    need = max(statistics.LEAST_ROUNDS, need or 0, fresh.rounds + 1)
     names = [choice.winner["configuration"], choice.runner_up["configuration"]]
     return MoreRounds(need, command(machine, f"confirmation_rounds={need}", names))
 
