@@ -129,14 +129,12 @@ def correction_note(machine: Machine, results: Sequence[Comparison]) -> str:
     family = machine.family.size if machine.family is not None else len(results)
     if family < 2:
         return ""
-    looks = (
-        "" if machine.planned.isna().all() else ", and for looking again where rounds were added"
-    )
     return (
         f'"Beyond the margin" and "faster" are Holm-corrected over all {family} comparisons of '
-        f'times in this machine\'s report{looks}; "equivalent" holds for each pair at '
-        f"{words.level(machine.confidence)}. Intervals are those that decide: they lie within the "
-        "margin's band or outside of it where the pair is called so."
+        'times in this machine\'s report; "equivalent" holds for each pair by itself. Part of the '
+        f"level ({words.percent(1 - machine.confidence)}) is kept for looks after more rounds. "
+        "Intervals are those that decide: they lie within the margin's band or outside of it where "
+        "the pair is called so."
     )
 
 
@@ -163,10 +161,13 @@ def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
         rounds = min(last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1)),
                      CONFIRMATION_ABOVE)  # fmt: skip
         one, other = apart[0].configurations
-        lost = words.plural(sum(p.apart for p in apart), "round")
+        lost, hours = (
+            words.plural(sum(p.apart for p in apart), "round"),
+            machine.study["together_h"],
+        )
         notes.append(
             f"Measured apart: not compared. In {lost} of {words.plural(len(apart), 'pair')} (such "
-            f"as {one} and {other}) the two sides began more than {machine.study['together_h']:g} h "
+            f"as {one} and {other}) the two sides began more than {hours:g} h "
             "and the length of the round apart; a change of the machine in between would pass for "
             "a difference. Both anew, together: "
             f"{min_rounds(machine, rounds, names).command}"

@@ -140,7 +140,7 @@ def build_study(
         machines=_machines(settings, file, on_cluster),
         files=found.files,
         points=points,
-        schedule=schedule(wanted),
+        schedule=schedule(wanted, settings["name"]),
         passed_over=found.passed_over,
     )
 
