@@ -22,6 +22,7 @@ from parallel_transcription.results.counting import (
 )
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 
 class Machine:
@@ -179,6 +180,7 @@ class Machine:
         apart = np.array(distance, float) > self.allowed.reindex(a.index).to_numpy(float)
         a, b = a[~apart], b[~apart]
         plans = [self.planned[arm, n] for arm in (arm_a, arm_b) for n in a.index]
+        last = int(a.index.max()) - (CONFIRMATION_ABOVE if confirmation else 0) if len(a) else 0
         result = statistics.compare(
             a["makespan_s"].to_numpy(float),
             b["makespan_s"].to_numpy(float),
@@ -186,7 +188,7 @@ class Machine:
             self.confidence,
             a["censored"].to_numpy(bool),
             b["censored"].to_numpy(bool),
-            statistics.share_of(statistics.look_at(len(a), plans)),
+            statistics.share_of(statistics.look_at(last, plans)),
         )
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
         untimed = int(np.isnan(np.array(distance, float)).sum())

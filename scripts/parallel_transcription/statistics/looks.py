@@ -22,11 +22,12 @@ def share_of(look: int) -> float:
     return float(FIRST * NEXT ** (look - 1))
 
 
-def look_at(rounds: int, planned: Iterable[float]) -> int:
-    """The number of the look at so many rounds.
+def look_at(last: int, planned: Iterable[float]) -> int:
+    """The number of the look at rounds up to the one of this number.
 
     Args:
-        rounds: That there are now.
+        last: The largest number of a round that counts. Not how many count: rounds that are lost
+            take no look back.
         planned: Rounds planned at the time of measuring, of each run; nan where it is not known.
     """
-    return 1 + sum(plan < rounds for plan in {p for p in planned if p == p})
+    return 1 + sum(plan < last for plan in {p for p in planned if p == p})

@@ -8,8 +8,8 @@ observations as they have passes. What is tested are these values, by Student's 
 significance level approach (Jennison and Turnbull, Group Sequential Methods, 2000, section 4.4) its
 p-value is compared with the nominal level that a group-sequential z test has at this look; the z
 values of looks n and m correlate by sqrt(n / m). The level is spent as a function of the number of
-matches (Lan and DeMets 1983), the share s(n) = (n - 3) / (n - 3 + `HALF`) after n: it grows to 1 and
-needs no largest number, so that a budget can be extended at any time and looks that were made
+matches (Lan and DeMets 1983), the share s(n) = (n - 3) / (n - 3 + `HALF`) after n: it grows to 1
+and needs no largest number, so that a budget can be extended at any time and looks that were made
 stay as they were. The *repeated p-value* is the smallest level at which some look so far rejects
 (Jennison and Turnbull, chapter 9); it is a p-value whenever one stops, so corrections of families
 such as Holm's keep their level on it (Maurer and Bretz 2013). Repeated confidence intervals
@@ -17,8 +17,8 @@ invert the same looks.
 
 **Two states.** A process can sit in one of two states for all of its life, and a few matches
 in the same state look as if there were no noise. No one-sided p-value is therefore smaller than
-that of the sign test with all signs equal, 2^-n, which holds for every symmetric law; beyond the
-margin this floor is waived where every match lies further out than states can (`STATES`).
+2 x 4^-n, the most that two states do which both sides take alike (`states_p`); beyond the margin
+this floor is waived where every match lies further out than states can (`STATES`).
 
 **Checked and left out.** More degrees of freedom from the passes within a match (as mixed models
 give where their variance between matches comes out as zero): 0 to 10 points of power, and up to
@@ -39,6 +39,7 @@ from scipy import special
 
 from parallel_transcription.statistics.comparison import (
     NO_TESTS,
+    STATES,
     Comparison,
     Look,
     Tests,
@@ -49,7 +50,6 @@ from parallel_transcription.statistics.intervals import median_interval
 
 FIRST = 4  # matches before the first look
 HALF = 3.0  # half of the level is spent after 3 + HALF matches
-STATES = 0.10  # how far apart (log) two states of a process may be; 8 % were seen
 TRIMMED_FROM = 4  # blocks of a match from which on its fastest and slowest do not count
 
 _LEVELS = np.geomspace(1e-9, 0.9, 64)
@@ -160,10 +160,15 @@ def repeated_p(values: ArrayLike, limit: float) -> tuple[float, float]:
     return above, below
 
 
+def states_p(matches: int) -> float:
+    """The chance that A is in one state and B in the other in all matches, either way round."""
+    return 2 * 0.25**matches
+
+
 def _floor(values: np.ndarray, limit: float) -> float:
     """The smallest p-value for "above the limit" that states allow; 0 where they reach less far."""
     n = looks_at(len(values))[-1]
-    return 0.0 if values[:n].min() > limit + STATES else 0.5**n
+    return 0.0 if values[:n].min() > limit + STATES else states_p(n)
 
 
 def match_tests(values: ArrayLike, margin: float) -> Tests:
@@ -180,7 +185,7 @@ def match_tests(values: ArrayLike, margin: float) -> Tests:
     more, less = repeated_p(values, 0.0)
     n = looks_at(len(values))[-1]
     above, below = max(above, _floor(values, high)), max(below, _floor(-values, -low))
-    not_above, not_below = max(not_above, 0.5**n), max(not_below, 0.5**n)
+    not_above, not_below = max(not_above, states_p(n)), max(not_below, states_p(n))
     more, less = max(more, _floor(values, 0.0)), max(less, _floor(-values, 0.0))
     return Tests(
         max(not_above, not_below), min(1.0, 2 * min(more, less)), above, below, not_above, not_below
@@ -226,10 +231,18 @@ def compare_matches(
     ladder = _ladder(values, [len(match) for match in blocks], confidence)
     mean, low, high = repeated_interval(values, confidence)
     _, low_equivalence, high_equivalence = repeated_interval(values, 2 * confidence - 1)
-    median = median_interval(np.exp(values), confidence)
+    ends = (mean, low, high, low_equivalence, high_equivalence)
+    ratio, low, high, low_equivalence, high_equivalence = (float(np.exp(v)) for v in ends)
+    median_ratio, median_low, median_high = median_interval(np.exp(values), confidence)
     result = Comparison(
-        *(float(np.exp(v)) for v in (mean, low, high, low_equivalence, high_equivalence)),
-        *median,
+        ratio=ratio,
+        low=low,
+        high=high,
+        low_equivalence=low_equivalence,
+        high_equivalence=high_equivalence,
+        median_ratio=median_ratio,
+        median_low=median_low,
+        median_high=median_high,
         rounds=len(values),
         sd=float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
         tests=match_tests(values, margin),
