@@ -280,7 +280,7 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
     rows = confirming(machine.all_runs)
     own = rows[rows["arm"] == winner["arm"]]
     sound = bool((own["status"] == "ok").all())
-    status, rounds, ratios = "not yet", len(calm), (None, None, None)
+    status, rounds, ratios, level = "not yet", len(calm), (None, None, None), None
     if second is None:
         if rounds >= 2 and sound:
             status = "confirmed"
@@ -288,12 +288,12 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
         pair = machine.compare(winner["arm"], second["arm"], confirmation=True).result
         if pair.rounds:
             rounds = pair.rounds
-            ratios = plain((pair.ratio, *pair.interval(machine.confidence)))
+            ratios, level = plain((pair.ratio, pair.low, pair.high)), plain(pair.level)
             if pair.tests.p_not_above <= machine.alpha and sound:
                 status = "confirmed"
             elif pair.tests.p_above <= machine.alpha and pair.tests.p_difference <= machine.alpha:
                 status = "not confirmed"
-    return Confirmation(status, rounds, against, *ratios, rtfx, low, high)
+    return Confirmation(status, rounds, against, *ratios, rtfx, low, high, level)
 
 
 def _fresh(machine: Machine, winner: Row) -> pd.DataFrame:

@@ -40,10 +40,14 @@ def judge_machine(machine: Machine) -> list[Finding]:
 
 
 def family_of(machines: Iterable[Machine]) -> Family:
-    """All comparisons that the verdicts of a report rest on (`Question.comparisons`)."""
-    return Family(
+    """All comparisons that the verdicts of a report rest on (`Question.comparisons`).
+
+    One that several questions ask for is one.
+    """
+    results = (
         result
         for machine in machines
         for question in QUESTIONS
         for result in question.comparisons(machine)
     )
+    return Family({id(result): result for result in results}.values())

@@ -43,6 +43,7 @@ class Machine:
         self.margin = float(self.study["equivalence_margin"])
         self.confidence = float(self.study["confidence"])
         self.limits = dict(self.study["limits"])
+        self.together_h = float(self.study["together_h"])
         self.starts = runs[runs["files_in_parallel"] == 0]
         self.all_runs = runs[runs["files_in_parallel"] > 0]
         self.runs = explored(self.all_runs)
@@ -87,7 +88,7 @@ class Machine:
     @cached_property
     def allowed(self) -> pd.Series:
         """How far apart two runs of a round may have begun (s); see `together.allowed`."""
-        return allowed(self.all_runs, float(self.study["together_h"]))
+        return allowed(self.all_runs, self.together_h)
 
     @cached_property
     def _occasions(self) -> pd.Series:
@@ -192,7 +193,8 @@ class Machine:
         )
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
         untimed = int(np.isnan(np.array(distance, float)).sum())
-        return Pair(arm_a, arm_b, result, int(disturbed), a, b, int(apart.sum()), untimed)
+        counts = int(apart.sum()), untimed
+        return Pair(arm_a, arm_b, result, int(disturbed), a, b, *counts, confirmation)
 
     def against(self, arms: pd.DataFrame, dimension: str, base: int) -> Iterator[tuple[Any, Pair]]:
         """Pairs that can be tested of arms and those that differ from them in one dimension.
@@ -237,7 +239,7 @@ class Pair:
     """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`.
 
     `apart`: rounds left out since the two sides were measured apart (`together`); `untimed`: rounds
-    of records that do not tell when.
+    of records that do not tell when. `confirmation`: of the rounds that confirm chosen settings.
     """
 
     arm_a: str
@@ -248,6 +250,7 @@ class Pair:
     b: pd.DataFrame
     apart: int = 0
     untimed: int = 0
+    confirmation: bool = False
 
     @property
     def testable(self) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.rounds import min_rounds
+from parallel_transcription.findings.rounds import command, min_rounds
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.statistics import Comparison
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
@@ -111,14 +111,14 @@ def _notes_on_plans(machine: Machine) -> list[str]:
     notes = []
     for name, (said, shown) in _PLANNED.items():
         now = float(machine.study[name])
-        then = {float(p[name]) for p in machine.facts.get("planned") or []} - {now}
+        then = {float(p[name]) for p in machine.facts.get("planned") or [] if name in p} - {now}
         if then:
             values = words.listing([shown(value) for value in sorted(then)])
             notes.append(f"{said} was {values} when measured, and is {shown(now)} now.")
     limits = {k: v for k, v in machine.limits.items() if v is not None}
     for planned in machine.facts.get("planned") or []:
-        before = {k: v for k, v in planned["limits"].items() if v is not None}
-        if before != limits:
+        before = {k: v for k, v in (planned.get("limits") or {}).items() if v is not None}
+        if "limits" in planned and before != limits:
             listed = ", ".join(f"{k} {v:g}" for k, v in sorted(before.items())) or "none"
             notes.append(f"The limits were others when measured: {listed}.")
     return notes
@@ -151,26 +151,16 @@ def too_few_note(results: Iterable[Comparison]) -> str:
 
 def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
     """Sentences on pairs whose sides were measured apart, and on records that do not tell when."""
-    known = {(p.arm_a, p.arm_b): p for p in pairs}.values()
+    known = list({(p.arm_a, p.arm_b, p.confirmation): p for p in pairs}.values())
     apart = [p for p in known if p.apart]
     notes = []
     if apart:
-        names = [n for p in apart for n in p.configurations]
-        last = int(machine.all_runs["round"].where(machine.all_runs["round"] <= CONFIRMATION_ABOVE)
-                   [machine.all_runs["configuration"].isin(names)].max())  # fmt: skip
-        rounds = min(last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1)),
-                     CONFIRMATION_ABOVE)  # fmt: skip
         one, other = apart[0].configurations
-        lost, hours = (
-            words.plural(sum(p.apart for p in apart), "round"),
-            machine.study["together_h"],
-        )
         notes.append(
-            f"Measured apart: not compared. In {lost} of {words.plural(len(apart), 'pair')} (such "
-            f"as {one} and {other}) the two sides began more than {hours:g} h "
-            "and the length of the round apart; a change of the machine in between would pass for "
-            "a difference. Both anew, together: "
-            f"{min_rounds(machine, rounds, names).command}"
+            f"Measured apart: not compared. In {words.plural(sum(p.apart for p in apart), 'round')} "
+            f"of {words.plural(len(apart), 'pair')} (such as {one} and {other}) the two sides began "
+            f"more than {machine.together_h:g} h and the length of the round apart; a change of the "
+            f"machine in between would pass for a difference.{_anew(machine, apart)}"
         )
     if any(p.untimed for p in known):
         notes.append(
@@ -178,6 +168,24 @@ def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
             "number alone."
         )
     return notes
+
+
+def _anew(machine: Machine, apart: Sequence[Pair]) -> str:
+    """The command that measures both sides of pairs anew that have too few rounds together."""
+    few = [p for p in apart if not p.result.tested]
+    if not few:
+        return ""
+    fresh = all(p.confirmation for p in few)
+    few = few if fresh else [p for p in few if not p.confirmation]
+    names = {n for p in few for n in p.configurations}
+    numbers = machine.all_runs["round"][machine.all_runs["configuration"].isin(names)]
+    if fresh:
+        last = int(numbers.max()) - CONFIRMATION_ABOVE
+        settings = f"confirmation_rounds={last + statistics.LEAST_ROUNDS}"
+        return f" Both anew, together: {command(machine, settings, names)}"
+    last = int(numbers[numbers <= CONFIRMATION_ABOVE].max())
+    rounds = last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1))
+    return f" Both anew, together: {min_rounds(machine, rounds, names).command}"
 
 
 def margin_words(machine: Machine) -> str:

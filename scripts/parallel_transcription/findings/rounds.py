@@ -60,7 +60,7 @@ class _Need:
             max(rounds, self.comparison.rounds + 1),
             self.comparison.sd,
             machine.margin,
-            _level(machine, self.comparison),
+            next_level(machine, self.comparison),
             self.comparison.ratio,
             family,
         )
@@ -131,8 +131,10 @@ def _plan_in_words(machine: Machine, planned: list[_Need], family: int) -> str:
     )
 
 
-def _level(machine: Machine, comparison: Comparison) -> float:
-    """The level that the next look at a comparison has."""
+def next_level(machine: Machine, comparison: Comparison) -> float:
+    """The level that the next look at a comparison has; the first one if none was made."""
+    if not comparison.tested:
+        return machine.alpha * statistics.share_of(1)
     return machine.alpha * comparison.share * statistics.share_of(2) / statistics.share_of(1)
 
 
@@ -154,7 +156,7 @@ def _rounds_for(machine: Machine, comparison: Comparison, family: int) -> int | 
         comparison.sd,
         machine.margin,
         ratio=comparison.ratio,
-        alpha=_level(machine, comparison),
+        alpha=next_level(machine, comparison),
         family=family,
     )
     # an undecided pair needs at least one more round, whatever the plan says

@@ -89,9 +89,7 @@ def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
     low, high = band(margin)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # nearly identical data, see `same`
-        p_equivalent, (_, p_lower, _), (_, p_upper, _) = ttost_paired(
-            a, b, low, high, transform=np.log
-        )
+        _, (_, p_lower, _), (_, p_upper, _) = ttost_paired(a, b, low, high, transform=np.log)
         d = np.log(a) - np.log(b)
         # rounding leaves a spread of 1e-16 where there is none: then the mean decides alone
         same = np.ptp(d, axis=0) < 1e-12
@@ -102,11 +100,24 @@ def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
     p_upper = np.where(same, np.where(mean < np.log(high) - 1e-12, 0.0, 1.0), p_upper)
     p_above = np.where(same, np.where(mean > np.log(high) + 1e-12, 0.0, 1.0), 1 - p_upper)
     p_below = np.where(same, np.where(mean < np.log(low) - 1e-12, 0.0, 1.0), 1 - p_lower)
-    p_equivalent = np.maximum(p_lower, p_upper)
-    p_above = np.maximum(p_above, _floor(d, np.log(high)))
-    p_below = np.maximum(p_below, _floor(-d, -np.log(low)))
-    p_difference = np.maximum(p_difference, 2 * np.minimum(_floor(d, 0.0), _floor(-d, 0.0)))
-    return Tests(p_equivalent, p_difference, p_above, p_below, p_upper, p_lower)
+    return Tests(np.maximum(p_lower, p_upper), p_difference, p_above, p_below, p_upper, p_lower)
+
+
+def no_less_than_states(tests: Tests, d: np.ndarray, margin: float) -> Tests:
+    """The tests, "beyond the margin" and "different" no surer than states of processes let one be.
+
+    Args:
+        tests: As from `paired_tests`.
+        d: Log ratios, shape (n,) or (n, S).
+        margin: Of the tests.
+    """
+    low, high = np.log(band(margin))
+    different = 2 * np.minimum(_floor(d, 0.0), _floor(-d, 0.0))
+    return tests._replace(
+        p_above=np.maximum(tests.p_above, _floor(d, high)),
+        p_below=np.maximum(tests.p_below, _floor(-d, -low)),
+        p_difference=np.maximum(tests.p_difference, different),
+    )
 
 
 def _floor(d: np.ndarray, limit: float) -> Any:
@@ -259,15 +270,18 @@ def compare(
     """Compares paired times `a` and `b` (shape (n,), one per round, seconds).
 
     `share` is the share of the level that this look at the rounds has (`looks.share_of`); the
-    p-values are divided by it. Fewer than `LEAST_ROUNDS` rounds are not tested.
+    p-values are divided by it. That of states needs no share: what they show in so many rounds they
+    showed in fewer. Fewer than `LEAST_ROUNDS` rounds are not tested.
 
     Censored rounds: where `censored_a` is true, `a` is the time limit that A ran into ("> 60 s").
     - Both sides censored: the round says nothing; it is counted and left out.
     - One side censored: the limit stands in for the time, so the ratio is a bound: with A censored,
-      "at least". Only "A slower" can then be shown, and is, if it is significant even so; for
-      equivalence the round counts as outside of the band, and the t test gives way to an exact
-      sign test (`scipy.stats.binomtest`). The interval is open on the censored side; if rounds
-      are censored on both sides, there is none, and a sign test judges the difference as well.
+      "at least". Only "A slower" can then be shown, and is, if it is significant even so. That A is
+      not slower cannot, so neither can equivalence, however many rounds look alike: how long A
+      would have taken in this one nobody knows. In the place of the t test the other hypotheses
+      have an exact sign test (`scipy.stats.binomtest`). The interval is open on the censored side;
+      if rounds are censored on both sides, there is none, and a sign test judges the difference as
+      well.
     The result is judged alone; see `correct` for families.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -284,10 +298,11 @@ def compare(
         estimates = _cut(_estimates(np.exp(d), confidence), ca.any(), cb.any())
         sd = float(d.std(ddof=1)) if rounds >= 2 else sd
     if rounds >= LEAST_ROUNDS:
-        tests = Tests(*[float(p) for p in paired_tests(a, b, margin)])
+        tests = paired_tests(a, b, margin)
         if ca.any() or cb.any():
             tests = _censored_tests(d, ca, cb, margin, tests)
-        tests = Tests(*[min(1.0, p / share) if p == p else p for p in tests])
+        tests = Tests(*[np.minimum(1.0, p / share) for p in tests])
+        tests = Tests(*[float(p) for p in no_less_than_states(tests, d, margin)])
     result = Comparison(
         rounds=rounds,
         **asdict(estimates),
@@ -380,8 +395,8 @@ def _censored_tests(
         return float(stats.binomtest(int(k), n, 0.5, alternative="greater").pvalue)
 
     # known to lie above/below: a censored A bounds d from below, a censored B from above
-    p_lower = sign(np.sum((d > low) & ~cb))
-    p_upper = sign(np.sum((d < high) & ~ca))
+    p_lower = 1.0 if cb.any() else sign(np.sum(d > low))
+    p_upper = 1.0 if ca.any() else sign(np.sum(d < high))
     p_above = sign(np.sum((d > high) & ~cb))
     p_below = sign(np.sum((d < low) & ~ca))
     p_equivalent = max(p_lower, p_upper)

@@ -45,10 +45,10 @@ def beyond_power(
         return 0.0
     excess = abs(np.log(ratio)) - np.log1p(margin)
     if sd <= 0:
-        return float(excess > (STATES if 0.25**rounds > alpha else 0))
+        return float(excess > (STATES if 2 * 0.25**rounds > alpha else 0))
     shift = excess / (sd / np.sqrt(rounds))
     power = float(stats.nct.sf(stats.t.ppf(1 - alpha, rounds - 1), rounds - 1, shift))
-    if 0.25**rounds > alpha:
+    if 2 * 0.25**rounds > alpha:  # in the two-sided test, which "beyond" asks for as well
         power = min(power, float(stats.norm.cdf((excess - STATES) / sd)) ** rounds)
     return power
 
