@@ -360,7 +360,7 @@ def measured_apart_is_said_with_the_way_out():
     def check(outcome: Outcome) -> None:
         found = outcome.finding("one_or_many")
         said = " ".join([found.answer, *found.notes])
-        assert "apart" in said and "min_rounds=10" in said
+        assert "apart" in said and "min_rounds=11" in said
 
     planted.check = check
     return planted

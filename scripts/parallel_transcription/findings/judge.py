@@ -33,10 +33,18 @@ def judge_machine(machine: Machine) -> list[Finding]:
         machine.asked.clear()
         answer = question.judge(machine)
         if answer is not None:
-            measured = answer.verdict != Verdict.NOT_MEASURED
-            notes = [*notes_on_runs_apart(machine, machine.asked), *(mixed if measured else [])]
-            answers.append(replace(answer, notes=[*answer.notes, *notes]))
+            apart = notes_on_runs_apart(machine, machine.asked)
+            answers.append(_with_notes(answer, apart, mixed))
     return answers
+
+
+def _with_notes(answer: Finding, apart: list[str], mixed: list[str]) -> Finding:
+    """A finding with what is to be said of its runs; if it is why there is none, as the answer."""
+    if answer.verdict != Verdict.NOT_MEASURED:
+        return replace(answer, notes=[*answer.notes, *apart, *mixed])
+    if not apart:
+        return answer
+    return replace(answer, answer=" ".join(apart), change=" ".join(apart))
 
 
 def family_of(machines: Iterable[Machine]) -> Family:

@@ -23,6 +23,7 @@ from parallel_transcription.findings.evidence import in_order, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.remarks import (
     correction_note,
+    looks_note,
     margin_words,
     notes_on_failures,
     notes_on_unlike_work,
@@ -307,6 +308,7 @@ class PairedQuestion(Question):
                 sentence,
                 too_few_note(judged.results),
                 correction_note(machine, judged.results),
+                looks_note(machine, judged.results),
                 *notes_on_unlike_work(machine, judged.pairs),
                 *notes_on_failures(machine, cases.arms),
             ],

@@ -97,24 +97,21 @@ def notes_on_unlike_runs(machine: Machine) -> list[str]:
 
 #: What a study says of how it is judged, in words.
 _PLANNED = {
-    "equivalence_margin": ("The margin", words.percent),
-    "confidence": ("The confidence", words.percent),
-    "disturbed_above": (
-        "The share of foreign load that marks a repeat as disturbed",
-        words.percent,
-    ),
+    "equivalence_margin": "The margin",
+    "confidence": "The confidence",
+    "disturbed_above": "The share of foreign load that marks a repeat as disturbed",
 }
 
 
 def _notes_on_plans(machine: Machine) -> list[str]:
     """Sentences on what was another when the runs were measured than it is now."""
     notes = []
-    for name, (said, shown) in _PLANNED.items():
+    for name, said in _PLANNED.items():
         now = float(machine.study[name])
         then = {float(p[name]) for p in machine.facts.get("planned") or [] if name in p} - {now}
         if then:
-            values = words.listing([shown(value) for value in sorted(then)])
-            notes.append(f"{said} was {values} when measured, and is {shown(now)} now.")
+            values = words.listing([f"{100 * value:g} %" for value in sorted(then)])
+            notes.append(f"{said} was {values} when measured, and is {100 * now:g} % now.")
     limits = {k: v for k, v in machine.limits.items() if v is not None}
     for planned in machine.facts.get("planned") or []:
         before = {k: v for k, v in (planned.get("limits") or {}).items() if v is not None}
@@ -131,10 +128,24 @@ def correction_note(machine: Machine, results: Sequence[Comparison]) -> str:
         return ""
     return (
         f'"Beyond the margin" and "faster" are Holm-corrected over all {family} comparisons of '
-        'times in this machine\'s report; "equivalent" holds for each pair by itself. Part of the '
-        f"level ({words.percent(1 - machine.confidence)}) is kept for looks after more rounds. "
-        "Intervals are those that decide: they lie within the margin's band or outside of it where "
-        "the pair is called so."
+        'times in this machine\'s report; "equivalent" holds for each pair by itself. Intervals '
+        "are those that decide: within the margin's band, or outside of it, where a pair is called "
+        "so."
+    )
+
+
+def looks_note(machine: Machine, results: Iterable[Comparison]) -> str:
+    """A sentence on pairs whose rounds were looked at before, and what that costs."""
+    again = [r for r in results if r.tested and r.share < statistics.share_of(1)]
+    if not again:
+        return ""
+    share = min(r.share for r in again)
+    looks = next(k for k in range(2, 1000) if statistics.share_of(k) <= share)
+    return (
+        f"Rounds were added to {words.plural(len(again), 'pair')} after a look at earlier ones. "
+        f"That is paid for: look {looks} has a level of "
+        f"{words.number(100 * machine.alpha * share, 2)} %, all looks together "
+        f"{100 * machine.alpha:g} %."
     )
 
 
@@ -157,10 +168,11 @@ def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
     if apart:
         one, other = apart[0].configurations
         notes.append(
-            f"Measured apart: not compared. In {words.plural(sum(p.apart for p in apart), 'round')} "
-            f"of {words.plural(len(apart), 'pair')} (such as {one} and {other}) the two sides began "
-            f"more than {machine.together_h:g} h and the length of the round apart; a change of the "
-            f"machine in between would pass for a difference.{_anew(machine, apart)}"
+            "Measured apart: not compared. In "
+            f"{words.plural(sum(p.apart for p in apart), 'round')} of "
+            f"{words.plural(len(apart), 'pair')} (such as {one} and {other}) the two sides began "
+            f"more than {machine.together_h:g} h and the length of the round apart; a change of "
+            f"the machine in between would pass for a difference.{_anew(machine, apart)}"
         )
     if any(p.untimed for p in known):
         notes.append(
