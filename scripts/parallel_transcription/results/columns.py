@@ -296,6 +296,7 @@ RUNS: tuple[Column, ...] = (
         "meter",
         "How often heat slowed a core or package down in the window, where it did so most.",
     ),
+    Column("planned_rounds", "number", "Rounds that the study planned when this was measured."),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
@@ -28,6 +28,12 @@ from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
 NOT_IN_RESULTS = ("only", "machines")
+JUDGED_WITH: tuple[
+    Literal["equivalence_margin"],
+    Literal["confidence"],
+    Literal["disturbed_above"],
+    Literal["limits"],
+] = ("equivalence_margin", "confidence", "disturbed_above", "limits")
 
 
 class Specification(TypedDict):
@@ -173,6 +179,20 @@ class Plan:
         if rest is None:
             rest = self._specifications[key] = canonical_json(self._specify(machine, point))
         return f'{{"round":{round_number},{rest[1:]}'
+
+    def planned(self, run: str) -> str:
+        """What the study says, before a run, of how it will be judged, as canonical JSON.
+
+        It is no part of the specification: another margin measures nothing again.
+        """
+        configuration_id, round_number = round_of(run)
+        confirms = round_number > CONFIRMATION_ABOVE
+        settings = self.study.settings
+        rounds = self.study.points[configuration_id].rounds
+        return canonical_json(
+            {name: settings[name] for name in JUDGED_WITH}
+            | {"rounds": settings["confirmation_rounds"] if confirms else rounds}
+        )
 
     def _specify(self, machine: str, point: GridPoint) -> Specification:
         settings = self.study.settings
