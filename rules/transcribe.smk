@@ -27,9 +27,8 @@ rule transcribe:
         ),
         # Snakemake does not track a parameter that asks for inputs: other values measure nothing again.
         study=of_wildcards(lambda wildcards, input: STUDY.settings["name"]),
-        remeasure=of_wildcards(lambda wildcards, input: STUDY.settings["remeasure"]),
-        disturbed_above=of_wildcards(lambda wildcards, input: STUDY.settings["disturbed_above"]),
+        planned=of_wildcards(lambda wildcards, input: PLAN.planned(wildcards.run)),
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
-        " --study {params.study:q} --manifests {input:q} --log {log:q} --record {output:q}"
-        " --remeasure {params.remeasure} --disturbed-above {params.disturbed_above} --parent $PPID"
+        " --study {params.study:q} --planned {params.planned:q} --manifests {input:q} --log {log:q} --record {output:q}"
+        " --parent $PPID"

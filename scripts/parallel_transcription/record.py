@@ -202,8 +202,17 @@ _KERNEL = _closed(
         "saturates": {"type": ["boolean", "null"]},
     }
 )
+#: What the study said when the run was measured of how it would be judged.
+_PLANNED_FIELDS: dict[str, Any] = {
+    "rounds": {"type": "integer", "minimum": 1},
+    "equivalence_margin": {"type": "number"},
+    "confidence": {"type": "number"},
+    "disturbed_above": {"type": "number"},
+    "limits": {"type": "object", "additionalProperties": _NUMBER},
+}
+_PLANNED = _closed({**_PLANNED_FIELDS, "remeasure": {"type": "integer"}}, [*_PLANNED_FIELDS])
 #: Keys that records made before these existed lack.
-_NEW = ("job",)
+_NEW = ("job", "planned")
 
 
 def record_schema() -> dict[str, Any]:
@@ -260,6 +269,7 @@ def record_schema() -> dict[str, Any]:
             "packed": {"type": "boolean"},
             "log": _TEXT,
             "job": {"anyOf": [_JOB, {"type": "null"}]},
+            "planned": {"anyOf": [_PLANNED, {"type": "null"}]},
             "started_at": {"type": "number"},
             "finished_at": {"type": "number"},
             "status": _STATUS,

@@ -7,7 +7,6 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from parallel_transcription import host
 from parallel_transcription.errors import InputError
@@ -104,6 +103,7 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     rules = parser.add_argument_group("for the workflow's rules")
     rules.add_argument("--specification", help="the run as JSON; replaces what is above but four")
     rules.add_argument("--study", default="", help="the study's name, for the record")
+    rules.add_argument("--planned", default="null", help="Plan.planned, for the record")
     rules.add_argument("--manifests", nargs="*", default=[], help="its model's and audio's")
     rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
@@ -140,7 +140,8 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
         warmups=given.warmups,
         timeout_s=given.timeout_s,
         load_timeout_s=given.load_timeout_s,
-        **_again(given),
+        remeasure=given.remeasure,
+        disturbed_above=given.disturbed_above,
     )
     every = values | vars(protocol)
     check_values({k: v for k, v in every.items() if v is not None}, "command line")
@@ -166,13 +167,9 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
     return 0
 
 
-def _again(given: argparse.Namespace) -> dict[str, Any]:
-    return {"remeasure": given.remeasure, "disturbed_above": given.disturbed_above}
-
-
 def _run_specification(given: argparse.Namespace) -> int:
     record = measure_specified(
-        given.specification, given.study, given.manifests, given.log, given.record, _again(given)
+        given.specification, given.study, given.manifests, given.log, given.record, given.planned
     )
     # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
     run = f"{record['machine']}/{record['run']}"

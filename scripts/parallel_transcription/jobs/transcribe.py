@@ -44,6 +44,7 @@ class Run:
     audio: Sequence[Mapping[str, Any]]
     code: str
     specification: str = ""
+    planned: dict[str, Any] | None = None
     packing: Packing | None = None
 
 
@@ -102,6 +103,7 @@ def measure(
         "packed": slot.cores is not None,
         "log": str(log) if log else None,
         "job": cluster.this_job(),
+        "planned": run.planned,
         **outcome,
     }
     if record_file:
@@ -118,13 +120,19 @@ def _planned(run: Run) -> walk.Planned | None:
     return walk.planned(tokens, seconds, run.configuration)
 
 
+def _again(planned: str) -> dict[str, Any]:
+    """What measures disturbed passes again, as `Protocol` has it."""
+    told = json.loads(planned) or {}
+    return {name: told[name] for name in ("remeasure", "disturbed_above") if name in told}
+
+
 def measure_specified(
     specification: str,
     study: str,
     manifests: Iterable[Path | str],
     log: Path | None,
     record_file: Path | None,
-    again: Mapping[str, Any] | None = None,
+    planned: str = "null",
 ) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
@@ -134,8 +142,8 @@ def measure_specified(
         manifests: Those of its model and its audio, as in `Plan.manifests`.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
-        again: What measures disturbed passes again (`Plan.again`). It is no part of the
-            specification either: other limits measure nothing that is there.
+        planned: JSON from `Plan.planned`, for the record; its limits measure disturbed passes
+            again. No part of the specification either: others measure nothing that is there.
 
     Raises:
         StudyError: for any other text, or where a manifest is missing.
@@ -148,12 +156,13 @@ def measure_specified(
             machine=told["machine"],
             configuration=complete(told["configuration"]),
             round=told["round"],
-            protocol=Protocol(**told["protocol"], **(again or {})),
+            protocol=Protocol(**told["protocol"], **_again(planned)),
             model=_read(prepared[told["model"]]),
             audio=[_read(prepared[key])[0] for key in told["audio"]],
             code=told["code"],
             specification=fingerprint_of(specification),
             packing=told.get("packing"),
+            planned=json.loads(planned),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StudyError(

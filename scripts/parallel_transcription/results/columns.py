@@ -304,6 +304,7 @@ RUNS: tuple[Column, ...] = (
         "meter",
         "How often heat slowed a core or package down in the window, where it did so most.",
     ),
+    Column("planned_rounds", "number", "Rounds that the study planned when this was measured."),
     Column(
         "stopped_in",
         "text",

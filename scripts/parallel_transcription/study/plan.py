@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
@@ -28,6 +28,12 @@ from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
 NOT_IN_RESULTS = ("only", "machines")
+JUDGED_WITH: tuple[
+    Literal["equivalence_margin"],
+    Literal["confidence"],
+    Literal["disturbed_above"],
+    Literal["limits"],
+] = ("equivalence_margin", "confidence", "disturbed_above", "limits")
 
 
 class Specification(TypedDict):
@@ -158,11 +164,6 @@ class Plan:
         passes = settings["warmups"] * (1 + more) + repeats + more
         return math.ceil((settings["load_timeout_s"] + passes * settings["timeout_s"]) / 60)
 
-    def again(self) -> dict[str, float]:
-        """What measures disturbed passes again: no part of a specification."""
-        settings = self.study.settings
-        return {name: settings[name] for name in ("remeasure", "disturbed_above")}
-
     def longest_min(self) -> int:
         """Minutes that the longest of all runs may take."""
         return max(self.minutes(run) for run in self.runs)
@@ -180,6 +181,21 @@ class Plan:
         if rest is None:
             rest = self._specifications[key] = canonical_json(self._specify(machine, point))
         return f'{{"round":{round_number},{rest[1:]}'
+
+    def planned(self, run: str) -> str:
+        """What the study says, before a run, of how it will be judged and what is measured again.
+
+        It is no part of the specification: another margin measures nothing again.
+        """
+        configuration_id, round_number = round_of(run)
+        confirms = round_number > CONFIRMATION_ABOVE
+        settings = self.study.settings
+        rounds = self.study.points[configuration_id].rounds
+        return canonical_json(
+            {name: settings[name] for name in JUDGED_WITH}
+            | {"rounds": settings["confirmation_rounds"] if confirms else rounds}
+            | {"remeasure": settings["remeasure"]}
+        )
 
     def _specify(self, machine: str, point: GridPoint) -> Specification:
         settings = self.study.settings

@@ -143,7 +143,7 @@ def build_study(
         machines=machines,
         files=found.files,
         points=points,
-        schedule=schedule(wanted),
+        schedule=schedule(wanted, settings["name"]),
         passed_over=found.passed_over,
     )
 
