@@ -154,19 +154,19 @@ def test_guests_count_once_and_waiting_not_at_all(monkeypatch):
     names = "user nice system idle iowait irq softirq steal guest guest_nice"
     times = namedtuple("Times", names)(1, 2, 4, 1000, 500, 8, 16, 32, 1, 2)
     monkeypatch.setattr(psutil, "cpu_times", lambda: times)
-    assert meters._machine_times() == (31, 32)
+    assert meters._machine_times(meters.affinity()) == (31, 32)
 
 
 def test_machine_times_of_other_systems(monkeypatch):
     times = namedtuple("Times", "user nice system idle")(1, 2, 4, 1000)
     monkeypatch.setattr(psutil, "cpu_times", lambda: times)
-    assert meters._machine_times() == (7, None)
+    assert meters._machine_times(meters.affinity()) == (7, None)
 
     def refuse():
         raise PermissionError
 
     monkeypatch.setattr(psutil, "cpu_times", refuse)
-    assert meters._machine_times() == (None, None)
+    assert meters._machine_times(meters.affinity()) == (None, None)
 
 
 def test_snapshots_travel_between_processes():

@@ -1219,24 +1219,14 @@ def batches_of_other_work_are_no_pair():
 
 #: Truths that the report does not keep yet.
 NOT_YET = """
-a-busy-neighbour-on-one-of-64-cpus
 a-gpu-that-one-worker-fills
-a-negative-makespan
 a-small-and-a-large-model-on-a-gpu
 as-few-files-as-gpus-in-a-list
-everything-fails-in-the-same-way
-everything-runs-into-the-limit
 memory-feeds-one-core
 memory-feeds-one-core-of-many
 one-file-at-a-time-with-all-threads-is-fastest
-one-hang-at-exit
-one-load-takes-too-long
-one-warm-up-takes-too-long
 others-slow-one-side-in-half-of-the-rounds
-records-of-another-study-under-the-label
-seven-processes-hang-at-exit
 starts-without-memory-are-no-race
-the-best-number-of-threads-never-rests-on-survivors
 the-same-twice-differs
 the-same-twice-differs-and-so-do-models
 threads-beyond-the-cpus-help

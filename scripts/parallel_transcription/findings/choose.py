@@ -46,6 +46,8 @@ from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
 
 GROUP = ["model", "compute_type", "device", "workload", "files_in_parallel", "thread_env"]
+#: Endings that keep a configuration from being recommended or called best.
+TROUBLE = ("failed", "killed", "stuck", "timeout")
 MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cores_used",
           "memory_mb", "gpu_memory_mb", "rss_peak_mb", "load_s")  # fmt: skip
 
@@ -80,7 +82,7 @@ def candidates(machine: Machine) -> list[Row]:
         calm = times[~times["censored"].astype(bool)]
         trouble = [
             f"{name} in {words.plural(int(arm[f'n_{name}']), 'repeat')}"
-            for name in ("failed", "killed", "timeout")
+            for name in TROUBLE
             if arm[f"n_{name}"]
         ]
         if calm.empty:

@@ -20,6 +20,7 @@ from parallel_transcription.results.counting import (
     usable_cores,
     usable_cpus,
 )
+from parallel_transcription.results.endings import Ending, none_ended_well
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
@@ -59,6 +60,11 @@ class Machine:
     def alpha(self) -> float:
         """Significance level: 1 minus the study's confidence."""
         return 1 - self.confidence
+
+    @cached_property
+    def ended(self) -> Ending | None:
+        """How all runs ended and what to change; None where one ended well."""
+        return none_ended_well(self.runs)
 
     @cached_property
     def cpus(self) -> float | None:
@@ -129,7 +135,8 @@ class Machine:
         by_arm = self.runs.groupby("arm", sort=True)
         arms = by_arm[kept].first()
         for status in STATUSES:
-            arms[f"n_{status}"] = (self.runs["status"] == status).groupby(self.runs["arm"]).sum()
+            own = (self.runs["status"] == status) & ~self.runs["excused"]
+            arms[f"n_{status}"] = own.groupby(self.runs["arm"]).sum()
         wrong = self.runs[self.runs["error"] != ""].groupby("arm")["error"].first()
         arms["error"] = wrong.reindex(arms.index).fillna("")
         return arms.reset_index()

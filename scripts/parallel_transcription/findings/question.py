@@ -27,6 +27,7 @@ from parallel_transcription.findings.remarks import (
     margin_words,
     notes_on_failures,
     notes_on_unlike_work,
+    stalls_note,
     too_few_note,
 )
 from parallel_transcription.findings.rounds import command, more_rounds
@@ -131,7 +132,8 @@ class Question(ABC):
     ) -> Finding:
         """The finding where the tables do not hold what the question needs."""
         how = f" To measure it{self.to_measure_on}: {self.to_measure}" if self.to_measure else ""
-        answer = Answer(f"{why or self.lacks}{how}", "", None)
+        text = str(machine.ended) if machine.ended else f"{why or self.lacks}{how}"
+        answer = Answer(text, "", None)
         return self.finding(machine, Verdict.NOT_MEASURED, answer, evidence, runs, notes=notes)
 
     def finding(
@@ -150,7 +152,9 @@ class Question(ABC):
         rows = [{k: plain(row.get(k)) for k in keys} for row in rows]
         shown = self.page_rows(rows)
         columns = with_varying(self.columns, [rows[k] for k in shown])
-        if verdict == Verdict.NOT_MEASURED:
+        if verdict == Verdict.NOT_MEASURED and machine.ended:
+            change = machine.ended.remedy
+        elif verdict == Verdict.NOT_MEASURED:
             change = self.remedy.format(command=command(machine, self.remedy_sets))
         else:
             margin, above = margin_words(machine), f"{1 + machine.margin:.2f}"
@@ -309,6 +313,7 @@ class PairedQuestion(Question):
                 too_few_note(judged.results),
                 correction_note(machine, judged.results),
                 looks_note(machine, judged.results),
+                stalls_note(machine, judged.results),
                 *notes_on_unlike_work(machine, judged.pairs),
                 *notes_on_failures(machine, cases.arms),
             ],

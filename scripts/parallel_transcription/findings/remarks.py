@@ -95,6 +95,18 @@ def _unlike(known: pd.Series, pairs: Iterable[Pair]) -> list[tuple[tuple[str, st
     return sorted(unlike, key=lambda one: -abs(one[1] - one[2]))
 
 
+def stalls_note(machine: Machine, results: Iterable[Comparison]) -> str:
+    """What "equal" leaves open: rare stalls that so few rounds need not have."""
+    rounds = [result.rounds for result in results if result.size == statistics.WITHIN]
+    if not rounds:
+        return ""
+    share = words.percent(statistics.upper_rate(0, min(rounds), machine.confidence), 1)
+    return (
+        f"Equal is said of typical rounds: a stall in up to {share} of runs may have been missed "
+        f"in {words.plural(min(rounds), 'round')}."
+    )
+
+
 def notes_on_unlike_runs(machine: Machine) -> list[str]:
     """Sentences on what differs between the runs of a label, and so touches every answer."""
     notes = []

@@ -28,7 +28,7 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.choose import places
+from parallel_transcription.findings.choose import TROUBLE, places
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
@@ -164,8 +164,9 @@ def _rank(machine: Machine, group: Any) -> list[Row]:
     for _, arm in group.iterrows():
         times = machine.times(arm["arm"])
         calm = times[~times["censored"].astype(bool)]
-        entries.append((place[arm["arm"]], arm, calm))
-    # one that never finished in time can tie with nothing, and it is not the best
+        # never the best on what survived: one in trouble comes after those without
+        trouble = any(arm[f"n_{name}"] for name in TROUBLE)
+        entries.append(((trouble, place[arm["arm"]]), arm, calm))
     entries.sort(key=lambda e: e[0])
     if not entries or entries[0][2].empty:
         return []

@@ -332,7 +332,7 @@ def _warnings(results: Results) -> list[str]:
         )
     if results.left_out:
         files = plural(len(results.left_out), "file")
-        texts.append(f"Left out as no valid run records: {files}, named in left_out.csv.")
+        texts.append(f"Left out: {files}, named in left_out.csv with the reason.")
     return texts
 
 

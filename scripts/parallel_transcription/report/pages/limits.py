@@ -10,6 +10,7 @@ import pandas as pd
 from parallel_transcription.cpus import parse
 from parallel_transcription.results.columns import THROTTLED_ABOVE
 from parallel_transcription.results.counting import usable_cpus
+from parallel_transcription.results.endings import none_ended_well
 from parallel_transcription.results.read import Results
 from parallel_transcription.words import cpus, integer, percent, plural
 
@@ -30,9 +31,10 @@ def limits(results: Results, facts: Mapping[str, Any]) -> list[str]:
 
 
 def held_up(results: Results) -> list[str]:
-    """Sentences on passes that a quota or heat held up; none where there were none."""
+    """Sentences on passes that a quota or heat held up, or that never ended; none without such."""
     passes = results.runs[results.runs["makespan_s"].notna()]
-    texts = []
+    ended = none_ended_well(results.runs)
+    texts = [str(ended)] if ended else []
     known = passes[passes["throttled_s"].notna()]
     if count := int(known["throttled"].sum()):
         share = percent(THROTTLED_ABOVE, decimals=0)
