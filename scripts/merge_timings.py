@@ -72,7 +72,7 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
     merged = merge_records(record_files(results), settings, wanted, references)
     outside = [
         (
-            str(results / machine / "runs"),
+            str(results / machine / "runs" / "*.json"),
             f"{plural(count, 'record')} of study {name!r} that this study's grid has not",
         )
         for (machine, name), count in sorted(others.items())

@@ -1220,19 +1220,12 @@ def batches_of_other_work_are_no_pair():
 #: Truths that the report does not keep yet.
 NOT_YET = """
 a-gpu-that-one-worker-fills
-a-small-and-a-large-model-on-a-gpu
 as-few-files-as-gpus-in-a-list
 memory-feeds-one-core
 memory-feeds-one-core-of-many
 one-file-at-a-time-with-all-threads-is-fastest
-others-slow-one-side-in-half-of-the-rounds
 starts-without-memory-are-no-race
-the-same-twice-differs
-the-same-twice-differs-and-so-do-models
 threads-beyond-the-cpus-help
-two-compute-types-of-unlike-truth
-two-models-of-opposite-truth
-two-models-one-of-them-equal
 two-of-three-gpus-work
 two-threads-of-one-core
 """

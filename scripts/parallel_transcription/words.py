@@ -78,8 +78,8 @@ def percent(share: Any, digits: int = 2, *, decimals: int | None = None) -> str:
 
 
 def level(confidence: float) -> str:
-    """A level of confidence: 0.95 is "95 %"."""
-    return f"{as_written(100 * confidence)} %"
+    """A level of confidence: 0.95 is "95 %", 0.98889 is "98.9 %", 0.99259 is "99.26 %"."""
+    return f"{as_written(round(100 * confidence, 2 if confidence > 0.99 else 1))} %"
 
 
 def times(ratio: Any) -> str:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -172,8 +172,8 @@ def pareto(table: pd.DataFrame, memory: str = "memory_mb") -> Any:
 def choices(machine: Machine) -> list[Choice]:
     """One choice per group.
 
-    The first choice is the machine's own: the group with the most candidates, then the most files
-    at once, then by name.
+    The first choice is the machine's own: of its main group, with the most candidates, then the
+    most files at once, then by name.
     """
     everything = candidates(machine)
     if not everything:
@@ -184,9 +184,11 @@ def choices(machine: Machine) -> list[Choice]:
     result = [
         _choose(machine, dict(zip(GROUP, key, strict=True)), groups[key]) for key in sorted(groups)
     ]
+    place = {tuple(asdict(group).values()): k for k, group in enumerate(machine.groups)}
     result.sort(
         key=lambda c: (
             c.winner is None,
+            place[c.group["model"], c.group["compute_type"], c.group["device"]],
             -sum(r["standing"] != "out" for r in c.table),
             -int(c.group["files_in_parallel"]),
             str(c.group),

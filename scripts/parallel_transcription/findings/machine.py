@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -21,13 +21,27 @@ from parallel_transcription.results.counting import (
     usable_cpus,
 )
 from parallel_transcription.results.endings import Ending, none_ended_well
+from parallel_transcription.results.finding import Group
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
+GROUP = tuple(field.name for field in fields(Group))
+
+
+def groups_of(runs: pd.DataFrame) -> list[Group]:
+    """The groups of equal work in a machine's runs, the study's main one first.
+
+    That is the one with the most configurations, then with the most runs.
+    """
+    own = runs[runs["unaltered"]]
+    sizes = own.groupby(list(GROUP)).agg(arms=("arm", "nunique"), runs=("run", "nunique"))
+    order = sizes.sort_values(["arms", "runs"], ascending=False, kind="stable").index
+    return [Group(*map(str, key)) for key in order]
+
 
 class Machine:
-    """One machine's tables, in the form that findings need.
+    """One machine's tables, in the form that findings need: of all its work, or of a group.
 
     `arms`: a row per arm (configuration on a workload), its dimensions and counts.
     `rounds`: a row per (arm, round), see `counting.per_round`; confirmation rounds are in
@@ -36,9 +50,17 @@ class Machine:
     cores that the runs could use.
     """
 
-    def __init__(self, results: Results, label: str):
+    def __init__(
+        self, results: Results, label: str, group: Group | None = None, calm: bool = False
+    ):
+        """`calm` leaves out what others disturbed."""
         runs = results.runs[results.runs["machine"] == label]
-        self.label = label
+        self.groups = groups_of(runs)
+        if group is not None:
+            runs = runs[(runs[list(GROUP)] == asdict(group)).all(axis=1)]
+        if calm:
+            runs = runs[~runs["disturbed"]]
+        self.label, self.group = label, group
         self.facts = results.machines.get(label, {})
         self.study = results.study
         self.margin = float(self.study["equivalence_margin"])
@@ -48,7 +70,8 @@ class Machine:
         self.starts = runs[runs["files_in_parallel"] == 0]
         self.all_runs = runs[runs["files_in_parallel"] > 0]
         self.runs = explored(self.all_runs)
-        self.timings = results.timings[results.timings["machine"] == label]
+        timings = results.timings[results.timings["machine"] == label]
+        self.timings = timings[timings["run"].isin(runs["run"])] if group or calm else timings
         self._times: dict[bool, dict[str, pd.DataFrame]] = {}
         self._pairs: dict[tuple[str, str, bool], Pair] = {}
         #: Pairs that were asked for; `judge` empties it before each question.
@@ -65,6 +88,11 @@ class Machine:
     def ended(self) -> Ending | None:
         """How all runs ended and what to change; None where one ended well."""
         return none_ended_well(self.runs)
+
+    @property
+    def rests_on_disturbed(self) -> bool:
+        """Whether rounds count that hold nothing but disturbed repeats."""
+        return bool((self.all_runs["counts"] & self.all_runs["disturbed"]).any())
 
     @cached_property
     def cpus(self) -> float | None:

@@ -98,6 +98,7 @@ class Question(ABC):
     columns: ClassVar[tuple[Column, ...]]  # of the evidence, as a page shows it
     sorted_by: ClassVar[tuple[str, ...]] = ()  # columns that order the rows on a page
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
+    by_time: ClassVar[bool] = False  # rests on times, which noise and neighbours move
     figure: ClassVar[str | None] = ""  # its figure; "" is the one named as the question
 
     known: ClassVar[dict[str, type[Question]]] = {}
@@ -179,6 +180,7 @@ class Question(ABC):
             chapter=CHAPTERS.get(self.number, self.asks),
             columns=columns if rows else [],
             shown=shown,
+            group=machine.group,
         )
 
 
@@ -255,6 +257,8 @@ class Judged:
 
 class PairedQuestion(Question):
     """A question that compares pairs: what is paired, a row, the verdict and the answer."""
+
+    by_time = True
 
     @abstractmethod
     def cases(self, machine: Machine) -> Cases | None:

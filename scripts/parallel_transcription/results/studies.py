@@ -27,7 +27,7 @@ def of_one_study(merged: Merged, name: str) -> Merged:
         runs.append(kept)
         own = merged.timings[merged.timings["machine"] == label]
         timings.append(own[own["run"].isin(kept["run"])])
-        told += [(f"{label}/runs", line) for line in lines]
+        told += [(f"{label}/runs/*.json", line) for line in lines]
     if not told:
         return merged
     return replace(

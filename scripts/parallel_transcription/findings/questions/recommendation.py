@@ -37,6 +37,7 @@ class Recommended(Question):
     """The recommended settings against the runner-up, in fresh rounds."""
 
     id, number = "recommendation", 8
+    by_time = True
     asks = "Which settings are recommended on this machine?"
     asks_in_short = "Are these settings the best?"
     claim = (
