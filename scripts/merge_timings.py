@@ -47,7 +47,7 @@ def merge_timings(
     merged = (
         _merge_study(results, settings, machines)
         if study
-        else of_one_study(merge_records(record_files(results), settings), settings["name"])
+        else of_one_study(merge_records(record_files(results), settings), settings.get("name", ""))
     )
     for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
