@@ -39,16 +39,15 @@ _SOUND = {
 }
 _HOST_GPU = {"name": _TEXT, "memory_mb": _NUMBER}
 _MEMORY = _closed({"rss": _NUMBER, "pss": _NUMBER, "uss": _NUMBER})
-_DECODED = _closed(
-    {
-        "tokens": {"type": "integer"},
-        "temperature": {"type": "number"},
-        "windows": {"type": "integer"},
-        "decodings": {"type": "integer"},
-        "compression_ratio": _NUMBER,
-        "logprob": _NUMBER,
-    }
-)
+_DECODED_FIELDS: dict[str, Any] = {
+    "tokens": {"type": "integer"},
+    "temperature": {"type": "number"},
+    "windows": {"type": "integer"},
+    "decodings": {"type": "integer"},
+    "compression_ratio": _NUMBER,
+    "logprob": _NUMBER,
+}
+_DECODED = _closed({**_DECODED_FIELDS, "speech_s": _NUMBER}, required=list(_DECODED_FIELDS))
 _TRANSCRIPTION_FIELDS: dict[str, Any] = {
     "counter": {"type": "integer", "minimum": 1},
     "file": {"type": "string"},

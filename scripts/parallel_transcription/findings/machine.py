@@ -140,9 +140,18 @@ class Machine:
 
         A window that fails faster-whisper's thresholds is decoded up to six times.
         """
+        return self._told("decodings").mean()
+
+    @cached_property
+    def speech(self) -> pd.Series:
+        """Seconds that were decoded per transcription, by arm; those that are not told lack."""
+        return self._told("speech_s").mean()
+
+    def _told(self, column: str) -> pd.api.typing.SeriesGroupBy:
+        """A column of the transcriptions where it is known, grouped by arm."""
         arms = self.runs.groupby("run", sort=True)["arm"].first()
-        told = self.timings[self.timings["decodings"].notna()]
-        return told.groupby(told["run"].map(arms))["decodings"].mean()
+        told = self.timings[self.timings[column].notna()]
+        return told.groupby(told["run"].map(arms))[column]
 
     def ordinary(self) -> pd.DataFrame:
         """Arms that answer questions 1 to 8: no A/A replicas, planted slow-downs or batches."""

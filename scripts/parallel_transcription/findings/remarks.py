@@ -65,22 +65,34 @@ def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
 
 
 def notes_on_unlike_work(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
-    """A sentence on pairs of which one side decoded more: their times are of unlike work."""
-    known, unlike = machine.decodings, []
-    for pair in pairs:
-        if pair.arm_a in known.index and pair.arm_b in known.index:
-            a, b = known[pair.arm_a], known[pair.arm_b]
-            if abs(a - b) > UNLIKE * min(a, b):
-                unlike.append((pair, a, b))
-    if not unlike:
-        return []
-    pair, a, b = max(unlike, key=lambda found: abs(found[1] - found[2]))
-    one, other = pair.configurations
-    return [
-        f"{words.plural(len(unlike), 'pair')} with unlike work: windows were decoded again at a "
-        f"higher temperature on one side more than on the other ({one} {words.number(a)}, {other} "
-        f"{words.number(b)} decodings per file). The ratio is of that work as well."
+    """Sentences on pairs of which one side decoded more: their times are of unlike work."""
+    pairs, notes = list(pairs), []
+    if unlike := _unlike(machine.decodings, pairs):
+        (one, other), a, b = unlike[0]
+        notes.append(
+            f"{words.plural(len(unlike), 'pair')} with unlike work: windows were decoded again at "
+            f"a higher temperature on one side more than on the other ({one} {words.number(a)}, "
+            f"{other} {words.number(b)} decodings per file). The ratio is of that work as well."
+        )
+    if unlike := _unlike(machine.speech, pairs):
+        (one, other), a, b = unlike[0]
+        notes.append(
+            f"{words.plural(len(unlike), 'pair')} with unlike audio: {one} decoded "
+            f"{words.number(a)} s of each file, {other} {words.number(b)} s. The ratio is of that "
+            "as well."
+        )
+    return notes
+
+
+def _unlike(known: pd.Series, pairs: Iterable[Pair]) -> list[tuple[tuple[str, str], float, float]]:
+    """Configurations of pairs whose sides differ, and what each side has; the most unlike first."""
+    found = [
+        (pair.configurations, known[pair.arm_a], known[pair.arm_b])
+        for pair in pairs
+        if pair.arm_a in known.index and pair.arm_b in known.index
     ]
+    unlike = [(p, a, b) for p, a, b in found if abs(a - b) > UNLIKE * min(a, b)]
+    return sorted(unlike, key=lambda one: -abs(one[1] - one[2]))
 
 
 def notes_on_unlike_runs(machine: Machine) -> list[str]:

@@ -135,16 +135,16 @@ class Plan:
         unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
         return [self.audio_manifest(self._audio_keys[file]) for file in unused]
 
-    def trials(self, key: str) -> str:
-        """What a model is tried with before any run, a JSON list of configurations.
+    def asked_of_model(self, key: str) -> str:
+        """What a model must be able to do before any run, a JSON list of configurations.
 
-        It has a wanted one on a CPU for each compute type and thread environment.
+        It has a wanted one for each device, compute type, thread environment and way to transcribe.
         """
         wanted = [point.configuration for point in self.study.wanted.values()]
         chosen = {
-            (c.compute_type, c.thread_env): c.as_json()
+            (c.device, c.compute_type, c.thread_env, c.language, c.word_timestamps): c.as_json()
             for c in wanted
-            if c.model == self.model_of_key[key] and c.device == "cpu"
+            if c.model == self.model_of_key[key]
         }
         return canonical_json(list(chosen.values()))
 
