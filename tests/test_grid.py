@@ -11,7 +11,6 @@ from parallel_transcription.study.grid import (
     GridPoint,
     expand_block,
     matches,
-    neighbourhood,
     schedule,
     values_of,
 )
@@ -76,7 +75,7 @@ def test_matched_arms_stay_together_in_every_round(name):
         order = [p.configuration for p, r in schedule(points, name) if r == number]
         assert len(order) == len(points)
         for group in (
-            lambda c: (neighbourhood(c), c.total_workers),
+            lambda c: (c.files_in_parallel, c.cpu_threads, c.total_workers),
             lambda c: (c.files_in_parallel, c.cpu_threads),
         ):
             arms = [group(c) for c in order]

@@ -97,6 +97,26 @@ def test_the_study_says_how_far_apart_is_together():
     assert pair_of(machine_of(tables, together_h=48)).result.rounds == 6
 
 
+def runs_of(starts, makespan=10.0):
+    """Runs of one round that began at these seconds, each with two passes."""
+    rows = [
+        {"arm": f"a{k}", "round": 1, "repeat": repeat, "makespan_s": makespan, "timeout_s": 60.0,
+         "load_s": 1.0, "warmup_s": makespan, "started_at": pd.Timestamp(t, unit="s", tz="UTC")}
+        for k, t in enumerate(starts) for repeat in (1, 2)
+    ]  # fmt: skip
+    return pd.DataFrame(rows).assign(started_at=lambda r: [t.isoformat() for t in r["started_at"]])
+
+
+def test_a_round_may_take_as_long_as_it_took_but_a_pause_is_no_part_of_it():
+    starts = [40.0 * k for k in range(500)]  # 5.5 hours, of which 62 % are passes
+    whole = together.allowed(runs_of(starts), 1.0)[1]
+    assert 499 * 40 <= whole <= 500 * 40 + 200
+    paused = [t + 30 * 24 * HOUR * (k >= 250) for k, t in enumerate(starts)]
+    assert together.allowed(runs_of(paused), 1.0)[1] == pytest.approx(whole, abs=200)
+    assert together.allowed(runs_of(starts[:9]), 1.0)[1] == HOUR
+    assert together.allowed(runs_of([0.0, 1e7], makespan=4 * HOUR), 1.0)[1] < 60 * HOUR
+
+
 def test_rounds_that_are_apart_are_left_out_one_by_one_and_the_next_plan_makes_up_for_them():
     tables = later(small(points=POINTS, rounds=6, spread=0.05), 30.0, rounds=[1, 2, 3])
     machine = machine_of(tables)

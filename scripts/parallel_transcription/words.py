@@ -78,8 +78,11 @@ def percent(share: Any, digits: int = 2, *, decimals: int | None = None) -> str:
 
 
 def level(confidence: float) -> str:
-    """A level of confidence: 0.95 is "95 %", 0.98889 is "98.9 %", 0.99259 is "99.26 %"."""
-    return f"{as_written(round(100 * confidence, 2 if confidence > 0.99 else 1))} %"
+    """A level of confidence: 0.95 is "95 %"; two digits of what it lacks to 1 ("99.88 %")."""
+    lacks = 100 * (1 - confidence)
+    digits = max(0, min(9, 1 - math.floor(math.log10(lacks)))) if lacks > 0 else 0
+    text = f"{100 * confidence:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def times(ratio: Any) -> str:

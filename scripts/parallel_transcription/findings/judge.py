@@ -104,7 +104,7 @@ def _with_notes(answer: Finding, apart: list[str], mixed: list[str]) -> Finding:
         return replace(answer, notes=[*answer.notes, *apart, *mixed])
     if not apart:
         return answer
-    return replace(answer, answer=" ".join(apart), change=" ".join(apart))
+    return replace(answer, answer=" ".join(apart), change=apart[min(1, len(apart) - 1)])
 
 
 def family_of(machines: Iterable[Machine]) -> Family:

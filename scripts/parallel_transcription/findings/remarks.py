@@ -15,6 +15,7 @@ from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 #: Sides whose decodings differ by more than this share did unlike work.
 UNLIKE = 0.02
+MOST_NAMED = 6  # configurations on a command line
 MEASURED = (Verdict.CONFIRMED, Verdict.REFUTED, Verdict.INCONCLUSIVE)
 NO_UTILISATION = (
     "The GPU's utilisation is not known: NVML is not there, or the passes took longer than the "
@@ -196,8 +197,9 @@ def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
             f"{words.plural(sum(p.apart for p in apart), 'round')} of "
             f"{words.plural(len(apart), 'pair')} (such as {one} and {other}) the two sides began "
             f"more than {machine.together_h:g} h and the length of the round apart; a change of "
-            f"the machine in between would pass for a difference.{_anew(machine, apart)}"
+            "the machine in between would pass for a difference."
         )
+        notes += _anew(machine, apart)
     if any(p.untimed for p in known):
         notes.append(
             "Some records do not tell when they were measured: such rounds are paired by their "
@@ -206,22 +208,23 @@ def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
     return notes
 
 
-def _anew(machine: Machine, apart: Sequence[Pair]) -> str:
+def _anew(machine: Machine, apart: Sequence[Pair]) -> list[str]:
     """The command that measures both sides of pairs anew that have too few rounds together."""
     few = [p for p in apart if not p.result.tested]
     if not few:
-        return ""
+        return []
     fresh = all(p.confirmation for p in few)
     few = few if fresh else [p for p in few if not p.confirmation]
     names = {n for p in few for n in p.configurations}
+    shown = names if len(names) <= MOST_NAMED else ()  # all of them: a line that one can read
     numbers = machine.all_runs["round"][machine.all_runs["configuration"].isin(names)]
     if fresh:
         last = int(numbers.max()) - CONFIRMATION_ABOVE
         settings = f"confirmation_rounds={last + statistics.LEAST_ROUNDS}"
-        return f" Both anew, together: {command(machine, settings, names)}"
+        return [f"Both anew, together: {command(machine, settings, shown)}"]
     last = int(numbers[numbers <= CONFIRMATION_ABOVE].max())
     rounds = last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1))
-    return f" Both anew, together: {min_rounds(machine, rounds, names).command}"
+    return [f"Both anew, together: {min_rounds(machine, rounds, shown).command}"]
 
 
 def margin_words(machine: Machine) -> str:

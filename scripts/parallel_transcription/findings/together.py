@@ -17,8 +17,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-#: A round's processes also take time to start and to end: its work is not all of its length.
-STARTS = 2.0
+#: A run also takes time to start and to end: its passes and loading are not all of its length.
+STARTS, START_S = 2.0, 60.0
 
 
 def begun(runs: pd.DataFrame) -> pd.Series:
@@ -29,13 +29,20 @@ def begun(runs: pd.DataFrame) -> pd.Series:
 
 
 def allowed(runs: pd.DataFrame, together_h: float) -> pd.Series:
-    """How far apart two runs of each round may have begun (s)."""
+    """How far apart two runs of each round may have begun (s): as long as the round took, or more.
+
+    A round took from each run to the next one; but no longer than a run of such work can take, so
+    that a round which was left and gone on with later is not as long as the time in between.
+    """
     runs = runs.drop_duplicates(["arm", "round", "repeat"])
-    passes = runs["makespan_s"].fillna(runs["timeout_s"]).fillna(0)
-    first = ~runs.duplicated(["arm", "round"])
-    before = (runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)).where(first, 0)
-    work = (passes + before).groupby(runs["round"]).sum()
-    return (STARTS * work).clip(lower=3600 * together_h)
+    keys = [runs["round"], runs["arm"]]
+    passes = runs["makespan_s"].fillna(runs["timeout_s"]).fillna(0).groupby(keys).sum()
+    before = (runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)).groupby(keys).first()
+    most = STARTS * (passes + before) + START_S
+    order = begun(runs).reorder_levels(["round", "arm"]).reindex(most.index).sort_values()
+    to_next = -order.groupby(level="round").diff(-1)
+    took = most.where(~(to_next.reindex(most.index) < most), to_next)
+    return took.groupby(level="round").sum().clip(lower=3600 * together_h)
 
 
 def occasions(begun: pd.Series, allowed: pd.Series) -> pd.Series:

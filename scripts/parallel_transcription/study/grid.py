@@ -65,11 +65,6 @@ def expand_block(block: Mapping[str, Any], defaults: Mapping[str, Any]) -> Itera
         yield configuration
 
 
-def neighbourhood(configuration: Configuration) -> tuple[str, ...]:
-    """What configurations measured next to each other have in common: the work and its threads."""
-    return tuple(str(getattr(configuration, name)) for name in _KEPT)
-
-
 #: What configurations share that stand close together, from the widest circle to the closest:
 #: the work, its files, its threads, and as many workers.
 _CIRCLES = (

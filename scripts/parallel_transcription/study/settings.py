@@ -181,7 +181,7 @@ SETTINGS: tuple[Key, ...] = (
         "rounds",
         5,
         integer(1, CONFIRMATION_ABOVE),
-        "Fresh processes for each configuration, interleaved.",
+        "Fresh processes for each configuration, interleaved; fewer than 4 decide no comparison.",
     ),
     Key(
         "min_rounds",

@@ -7,7 +7,7 @@ from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import integer, percent
+from parallel_transcription.words import integer, level
 
 
 def finding_view(finding: Finding, results: Results) -> View:
@@ -54,7 +54,7 @@ def _in_short(finding: Finding) -> str:
 def _confidence(effect: Effect | None) -> str:
     if effect is None or (effect.low is None and effect.high is None):
         return ""
-    return percent(effect.confidence, decimals=0)
+    return level(effect.confidence)
 
 
 def sections(results: Results) -> list[View]:
