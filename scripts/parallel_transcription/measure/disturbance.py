@@ -22,6 +22,7 @@ from parallel_transcription.measure.configuration import Configuration
 LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 #: CPUs that may be lacking: a desktop's own doings, which move to whichever CPU is free.
 LACKING_CPUS = 0.25
+MOST_OF_IDLE = 0.5  # of the idle CPUs: with more, siblings of the busy ones are used as well
 TICK_S = 0.01  # the step in which Linux counts a CPU's time
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
 GROWN_BYTES = 64_000_000  # memory of others on a GPU that came while the run was there
@@ -99,8 +100,8 @@ def by_foreign_cpus(foreign: float, seconds: float, where: Place, above: float) 
     """Whether so many foreign CPUs hold a run up.
 
     They do where CPUs are lacking for the run, and where they take more than the share `above` of
-    all, since caches, memory and clocks are shared as well. Under a quota the latter says nothing
-    of the run: most of the host is not its own, and idle CPUs of the host cannot help it.
+    all and most of what is idle: hardware threads of one core, caches, memory and clocks are shared
+    as well. Under a quota the latter says nothing of the run: most of the host is not its own.
 
     Args:
         foreign: CPU seconds of others per second.
@@ -111,9 +112,10 @@ def by_foreign_cpus(foreign: float, seconds: float, where: Place, above: float) 
     Returns:
         None where the window is too short for the system's clock ticks to tell.
     """
-    allowed = where.counted - where.wanted + LACKING_CPUS
+    idle = where.counted - where.wanted
+    allowed = idle + LACKING_CPUS
     if not where.limited:
-        allowed = min(allowed, above * where.counted)
+        allowed = min(allowed, max(above * where.counted, MOST_OF_IDLE * idle))
     error = TICK_S * math.sqrt(2 * where.counted) / seconds if seconds > 0 else math.inf
     if foreign > allowed + error:
         return True

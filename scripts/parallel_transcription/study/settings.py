@@ -211,8 +211,8 @@ SETTINGS: tuple[Key, ...] = (
         "disturbed_above",
         0.05,
         share(),
-        "Mark a repeat as disturbed if other programs used more than this share of the CPU, or so "
-        "much of it that CPUs were lacking.",
+        "Mark a repeat as disturbed if other programs used more than this share of the CPU and "
+        "half of what the run left idle, or so much that CPUs were lacking.",
     ),
     Key(
         "remeasure",
