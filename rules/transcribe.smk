@@ -25,9 +25,10 @@ rule transcribe:
         specification=of_wildcards(
             lambda wildcards: PLAN.specification(wildcards.machine, wildcards.run)
         ),
-        # Snakemake does not track a parameter that asks for inputs: another name measures nothing again.
+        # Snakemake does not track a parameter that asks for inputs: other values measure nothing again.
         study=of_wildcards(lambda wildcards, input: STUDY.settings["name"]),
+        planned=of_wildcards(lambda wildcards, input: PLAN.planned(wildcards.run)),
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
-        " --study {params.study:q} --manifests {input:q} --log {log:q} --record {output:q}"
+        " --study {params.study:q} --planned {params.planned:q} --manifests {input:q} --log {log:q} --record {output:q}"
         " --parent $PPID"

@@ -8,7 +8,8 @@ of other machines are all taken.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import Merged, merge_records
 from parallel_transcription.results.records import record_files, set_aside
+from parallel_transcription.results.studies import of_one_study
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
 from parallel_transcription.untrusted import hide_homes
+from parallel_transcription.words import plural
 
 
 def merge_timings(
@@ -44,7 +47,7 @@ def merge_timings(
     merged = (
         _merge_study(results, settings, machines)
         if study
-        else merge_records(record_files(results), settings)
+        else of_one_study(merge_records(record_files(results), settings), settings.get("name", ""))
     )
     for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
@@ -57,12 +60,24 @@ def merge_timings(
 
 def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str]) -> Merged:
     grid = expand_grid(settings, settings["file"])
-    merged = merge_records(
-        record_files(results),
-        settings,
-        lambda record: record["machine"] not in machines or record["configuration_id"] in grid,
-        _references(settings.get("audio_files", [])),
-    )
+    others: Counter[tuple[str, str]] = Counter()
+
+    def wanted(record: Mapping[str, Any]) -> bool:
+        own = record["machine"] not in machines or record["configuration_id"] in grid
+        if not own:
+            others[record["machine"], record["study"]] += 1
+        return own
+
+    references = _references(settings.get("audio_files", []))
+    merged = merge_records(record_files(results), settings, wanted, references)
+    outside = [
+        (
+            str(results / machine / "runs" / "*.json"),
+            f"{plural(count, 'record')} of study {name!r} that this study's grid has not",
+        )
+        for (machine, name), count in sorted(others.items())
+    ]
+    merged = replace(merged, left_out=sorted([*merged.left_out, *outside]))
     for machine in machines:
         left_out = set_aside(merged.left_out, results / machine / "runs", grid)
         merged = replace(merged, left_out=left_out)

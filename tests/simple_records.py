@@ -27,7 +27,7 @@ def make_record(round_number=1, machine="m", **values):
             "cpu_system_s": 0.5,
             "context_switches_voluntary": 10,
             "context_switches_involuntary": 20,
-            "foreign_cpu_s": 0.1,
+            "foreign_cpu_s": 2 * 0.02 * repeat * (2.0 + repeat),
             "foreign_cpu_share": 0.02 * repeat,
             "steal_share": 0.0,
             "cpu_callers_s": 0.3,

@@ -87,8 +87,8 @@ def test_a_fault_in_a_repeat(plant, fault, status, words):
         ("raise SystemExit(3)", "failed", "1 of 2 instances did not load"),
         (SEGFAULT, "failed", "native crash (SIGSEGV) before its models were loaded"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "most likely out of memory"),
-        (STUCK_WITH_THE_GIL, "timeout", "loading the models took longer than 4 s"),
-        (STUCK_WITHOUT_IT, "timeout", "loading the models took longer than 4 s"),
+        (STUCK_WITH_THE_GIL, "stuck", "loading the models took longer than 4 s"),
+        (STUCK_WITHOUT_IT, "stuck", "loading the models took longer than 4 s"),
     ],
 )
 def test_a_fault_while_loading(plant, fault, status, words):

@@ -45,7 +45,7 @@ IDS = {
 KEYS = {
     "id", "number", "question", "claim", "machine", "verdict", "answer", "effect", "evidence",
     "figure", "runs", "change", "more_rounds", "notes", "in_short", "short_question", "chapter",
-    "columns", "shown",
+    "columns", "group", "shown",
 }  # fmt: skip
 VERDICTS = {"confirmed", "refuted", "inconclusive", "not measured"}
 

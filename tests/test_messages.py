@@ -15,7 +15,7 @@ from parallel_transcription.measure.window import Window
 EVENTS = [
     messages.Prepared(0.5),
     messages.Loaded([{"instance": 0}], {"rss": 1}, {"rss": None}, None, {"ctranslate2": "4"}),
-    messages.PassBegins(0),
+    messages.PassBegins(0, {"clock_s": 1.5, "steal_s": None}),
     messages.FileStarted(1, "ä.wav", 0.25),
     messages.FileFinished(1, "a.wav", 1.5, "RuntimeError: half a surrogate \udcff"),
     messages.WindowClosed(),

@@ -29,7 +29,7 @@ def cpu() -> dict:
     """All questions on CPUs, with failed and late runs, other texts and confirmed settings."""
     chosen = [point["configuration"] for point in default_configurations()[1:4]]
     return make_tables(
-        1, rounds=3, repeats=2, confirmation_rounds=3, confirm=chosen, text_differences=4,
+        1, rounds=5, repeats=2, confirmation_rounds=4, confirm=chosen, text_differences=4,
         init_failures=(0.2, 0.0, 0.0),
     )  # fmt: skip
 

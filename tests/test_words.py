@@ -244,3 +244,12 @@ def test_strategies_have_names_in_the_order_of_tables():
     assert len({words.strategy_name(s) for s in STRATEGIES}) == len(STRATEGIES)
     assert words.strategy_name("\u202eother" * 20).startswith("other")
     assert words.strategy_place("other") == len(STRATEGIES)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"),
+    [(0.95, "95 %"), (1 - 2 * 0.05 * 2 / 3, "93.3 %"), (0.998788, "99.88 %"), (0.99, "99 %"),
+     (0.9, "90 %"), (0.9999995, "99.99995 %")],
+)  # fmt: skip
+def test_a_level_of_confidence_is_never_rounded_up_to_certainty(confidence, said):
+    assert words.level(confidence) == said

@@ -10,9 +10,16 @@ from parallel_transcription.study.dimensions import DIMENSIONS
 SCHEMA_VERSION = 1
 
 _NUMBER = {"type": ["number", "null"]}
+#: What cannot be negative: seconds, bytes, counts. A time of a whole pass is not 0 either.
+_AMOUNT = {"type": ["number", "null"], "minimum": 0}
+_TIME = {"type": ["number", "null"], "exclusiveMinimum": 0}
+_SHARE = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _TEXT = {"type": ["string", "null"]}
-#: How a run, a repeat or a transcription ended; `timeout`: it was cut off at the limit.
-STATUSES = ("ok", "timeout", "failed", "killed")
+#: How a run, a repeat or a transcription ended. `timeout`: a pass was cut off at the limit;
+#: `stuck`: another step was, so that nothing is known of a pass.
+STATUSES = ("ok", "timeout", "stuck", "failed", "killed")
+#: Steps of a process: it stopped in one of them.
+STEPS = ("loading", "warm-up", "pass", "between", "ending")
 _STATUS = {"enum": list(STATUSES)}
 
 
@@ -34,36 +41,35 @@ _SOUND = {
     "path": {"type": "string"},
     "file": {"type": "string"},
     "sha256": {"type": "string"},
-    "seconds": {"type": "number"},
+    "seconds": {"type": "number", "exclusiveMinimum": 0},
     "reference": _TEXT,
 }
 _HOST_GPU = {"name": _TEXT, "memory_mb": _NUMBER}
-_MEMORY = _closed({"rss": _NUMBER, "pss": _NUMBER, "uss": _NUMBER})
-_DECODED = _closed(
-    {
-        "tokens": {"type": "integer"},
-        "temperature": {"type": "number"},
-        "windows": {"type": "integer"},
-        "decodings": {"type": "integer"},
-        "compression_ratio": _NUMBER,
-        "logprob": _NUMBER,
-    }
-)
+_MEMORY = _closed({"rss": _AMOUNT, "pss": _AMOUNT, "uss": _AMOUNT})
+_DECODED_FIELDS: dict[str, Any] = {
+    "tokens": {"type": "integer"},
+    "temperature": {"type": "number"},
+    "windows": {"type": "integer"},
+    "decodings": {"type": "integer"},
+    "compression_ratio": _NUMBER,
+    "logprob": _NUMBER,
+}
+_DECODED = _closed({**_DECODED_FIELDS, "speech_s": _NUMBER}, required=list(_DECODED_FIELDS))
 _TRANSCRIPTION_FIELDS: dict[str, Any] = {
     "counter": {"type": "integer", "minimum": 1},
     "file": {"type": "string"},
     "caller": {"type": "integer"},
     "instance": {"type": "integer"},
-    "submitted_s": {"type": "number"},
-    "started_s": _NUMBER,
-    "finished_s": _NUMBER,
+    "submitted_s": {"type": "number", "minimum": 0},
+    "started_s": _AMOUNT,
+    "finished_s": _AMOUNT,
     "status": _STATUS,
     "error": _TEXT,
     "text": _TEXT,
     "segments": _NUMBER,
     "last_end_s": _NUMBER,
     "language": _TEXT,
-    "cpu_s": _NUMBER,
+    "cpu_s": _AMOUNT,
 }
 #: `decoded` is newer than the others: what the decoder did, null where no text came.
 _TRANSCRIPTION = _closed(
@@ -75,8 +81,8 @@ _GPU = {
     "index": {"type": ["integer", "null"]},
     "name": _TEXT,
     "mig": {"type": "boolean"},
-    "used_bytes": _NUMBER,
-    "own_bytes": _NUMBER,
+    "used_bytes": _AMOUNT,
+    "own_bytes": _AMOUNT,
 }
 _GPU_LOADED = _closed({**_GPU, "used_before_bytes": _NUMBER})
 _GPU_WINDOW = _closed(
@@ -85,14 +91,14 @@ _GPU_WINDOW = _closed(
         "seconds": {"type": "number"},
         "utilisation": _NUMBER,
         "samples_cover": {"type": "number"},
-        "energy_j": _NUMBER,
+        "energy_j": _AMOUNT,
         "energy_from": {"enum": ["counter", "samples", None]},
-        "power_w": _NUMBER,
-        "sm_mhz": _NUMBER,
-        "memory_mhz": _NUMBER,
+        "power_w": _AMOUNT,
+        "sm_mhz": _AMOUNT,
+        "memory_mhz": _AMOUNT,
         "throttled": {"type": "object", "additionalProperties": _NUMBER},
-        "pcie_tx_bytes": _NUMBER,
-        "pcie_rx_bytes": _NUMBER,
+        "pcie_tx_bytes": _AMOUNT,
+        "pcie_rx_bytes": _AMOUNT,
     }
 )
 
@@ -113,21 +119,40 @@ _PASS = _with_gpus(
         "error": _TEXT,
         "started_at": {"type": "number"},
         "clock_jump_s": _NUMBER,
-        "makespan_s": _NUMBER,
-        "cpu_s": _NUMBER,
-        "cpu_user_s": _NUMBER,
-        "cpu_system_s": _NUMBER,
-        "context_switches_voluntary": _NUMBER,
-        "context_switches_involuntary": _NUMBER,
-        "foreign_cpu_s": _NUMBER,
-        "foreign_cpu_share": _NUMBER,
-        "steal_share": _NUMBER,
-        "cpu_callers_s": _NUMBER,
-        "rss_peak_bytes": _NUMBER,
+        "makespan_s": _TIME,
+        "cpu_s": _AMOUNT,
+        "cpu_user_s": _AMOUNT,
+        "cpu_system_s": _AMOUNT,
+        "context_switches_voluntary": _AMOUNT,
+        "context_switches_involuntary": _AMOUNT,
+        "foreign_cpu_s": _AMOUNT,
+        "foreign_cpu_share": _SHARE,
+        "steal_share": _SHARE,
+        "cpu_callers_s": _AMOUNT,
+        "rss_peak_bytes": _AMOUNT,
         "memory": _MEMORY,
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
     walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
+    # later meters: older records lack them (`measure/limits.py`)
+    quota_periods=_NUMBER,
+    throttled_periods=_NUMBER,
+    throttled_s=_NUMBER,
+    cpu_mhz_opening=_NUMBER,
+    cpu_mhz_closing=_NUMBER,
+    thermal_throttles=_NUMBER,
+)
+#: Of a pass that did not end: what happened in it, until it was cut off or was seen to be gone.
+_UNFINISHED = _closed(
+    {
+        "started_at": {"type": "number"},
+        "seconds": _AMOUNT,
+        "clock_jump_s": _NUMBER,
+        "cpu_s": _AMOUNT,
+        "foreign_cpu_s": _AMOUNT,
+        "foreign_cpu_share": _SHARE,
+        "steal_share": _SHARE,
+    }
 )
 _START = _with_gpus(
     _GPU_LOADED,
@@ -143,8 +168,8 @@ _START = _with_gpus(
             "items": _closed(
                 {
                     "instance": {"type": "integer"},
-                    "started_s": {"type": "number"},
-                    "finished_s": {"type": "number"},
+                    "started_s": {"type": "number", "minimum": 0},
+                    "finished_s": {"type": "number", "minimum": 0},
                     "error": _TEXT,
                     "compute_type": _TEXT,
                 }
@@ -154,6 +179,9 @@ _START = _with_gpus(
         "memory_after": {"anyOf": [_MEMORY, {"type": "null"}]},
         "passes": {"type": "array", "items": _PASS},
     },
+    # older records lack these: the step in which it stopped, null where it ended well
+    step={"enum": [*STEPS, None]},
+    unfinished={"anyOf": [_UNFINISHED, {"type": "null"}]},
 )
 
 _JOB = _closed(
@@ -174,8 +202,17 @@ _KERNEL = _closed(
         "saturates": {"type": ["boolean", "null"]},
     }
 )
+#: What the study said when the run was measured of how it would be judged.
+_PLANNED_FIELDS: dict[str, Any] = {
+    "rounds": {"type": "integer", "minimum": 1},
+    "equivalence_margin": {"type": "number"},
+    "confidence": {"type": "number"},
+    "disturbed_above": {"type": "number"},
+    "limits": {"type": "object", "additionalProperties": _NUMBER},
+}
+_PLANNED = _closed({**_PLANNED_FIELDS, "remeasure": {"type": "integer"}}, [*_PLANNED_FIELDS])
 #: Keys that records made before these existed lack.
-_NEW = ("job",)
+_NEW = ("job", "planned")
 
 
 def record_schema() -> dict[str, Any]:
@@ -194,9 +231,13 @@ def record_schema() -> dict[str, Any]:
                 {
                     "repeats": {"type": "integer"},
                     "warmups": {"type": "integer"},
-                    "timeout_s": {"type": "number"},
-                    "load_timeout_s": {"type": "number"},
-                }
+                    "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+                    "load_timeout_s": {"type": "number", "exclusiveMinimum": 0},
+                    # older records lack these
+                    "remeasure": {"type": "integer"},
+                    "disturbed_above": {"type": "number"},
+                },
+                ["repeats", "warmups", "timeout_s", "load_timeout_s"],
             ),
             "code": {"type": "string"},
             "specification": {"type": "string"},
@@ -209,6 +250,12 @@ def record_schema() -> dict[str, Any]:
                 {
                     "logical_cpus": _NUMBER,
                     "affinity_cpus": _NUMBER,
+                    "physical_cores": _NUMBER,
+                    "threads_per_core": _NUMBER,
+                    "usable_cpus": _NUMBER,
+                    "usable_cores": _NUMBER,
+                    "cgroup_cpus": _NUMBER,
+                    "cgroup_memory_mb": _NUMBER,
                     "gpus": {
                         "type": ["array", "null"],
                         "items": _open(_HOST_GPU, required=list(_HOST_GPU)),
@@ -222,6 +269,7 @@ def record_schema() -> dict[str, Any]:
             "packed": {"type": "boolean"},
             "log": _TEXT,
             "job": {"anyOf": [_JOB, {"type": "null"}]},
+            "planned": {"anyOf": [_PLANNED, {"type": "null"}]},
             "started_at": {"type": "number"},
             "finished_at": {"type": "number"},
             "status": _STATUS,

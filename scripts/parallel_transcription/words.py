@@ -78,8 +78,11 @@ def percent(share: Any, digits: int = 2, *, decimals: int | None = None) -> str:
 
 
 def level(confidence: float) -> str:
-    """A level of confidence: 0.95 is "95 %"."""
-    return f"{as_written(100 * confidence)} %"
+    """A level of confidence: 0.95 is "95 %"; two digits of what it lacks to 1 ("99.88 %")."""
+    lacks = 100 * (1 - confidence)
+    digits = max(0, min(9, 1 - math.floor(math.log10(lacks)))) if lacks > 0 else 0
+    text = f"{100 * confidence:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def times(ratio: Any) -> str:
@@ -102,6 +105,11 @@ def longer_or_shorter(ratio: float) -> str:
 def plural(count: Any, one: str, many: str | None = None) -> str:
     """A count with its noun: "1 file", "2 files"."""
     return f"{integer(count)} {one if count == 1 else many or one + 's'}"
+
+
+def cpus(count: Any) -> str:
+    """A number of CPUs, which need not be whole: "1 CPU", "1.5 CPUs"."""
+    return f"{as_written(count)} CPU{'' if count == 1 else 's'}"
 
 
 def listing(items: Iterable[str]) -> str:

@@ -2,43 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
+from parallel_transcription.findings.together import allowed, begun, occasions, relative_times
 from parallel_transcription.record import STATUSES
-from parallel_transcription.results.counting import confirming, explored, per_round, usable_cpus
+from parallel_transcription.results.counting import (
+    confirming,
+    explored,
+    per_round,
+    usable_cores,
+    usable_cpus,
+)
+from parallel_transcription.results.endings import Ending, none_ended_well
+from parallel_transcription.results.finding import Group
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
+
+GROUP = tuple(field.name for field in fields(Group))
+
+
+def groups_of(runs: pd.DataFrame) -> list[Group]:
+    """The groups of equal work in a machine's runs, the study's main one first.
+
+    That is the one with the most configurations, then with the most runs.
+    """
+    own = runs[runs["unaltered"]]
+    sizes = own.groupby(list(GROUP)).agg(arms=("arm", "nunique"), runs=("run", "nunique"))
+    order = sizes.sort_values(["arms", "runs"], ascending=False, kind="stable").index
+    return [Group(*map(str, key)) for key in order]
 
 
 class Machine:
-    """One machine's tables, in the form that findings need.
+    """One machine's tables, in the form that findings need: of all its work, or of a group.
 
     `arms`: a row per arm (configuration on a workload), its dimensions and counts.
     `rounds`: a row per (arm, round), see `counting.per_round`; confirmation rounds are in
     `confirmation`.
-    `starts`: the cold starts (files_in_parallel 0). `cpus`: CPUs that the runs could use.
+    `starts`: the cold starts (files_in_parallel 0). `cpus`, `cores`: CPUs and physical
+    cores that the runs could use.
     """
 
-    def __init__(self, results: Results, label: str):
+    def __init__(
+        self, results: Results, label: str, group: Group | None = None, calm: bool = False
+    ):
+        """`calm` leaves out what others disturbed."""
         runs = results.runs[results.runs["machine"] == label]
-        self.label = label
+        self.groups = groups_of(runs)
+        if group is not None:
+            runs = runs[(runs[list(GROUP)] == asdict(group)).all(axis=1)]
+        if calm:
+            runs = runs[~runs["disturbed"]]
+        self.label, self.group = label, group
         self.facts = results.machines.get(label, {})
         self.study = results.study
         self.margin = float(self.study["equivalence_margin"])
         self.confidence = float(self.study["confidence"])
         self.limits = dict(self.study["limits"])
+        self.together_h = float(self.study["together_h"])
         self.starts = runs[runs["files_in_parallel"] == 0]
         self.all_runs = runs[runs["files_in_parallel"] > 0]
         self.runs = explored(self.all_runs)
-        self.timings = results.timings[results.timings["machine"] == label]
+        timings = results.timings[results.timings["machine"] == label]
+        self.timings = timings[timings["run"].isin(runs["run"])] if group or calm else timings
         self._times: dict[bool, dict[str, pd.DataFrame]] = {}
         self._pairs: dict[tuple[str, str, bool], Pair] = {}
+        #: Pairs that were asked for; `judge` empties it before each question.
+        self.asked: list[Pair] = []
+        #: All comparisons of the report that verdicts rest on, once they are known (`judge`).
+        self.family: statistics.Family | None = None
 
     @property
     def alpha(self) -> float:
@@ -46,9 +85,24 @@ class Machine:
         return 1 - self.confidence
 
     @cached_property
+    def ended(self) -> Ending | None:
+        """How all runs ended and what to change; None where one ended well."""
+        return none_ended_well(self.runs)
+
+    @property
+    def rests_on_disturbed(self) -> bool:
+        """Whether rounds count that hold nothing but disturbed repeats."""
+        return bool((self.all_runs["counts"] & self.all_runs["disturbed"]).any())
+
+    @cached_property
     def cpus(self) -> float | None:
-        """CPUs that the runs could use; None where neither runs nor machine say it."""
+        """CPUs that the runs could really use (affinity, quota); None where nothing says it."""
         return usable_cpus(self.all_runs, self.facts)
+
+    @cached_property
+    def cores(self) -> float | None:
+        """Physical cores among them, no more than `cpus`; None where nothing says it."""
+        return usable_cores(self.all_runs, self.facts)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
@@ -61,6 +115,47 @@ class Machine:
         return per_round(confirming(self.all_runs))
 
     @cached_property
+    def begun(self) -> pd.Series:
+        """When the run of each (arm, round) began; see `together.begun`."""
+        return begun(self.all_runs)
+
+    @cached_property
+    def allowed(self) -> pd.Series:
+        """How far apart two runs of a round may have begun (s); see `together.allowed`."""
+        return allowed(self.all_runs, self.together_h)
+
+    @cached_property
+    def _occasions(self) -> pd.Series:
+        return occasions(self.begun, self.allowed)
+
+    @cached_property
+    def planned(self) -> pd.Series:
+        """Rounds planned when each (arm, round) was measured; nan where no record tells."""
+        keys = [self.all_runs["arm"], self.all_runs["round"]]
+        return self.all_runs["planned_rounds"].groupby(keys).max()
+
+    def correct(self, results: list[statistics.Comparison]) -> list[statistics.Comparison]:
+        """Comparisons with their outcomes, corrected over all those of the report.
+
+        Over themselves where the report's are not known, as when one question is asked alone.
+        """
+        family = self.family if self.family is not None else statistics.Family(results)
+        return family.correct(results)
+
+    def relative_times(self, arms: Iterable[str]) -> dict[str, float]:
+        """Times of arms relative to each other, from rounds that they have in common.
+
+        nan for one that was measured apart from the others, or never in time.
+        """
+        return relative_times({arm: self._by_occasion(arm) for arm in arms})
+
+    def _by_occasion(self, arm: str) -> pd.Series:
+        times = self.times(arm)
+        calm = times[~times["censored"].astype(bool) & times["makespan_s"].notna()]
+        occasion = [self._occasions[arm, number] for number in calm.index]
+        return calm["makespan_s"].astype(float).set_axis(occasion)
+
+    @cached_property
     def arms(self) -> pd.DataFrame:
         """A row per arm: dimensions, workload, in_use, total_workers, counts of statuses."""
         kept = [*DIMENSIONS, "configuration", "workload", "total_workers", "in_use", "threads",
@@ -68,7 +163,8 @@ class Machine:
         by_arm = self.runs.groupby("arm", sort=True)
         arms = by_arm[kept].first()
         for status in STATUSES:
-            arms[f"n_{status}"] = (self.runs["status"] == status).groupby(self.runs["arm"]).sum()
+            own = (self.runs["status"] == status) & ~self.runs["excused"]
+            arms[f"n_{status}"] = own.groupby(self.runs["arm"]).sum()
         wrong = self.runs[self.runs["error"] != ""].groupby("arm")["error"].first()
         arms["error"] = wrong.reindex(arms.index).fillna("")
         return arms.reset_index()
@@ -79,9 +175,18 @@ class Machine:
 
         A window that fails faster-whisper's thresholds is decoded up to six times.
         """
+        return self._told("decodings").mean()
+
+    @cached_property
+    def speech(self) -> pd.Series:
+        """Seconds that were decoded per transcription, by arm; those that are not told lack."""
+        return self._told("speech_s").mean()
+
+    def _told(self, column: str) -> pd.api.typing.SeriesGroupBy:
+        """A column of the transcriptions where it is known, grouped by arm."""
         arms = self.runs.groupby("run", sort=True)["arm"].first()
-        told = self.timings[self.timings["decodings"].notna()]
-        return told.groupby(told["run"].map(arms))["decodings"].mean()
+        told = self.timings[self.timings[column].notna()]
+        return told.groupby(told["run"].map(arms))[column]
 
     def ordinary(self) -> pd.DataFrame:
         """Arms that answer questions 1 to 8: no A/A replicas, planted slow-downs or batches."""
@@ -103,10 +208,11 @@ class Machine:
         return known[arm]
 
     def compare(self, arm_a: str, arm_b: str, confirmation: bool = False) -> Pair:
-        """Makespans of two arms, paired by round."""
+        """Makespans of two arms, paired by the rounds in which they were measured together."""
         key = (arm_a, arm_b, confirmation)
         if key not in self._pairs:
             self._pairs[key] = self._compare(*key)
+        self.asked.append(self._pairs[key])
         return self._pairs[key]
 
     def _compare(self, arm_a: str, arm_b: str, confirmation: bool) -> Pair:
@@ -115,6 +221,11 @@ class Machine:
         a, b = a.loc[both], b.loc[both]
         usable = a["makespan_s"].notna() & b["makespan_s"].notna()
         a, b = a[usable.to_numpy()], b[usable.to_numpy()]
+        distance = [abs(self.begun[arm_a, n] - self.begun[arm_b, n]) for n in a.index]
+        apart = np.array(distance, float) > self.allowed.reindex(a.index).to_numpy(float)
+        a, b = a[~apart], b[~apart]
+        plans = [self.planned[arm, n] for arm in (arm_a, arm_b) for n in a.index]
+        last = int(a.index.max()) - (CONFIRMATION_ABOVE if confirmation else 0) if len(a) else 0
         result = statistics.compare(
             a["makespan_s"].to_numpy(float),
             b["makespan_s"].to_numpy(float),
@@ -122,9 +233,12 @@ class Machine:
             self.confidence,
             a["censored"].to_numpy(bool),
             b["censored"].to_numpy(bool),
+            statistics.share_of(statistics.look_at(last, plans)),
         )
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
-        return Pair(arm_a, arm_b, result, int(disturbed), a, b)
+        untimed = int(np.isnan(np.array(distance, float)).sum())
+        counts = int(apart.sum()), untimed
+        return Pair(arm_a, arm_b, result, int(disturbed), a, b, *counts, confirmation)
 
     def against(self, arms: pd.DataFrame, dimension: str, base: int) -> Iterator[tuple[Any, Pair]]:
         """Pairs that can be tested of arms and those that differ from them in one dimension.
@@ -160,12 +274,17 @@ class Machine:
             pair.b["cpu_s"].to_numpy(float)[known],
             self.margin,
             self.confidence,
+            share=pair.result.share,
         )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`."""
+    """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`.
+
+    `apart`: rounds left out since the two sides were measured apart (`together`); `untimed`: rounds
+    of records that do not tell when. `confirmation`: of the rounds that confirm chosen settings.
+    """
 
     arm_a: str
     arm_b: str
@@ -173,6 +292,9 @@ class Pair:
     disturbed: int
     a: pd.DataFrame
     b: pd.DataFrame
+    apart: int = 0
+    untimed: int = 0
+    confirmation: bool = False
 
     @property
     def testable(self) -> bool:

@@ -14,13 +14,12 @@ Pairs without a common round (one arm failed in all) are named in the notes and 
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.evidence import CONDITIONS
-from parallel_transcription.findings.machine import Machine, Pair
+from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Case, Judged
 from parallel_transcription.results.finding import Row, Verdict
 
@@ -60,7 +59,7 @@ def matched_pairs(
             pair = machine.compare(one["arm"], other["arm"])
             if pair.result.rounds:
                 cases.append(Case(pair, _facts(one, other)))
-            else:
+            elif not pair.apart:  # that is said by `remarks.notes_on_runs_apart`
                 notes.append(
                     f"{one['configuration']} and {other['configuration']} have no common round "
                     "with a time on either side; not judged."
@@ -92,29 +91,31 @@ def verdict_of(judged: Judged) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
-def overall(machine: Machine, pairs: list[Pair]) -> tuple[float, float, float]:
-    """Geometric mean ratio over all pairs, with its interval over rounds.
+def deciding(judged: Judged) -> Row:
+    """The row of the pair that decided: the one furthest from equal.
 
-    Unit: the round (mean of the log ratios of the pairs in it), so that what a round shares is not
-    counted twice. Only rounds that have every uncensored pair count; with fewer than 2 such rounds
-    the interval is unknown.
+    Of those that refute, where some do; by the interval's end where all are within the margin, as
+    there it is the widest reach that had to be shown.
     """
-    series = []
-    for pair in pairs:
-        a, b = pair.a, pair.b
-        if a["censored"].any() or b["censored"].any():
-            continue
-        values = np.log(a["makespan_s"].astype(float)) - np.log(b["makespan_s"].astype(float))
-        series.append(values)
-    if not series:
-        return float("nan"), float("nan"), float("nan")
-    common_rounds = set(series[0].index)
-    for values in series[1:]:
-        common_rounds &= set(values.index)
-    if not common_rounds:
-        return float(np.exp(np.mean([v.mean() for v in series]))), float("nan"), float("nan")
-    means = np.mean([[v.loc[r] for r in sorted(common_rounds)] for v in series], axis=0)
-    return statistics.geometric_interval(np.exp(means), machine.confidence)
+    beyond = [row for row in judged.rows if row["size"] == statistics.BEYOND]
+
+    def reach(row: Row) -> tuple[float, str]:
+        ends = ("ratio",) if beyond else ("ratio", "low", "high")
+        sizes = [abs(math.log(row[name])) for name in ends if row[name] and row[name] > 0]
+        return max((size for size in sizes if math.isfinite(size)), default=0.0), row[
+            "configuration_a"
+        ]
+
+    return max(beyond or judged.rows, key=reach)
+
+
+def told(row: Row, other: str) -> str:
+    """What a row compares, in words."""
+    return (
+        f"makespan of one model / {other}, "
+        f"{words.plural(int(row['total_workers']), 'worker')} in all, "
+        f"{words.threads(row['cpu_threads'])}"
+    )
 
 
 def in_short(judged: Judged) -> str:

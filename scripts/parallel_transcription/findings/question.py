@@ -18,14 +18,17 @@ from typing import ClassVar
 
 import pandas as pd
 
-from parallel_transcription import statistics, words
+from parallel_transcription import words
 from parallel_transcription.findings.evidence import in_order, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.remarks import (
     correction_note,
+    looks_note,
     margin_words,
     notes_on_failures,
     notes_on_unlike_work,
+    stalls_note,
+    too_few_note,
 )
 from parallel_transcription.findings.rounds import command, more_rounds
 from parallel_transcription.findings.show import with_varying
@@ -95,6 +98,7 @@ class Question(ABC):
     columns: ClassVar[tuple[Column, ...]]  # of the evidence, as a page shows it
     sorted_by: ClassVar[tuple[str, ...]] = ()  # columns that order the rows on a page
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
+    by_time: ClassVar[bool] = False  # rests on times, which noise and neighbours move
     figure: ClassVar[str | None] = ""  # its figure; "" is the one named as the question
 
     known: ClassVar[dict[str, type[Question]]] = {}
@@ -111,6 +115,10 @@ class Question(ABC):
     def judge(self, machine: Machine) -> Finding | None:
         """The finding; None where the study does not ask the question."""
 
+    def comparisons(self, machine: Machine) -> list[Comparison]:
+        """What its verdict rests on and is corrected together with that of the other questions."""
+        return []
+
     def page_rows(self, evidence: Sequence[Row]) -> list[int]:
         """Places of the rows of evidence that a page shows, in their order there."""
         return in_order(evidence, self.sorted_by)[: self.most_rows]
@@ -125,7 +133,8 @@ class Question(ABC):
     ) -> Finding:
         """The finding where the tables do not hold what the question needs."""
         how = f" To measure it{self.to_measure_on}: {self.to_measure}" if self.to_measure else ""
-        answer = Answer(f"{why or self.lacks}{how}", "", None)
+        text = str(machine.ended) if machine.ended else f"{why or self.lacks}{how}"
+        answer = Answer(text, "", None)
         return self.finding(machine, Verdict.NOT_MEASURED, answer, evidence, runs, notes=notes)
 
     def finding(
@@ -144,7 +153,9 @@ class Question(ABC):
         rows = [{k: plain(row.get(k)) for k in keys} for row in rows]
         shown = self.page_rows(rows)
         columns = with_varying(self.columns, [rows[k] for k in shown])
-        if verdict == Verdict.NOT_MEASURED:
+        if verdict == Verdict.NOT_MEASURED and machine.ended:
+            change = machine.ended.remedy
+        elif verdict == Verdict.NOT_MEASURED:
             change = self.remedy.format(command=command(machine, self.remedy_sets))
         else:
             margin, above = margin_words(machine), f"{1 + machine.margin:.2f}"
@@ -169,6 +180,7 @@ class Question(ABC):
             chapter=CHAPTERS.get(self.number, self.asks),
             columns=columns if rows else [],
             shown=shown,
+            group=machine.group,
         )
 
 
@@ -201,7 +213,13 @@ class Cases:
 
 @dataclass(frozen=True)
 class Judged:
-    """The cases of a question with their comparisons, corrected over all of them."""
+    """The cases of a question with their comparisons, corrected over all of the report.
+
+    A rule that asks whether *any* of them is so rests on the corrected p-values (`tests` of a
+    result, and `size` and `outcome` where they say "beyond" and "faster"). One that asks whether
+    *all* are so rests on those of each alone (`alone`, and `size` where it says "within"): an
+    intersection-union test, which needs no correction (Berger 1982).
+    """
 
     machine: Machine
     cases: Cases
@@ -224,17 +242,23 @@ class Judged:
     def estimate(self, row: Row, of: str, name: str = "ratio", low: str = "low",
                  high: str = "high") -> str:  # fmt: skip
         """A number of a row with its interval, in words."""
-        return words.estimate(row[name], row[low], row[high], self.machine.confidence, of)
+        return words.estimate(row[name], row[low], row[high], self._level(row, low), of)
 
     def effect(self, row: Row, name: str, unit: str = words.TIMES, value: str = "ratio",
                low: str = "low", high: str = "high") -> Effect | None:  # fmt: skip
         """A number of a row with its interval, as the effect."""
         ends = (row[low], row[high])
-        return effect_of(name, row[value], ends, unit, self.machine.confidence)
+        return effect_of(name, row[value], ends, unit, self._level(row, low))
+
+    def _level(self, row: Row, low: str) -> float:
+        """The confidence of an interval, said beside its lower end; else the study's."""
+        return float(row.get(f"{low}_level") or self.machine.confidence)
 
 
 class PairedQuestion(Question):
     """A question that compares pairs: what is paired, a row, the verdict and the answer."""
+
+    by_time = True
 
     @abstractmethod
     def cases(self, machine: Machine) -> Cases | None:
@@ -257,15 +281,22 @@ class PairedQuestion(Question):
         """Notes of the question's own; empty ones are left out."""
         return ()
 
+    def comparisons(self, machine: Machine) -> list[Comparison]:
+        """Those of its pairs."""
+        cases = self.cases(machine)
+        if cases is None or not self.is_measured(cases):
+            return []
+        return [case.pair.result for case in cases.tested]
+
     def judge(self, machine: Machine) -> Finding | None:
-        """Pairs, enough of them?, Holm, rows, verdict, what would decide it, answer."""
+        """Pairs, enough of them?, corrected, rows, verdict, what would decide it, answer."""
         cases = self.cases(machine)
         if cases is None:
             return None
         if not self.is_measured(cases):
             notes = [*cases.notes, *notes_on_failures(machine, cases.arms)]
             return self.not_measured(machine, cases.evidence, cases.runs, notes)
-        judged = Judged(machine, cases, statistics.correct([c.pair.result for c in cases.tested]))
+        judged = Judged(machine, cases, machine.correct([c.pair.result for c in cases.tested]))
         self.compared(judged)
         verdict = self.verdict(judged)
         more, sentence = None, ""
@@ -283,7 +314,10 @@ class PairedQuestion(Question):
                 *cases.notes,
                 *self.remarks(judged, verdict),
                 sentence,
-                correction_note(len(judged.results), machine.confidence),
+                too_few_note(judged.results),
+                correction_note(machine, judged.results),
+                looks_note(machine, judged.results),
+                stalls_note(machine, judged.results),
                 *notes_on_unlike_work(machine, judged.pairs),
                 *notes_on_failures(machine, cases.arms),
             ],

@@ -34,6 +34,7 @@ from parallel_transcription.study.configuration import check, complete
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.keys import Key
+from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import check_values
 
 MODELS_FOLDER = Path("results/models")
@@ -88,11 +89,21 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--warmups", type=int, default=0, help="passes before them, not counted")
     parser.add_argument("--timeout-s", type=float, default=3600.0, help="longest pass")
     parser.add_argument("--load-timeout-s", type=float, default=3600.0, help="longest load")
+    parser.add_argument(
+        "--remeasure", type=int, default=0, help="most passes more, for those that others disturbed"
+    )
+    parser.add_argument(
+        "--disturbed-above",
+        type=float,
+        default=DEFAULTS["disturbed_above"],
+        help="share of the CPU that others may use",
+    )
     parser.add_argument("--record", type=Path, help="write the run record (JSON) here")
     parser.add_argument("--log", type=Path, help="the measured process's own output")
     rules = parser.add_argument_group("for the workflow's rules")
-    rules.add_argument("--specification", help="the run as JSON; replaces what is above but two")
+    rules.add_argument("--specification", help="the run as JSON; replaces what is above but four")
     rules.add_argument("--study", default="", help="the study's name, for the record")
+    rules.add_argument("--planned", default="null", help="Plan.planned, for the record")
     rules.add_argument("--manifests", nargs="*", default=[], help="its model's and audio's")
     rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
@@ -129,6 +140,8 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
         warmups=given.warmups,
         timeout_s=given.timeout_s,
         load_timeout_s=given.load_timeout_s,
+        remeasure=given.remeasure,
+        disturbed_above=given.disturbed_above,
     )
     every = values | vars(protocol)
     check_values({k: v for k, v in every.items() if v is not None}, "command line")
@@ -156,7 +169,7 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 def _run_specification(given: argparse.Namespace) -> int:
     record = measure_specified(
-        given.specification, given.study, given.manifests, given.log, given.record
+        given.specification, given.study, given.manifests, given.log, given.record, given.planned
     )
     # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
     run = f"{record['machine']}/{record['run']}"

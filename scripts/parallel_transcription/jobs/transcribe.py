@@ -44,6 +44,7 @@ class Run:
     audio: Sequence[Mapping[str, Any]]
     code: str
     specification: str = ""
+    planned: dict[str, Any] | None = None
     packing: Packing | None = None
 
 
@@ -63,10 +64,10 @@ def measure(
         record_file: Where the record goes.
         listener: Called with every event of the measured process.
     """
-    described = host.describe()
     if log:
         log.unlink(missing_ok=True)
     with packing.slot(run.packing) as slot:
+        described = host.describe(slot.cores)
         placed, environment = cuda.place(run.configuration, slot.gpus)
         task = Task(
             configuration=placed,
@@ -75,6 +76,7 @@ def measure(
             affinity=slot.cores,
             environment=environment,
             walk=_planned(run),
+            quota_cpus=described.get("cgroup_cpus"),
         )
         trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
         outcome = supervise(task, run.protocol, log, listener)
@@ -101,6 +103,7 @@ def measure(
         "packed": slot.cores is not None,
         "log": str(log) if log else None,
         "job": cluster.this_job(),
+        "planned": run.planned,
         **outcome,
     }
     if record_file:
@@ -117,12 +120,19 @@ def _planned(run: Run) -> walk.Planned | None:
     return walk.planned(tokens, seconds, run.configuration)
 
 
+def _again(planned: str) -> dict[str, Any]:
+    """What measures disturbed passes again, as `Protocol` has it."""
+    told = json.loads(planned) or {}
+    return {name: told[name] for name in ("remeasure", "disturbed_above") if name in told}
+
+
 def measure_specified(
     specification: str,
     study: str,
     manifests: Iterable[Path | str],
     log: Path | None,
     record_file: Path | None,
+    planned: str = "null",
 ) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
@@ -132,6 +142,8 @@ def measure_specified(
         manifests: Those of its model and its audio, as in `Plan.manifests`.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
+        planned: JSON from `Plan.planned`, for the record; its limits measure disturbed passes
+            again. No part of the specification either: others measure nothing that is there.
 
     Raises:
         StudyError: for any other text, or where a manifest is missing.
@@ -144,12 +156,13 @@ def measure_specified(
             machine=told["machine"],
             configuration=complete(told["configuration"]),
             round=told["round"],
-            protocol=Protocol(**told["protocol"]),
+            protocol=Protocol(**told["protocol"], **_again(planned)),
             model=_read(prepared[told["model"]]),
             audio=[_read(prepared[key])[0] for key in told["audio"]],
             code=told["code"],
             specification=fingerprint_of(specification),
             packing=told.get("packing"),
+            planned=json.loads(planned),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StudyError(

@@ -16,8 +16,9 @@ class Task:
     """What is to be measured.
 
     `configuration` numbers its devices as the measured process does (see `cuda.place`);
-    `affinity` are CPU numbers, None for all; `environment` are variables that CUDA needs;
-    `walk` is what dummy weights must say (`walk.planned`), None for other models.
+    `affinity` are CPU numbers, None for all; `quota_cpus` are those that a quota leaves, None
+    without one; `environment` are variables that CUDA needs; `walk` is what dummy weights must say
+    (`walk.planned`), None for other models.
     """
 
     configuration: Configuration
@@ -26,21 +27,33 @@ class Task:
     affinity: list[int] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     walk: Planned | None = None
+    quota_cpus: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How it is measured: passes, and seconds that a pass and the start may take."""
+    """How it is measured: passes, and seconds that a pass and the start may take.
+
+    `load_timeout_s` is for the start, the load, and what is done once at first use: what the load
+    leaves of it, the first warm-up may take beyond `timeout_s`. `remeasure`: at most so many
+    passes more, for those that others disturbed (`disturbance.py`, with `disturbed_above`).
+    """
 
     repeats: int
     warmups: int
     timeout_s: float
     load_timeout_s: float
+    remeasure: int = 0
+    disturbed_above: float = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the measured process is told; `live`: report every file while it runs."""
+    """What the measured process is told.
+
+    `first` is the number of its first repeat: above 1 where a process before it was cut off.
+    `live`: report every file while it runs.
+    """
 
     configuration: Configuration
     model_path: str
@@ -51,6 +64,10 @@ class Order:
     live: bool = False
     supervisor: int = 0  # its process id
     walk: Planned | None = None
+    first: int = 1
+    remeasure: int = 0
+    disturbed_above: float = 0.05
+    quota_cpus: float | None = None
 
     def to_json(self) -> str:
         """The order as it goes to the measured process."""
@@ -86,9 +103,13 @@ class Loaded:
 
 @dataclass(frozen=True)
 class PassBegins:
-    """A pass, a warm-up where `repeat` is below 1, is about to begin."""
+    """A pass, a warm-up where `repeat` is below 1, is about to begin.
+
+    `before` are the meters right before it (`meters.Begun`), for a pass that does not end.
+    """
 
     repeat: int
+    before: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def snapshot() -> Snapshot:
     size.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    busy, steal = _machine_times()
+    busy, steal = _machine_times(affinity())
     return Snapshot(
         clock_s=time.monotonic(),
         cpu_user_s=usage.ru_utime,
@@ -58,14 +58,13 @@ def snapshot() -> Snapshot:
     )
 
 
-def _machine_times() -> tuple[float | None, float | None]:
-    """Busy and stolen CPU seconds, since the machine started, of the CPUs this process may use.
+def _machine_times(mine: list[int] | None) -> tuple[float | None, float | None]:
+    """Busy and stolen CPU seconds, since the machine started, of the CPUs a process may use.
 
     Busy is user + nice + system + irq + softirq. Idle and iowait are not work; guest and
     guest_nice are already in user and nice (proc_stat(5)); steal is time that this machine wanted
     and did not get. A pinned process shares its own CPUs only, so others do not count.
     """
-    mine = affinity()
     try:
         if mine and len(mine) < (os.cpu_count() or 1):
             every = psutil.cpu_times(percpu=True)
@@ -125,6 +124,74 @@ def difference(
         "foreign_cpu_share": _share(foreign, capacity),
         "steal_share": _share(_minus(after.steal_s, before.steal_s), capacity),
     }
+
+
+# -------------------------------------------------------------------------------- unfinished passes
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Meters right before a pass; times as in `Snapshot`, `started_at` in seconds since 1970."""
+
+    started_at: float
+    clock_s: float
+    cpu_s: float
+    machine_busy_s: float | None
+    steal_s: float | None
+
+
+def begun(parts: Sequence[Snapshot]) -> Begun:
+    """The meters of all processes of a run before a pass, for another process to go on with."""
+    all_of_it = total(parts)
+    return Begun(
+        started_at=time.time(),
+        clock_s=all_of_it.clock_s,
+        cpu_s=all_of_it.cpu_user_s + all_of_it.cpu_system_s,
+        machine_busy_s=all_of_it.machine_busy_s,
+        steal_s=all_of_it.steal_s,
+    )
+
+
+def since(before: Begun, process: int, cpus: list[int] | None) -> dict[str, float | None]:
+    """What happened since a pass began that does not end, as the run record keeps it.
+
+    Read from outside, before the process is reaped. Processes that it started and that have ended
+    are counted where it has seen them end; where it ended itself before them, their part is lost
+    and the caller must not ask.
+
+    Args:
+        before: The meters before the pass.
+        process: Id of the measured process, alive or not reaped yet.
+        cpus: Those that it may use; None for all.
+    """
+    now = time.monotonic()
+    busy, steal = _machine_times(cpus if cpus is not None else affinity())
+    used = _cpu_s(process)
+    seconds = now - before.clock_s
+    capacity = seconds * (len(cpus or affinity() or ()) or os.cpu_count() or 1)
+    own = None if used is None else max(0.0, used - before.cpu_s)
+    all_busy = _minus(busy, before.machine_busy_s)
+    foreign = None if own is None or all_busy is None else max(0.0, all_busy - own)
+    return {
+        "started_at": before.started_at,
+        "seconds": seconds,
+        "clock_jump_s": (time.time() - before.started_at) - seconds,
+        "cpu_s": own,
+        "foreign_cpu_s": foreign,
+        "foreign_cpu_share": _share(foreign, capacity),
+        "steal_share": _share(_minus(steal, before.steal_s), capacity),
+    }
+
+
+def _cpu_s(process: int) -> float | None:
+    """CPU seconds of a process, of those it started and of those it saw end; None: not known."""
+    try:
+        main = psutil.Process(process)
+        parts = [main, *main.children(recursive=True)]
+        every = [part.cpu_times() for part in parts]
+    except psutil.Error:
+        return None
+    return sum(t.user + t.system + t.children_user + t.children_system for t in every)
 
 
 def _minus(after: float | None, before: float | None) -> float | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from parallel_transcription.measure import disturbance
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.decoded import attach
 from parallel_transcription.measure.messages import (
@@ -53,8 +54,9 @@ def run_pass(
     Returns:
         The pass as the run record keeps it, without its number.
     """
-    from parallel_transcription.measure import meters
+    from parallel_transcription.measure import limits, meters
 
+    holding_back = limits.Limits()
     callers, instances = order.configuration.callers, order.configuration.instances
     window = Window(order.files, callers)
 
@@ -66,6 +68,7 @@ def run_pass(
         thread.start()
     strategy.reset_peaks()
     window.wait_for_callers()
+    held_before = holding_back.read()
     if gpus:
         gpus.open_window()
     started_at = time.time()
@@ -76,6 +79,7 @@ def run_pass(
     clock_jump_s = (time.time() - started_at) - window.since()
     if gpus:
         gpus.close_window()
+    held_after = holding_back.read()
 
     for thread in threads:
         thread.join()
@@ -89,6 +93,7 @@ def run_pass(
         "clock_jump_s": clock_jump_s,
         "makespan_s": max(one.finished_s for one in done if one.finished_s is not None),
         **meters.difference(meters.total(before), meters.total(after)),
+        **limits.between(held_before, held_after),
         "cpu_callers_s": sum(one.transcript.cpu_s for one in done if one.transcript),
         "rss_peak_bytes": sum(peaks) if peaks else None,
         "memory": add_up(strategy.memory()),
@@ -112,7 +117,6 @@ def _sum(values: Iterable[int | None]) -> int | None:
 
 def run(order: Order, report: Report) -> None:
     """Load, warm up, repeat; every step is reported when it is over."""
-    from parallel_transcription.measure import walk
     from parallel_transcription.measure.engine import engine
     from parallel_transcription.measure.strategies import make_strategy
 
@@ -124,21 +128,38 @@ def run(order: Order, report: Report) -> None:
     before = add_up(strategy.memory())
     gpus_before = gpus.memory() if gpus else []
     loads = strategy.load()
-    report(
-        Loaded(
-            loads=[asdict(load) for load in loads],
-            memory_before=before,
-            memory_after=add_up(strategy.memory()),
-            gpus=gpus.loaded(gpus_before) if gpus else None,
-            engine=engine(),
-        )
+    loaded = Loaded(
+        loads=[asdict(load) for load in loads],
+        memory_before=before,
+        memory_after=add_up(strategy.memory()),
+        gpus=gpus.loaded(gpus_before) if gpus else None,
+        engine=engine(),
     )
+    report(loaded)
     failures = [load.error for load in loads if load.error]
     if failures:
         raise RuntimeError(f"{len(failures)} of {len(loads)} instances did not load: {failures[0]}")
-    passes = order.warmups + order.repeats if order.files else 0
-    for number in range(1 - order.warmups, 1 - order.warmups + passes):
-        report(PassBegins(number))
+    if order.files:
+        _passes(strategy, order, report, gpus, loaded.gpus)
+    report(AllDone())
+    strategy.close()
+
+
+def _passes(
+    strategy: Strategy,
+    order: Order,
+    report: Report,
+    gpus: Gpus | None,
+    loaded: list[dict[str, Any]] | None,
+) -> None:
+    """The warm-ups and the repeats, and again those that others disturbed; up to a failure."""
+    from parallel_transcription.measure import meters, walk
+
+    where = _place(order)
+    numbers = [*range(1 - order.warmups, 1), *(order.first + k for k in range(order.repeats))]
+    left = order.remeasure
+    for number in numbers:  # which grows while it is gone through
+        report(PassBegins(number, vars(meters.begun(strategy.snapshots()))))
         result = run_pass(strategy, order, report if order.live else None, gpus)
         decoded = strategy.decoded()
         attach(result["transcriptions"], decoded)
@@ -149,9 +170,22 @@ def run(order: Order, report: Report) -> None:
             result["gpus"] = gpus.window()
         report(PassEnded(number, result))
         if result["status"] != "ok":
-            break
-    report(AllDone())
-    strategy.close()
+            return
+        told = disturbance.of_pass(result, where, order.disturbed_above, loaded)
+        if number >= order.first and left and told.at_all:
+            left -= 1
+            numbers.append(numbers[-1] + 1)
+
+
+def _place(order: Order) -> disturbance.Place:
+    """The CPUs that this process has and needs."""
+    from parallel_transcription.measure import meters
+
+    cpus = os.cpu_count()
+    own = meters.affinity()
+    return disturbance.place(
+        order.configuration, cpus, len(own) if own else cpus, [order.quota_cpus]
+    )
 
 
 def open_gpus(configuration: Configuration) -> Gpus | None:

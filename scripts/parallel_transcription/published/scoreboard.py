@@ -49,9 +49,9 @@ class Judged:
 
 def scoreboard(findings: Iterable[Finding], published: Published) -> list[Line]:
     """One entry per machine and claim, machines by label, claims in their order."""
-    by_machine: dict[str, dict[str, Finding]] = {}
+    by_machine: dict[str, dict[str, list[Finding]]] = {}
     for finding in findings:
-        by_machine.setdefault(finding.machine, {})[finding.id] = finding
+        by_machine.setdefault(finding.machine, {}).setdefault(finding.id, []).append(finding)
     return [
         _line(claim, machine, by_machine[machine], published)
         for machine in sorted(by_machine)
@@ -73,12 +73,15 @@ def read_scoreboard(path: Path) -> list[Line]:
     return read_checked(path, list[Line]) or []
 
 
-def _line(claim: Claim, machine: str, own: dict[str, Finding], published: Published) -> Line:
+def _line(claim: Claim, machine: str, own: dict[str, list[Finding]], published: Published) -> Line:
     rule = claim.judged_by
     if rule is None:
         judged = Judged(Verdict.NOT_MEASURED, claim.ours, claim.ours)
     else:
-        judged = judge_claim(own.get(rule.finding), rule)
+        # of the leading group of work, or of the first that measured it
+        found: list[Finding | None] = [*own.get(rule.finding, [])]
+        each = [judge_claim(finding, rule) for finding in found or [None]]
+        judged = next((one for one in each if one.verdict != Verdict.NOT_MEASURED), each[0])
     return Line(
         id=claim.id,
         claim=claim.claim,
@@ -150,7 +153,8 @@ def _above(rows: list[Row], bounds: Bounds) -> tuple[Verdict, str]:
     )
     numbers = f"{words.times(min(values))} to {words.times(max(values))} times as fast"
     if len(values) == 1:
-        numbers = words.estimate(values[0], low[0], high[0], of="times as fast")
+        level = known[0].get(f"{bounds.low}_level") or 0.95
+        numbers = words.estimate(values[0], low[0], high[0], level, of="times as fast")
     if all(v > bounds.limit for v in low):
         return Verdict.CONFIRMED, numbers
     if all(v is not None and v < bounds.limit for v in high):

@@ -18,6 +18,8 @@ from parallel_transcription.study.dimensions import BY_NAME
 #: `number` is nan where it is not known, and so is `meter`, a number of the repeat of which
 #: medians are taken.
 Kind = Literal["text", "flag", "whole", "number", "meter"]
+#: A pass is marked as throttled when its CPUs stood still for more than this share of its makespan.
+THROTTLED_ABOVE = 0.02
 _TYPES = {"whole": "int64", "number": "float64", "meter": "float64"}
 
 
@@ -78,8 +80,19 @@ OPTIONS = (
     "temperature_fallback",
 )
 #: What the decoder did for a transcription.
-DECODED = ("tokens", "temperature", "windows", "decodings", "compression_ratio", "logprob")
-_STATUS = "ok, timeout (longer than `timeout_s`), failed, killed"
+DECODED = (
+    "tokens",
+    "temperature",
+    "windows",
+    "decodings",
+    "compression_ratio",
+    "logprob",
+    "speech_s",
+)
+_STATUS = (
+    "ok, timeout (a pass longer than `timeout_s`), stuck (another step took too long, so that "
+    "nothing is known of a pass), failed, killed"
+)
 
 _GRID = (
     Column("run", "text", "The run: configuration and round."),
@@ -162,6 +175,9 @@ TIMINGS: tuple[Column, ...] = (
     Column("decodings", "number", "Their decodings, at all temperatures."),
     Column("compression_ratio", "number", "Highest of a segment."),
     Column("logprob", "number", "Lowest mean log-probability of a token in a segment."),
+    Column(
+        "speech_s", "number", "Audio that was decoded: all, or what `vad_filter` left of it.", "s"
+    ),
 )
 
 RUNS: tuple[Column, ...] = (
@@ -209,7 +225,12 @@ RUNS: tuple[Column, ...] = (
     Column("context_switches_involuntary", "meter", "In the window: threads that had to yield."),
     Column("foreign_cpu_share", "number", "Share of the machine's CPU used by others.", "0–1"),
     Column("steal_share", "number", "Share of it taken by the hypervisor.", "0–1"),
-    Column("disturbed", "flag", "Foreign load or steal above `disturbed_above`, or a clock jump."),
+    Column(
+        "disturbed",
+        "flag",
+        "Foreign load that left too few CPUs or was above `disturbed_above`, steal above it, a "
+        "clock jump, or `gpu_disturbed`.",
+    ),
     Column("packed", "flag", "Measured beside other runs (`packing`)."),
     Column("engine_compute_type", "text", "The compute type that the engine really used."),
     Column("model_kind", "text", "How the model came: dummy weights, embedded, downloaded …"),
@@ -253,9 +274,62 @@ RUNS: tuple[Column, ...] = (
         "Dummy weights did not give their planted text at temperature 0: the times are those of "
         "other work.",
     ),
+    Column(
+        "usable_cpus",
+        "number",
+        "CPUs that the run could really use: its affinity or its quota, whichever is less.",
+        "CPUs",
+    ),
+    Column("physical_cores", "number", "Physical cores among the CPUs that the run may use."),
+    Column("cpu_quota", "number", "CPU quota of its control group; empty without one.", "CPUs"),
+    Column(
+        "throttled_periods",
+        "meter",
+        "Periods of the quota in which it was used up in the window; empty without a quota.",
+    ),
+    Column(
+        "throttled_s",
+        "meter",
+        "How long CPUs stood still because the quota was used up, added up over CPUs.",
+        "s",
+    ),
+    Column(
+        "throttled",
+        "flag",
+        f"`throttled_s` is more than {THROTTLED_ABOVE:.0%} of the makespan: the quota held it up.",
+    ),
+    Column("cpu_mhz", "meter", "Mean clock of the usable CPUs as the window closed.", "MHz"),
+    Column(
+        "thermal_throttles",
+        "meter",
+        "How often heat slowed a core or package down in the window, where it did so most.",
+    ),
+    Column("planned_rounds", "number", "Rounds that the study planned when this was measured."),
+    Column(
+        "stopped_in",
+        "text",
+        "The step in which its process stopped: loading, warm-up, pass, between (passes) or "
+        "ending; empty where it ended well.",
+    ),
+    Column(
+        "gpu_disturbed",
+        "flag",
+        "Others came onto a GPU of the run, heat or a fault slowed it, or its clock was below "
+        "0.9 of what is usual for the configuration.",
+    ),
+    Column(
+        "disturbance_known",
+        "flag",
+        "Whether `disturbed` could be told: the window was long enough for the system's clock "
+        "ticks, and its meters are there.",
+    ),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
-        "threads", "whole", "Threads of each worker: `cpu_threads`, or what 0 makes of the CPUs."
+        "threads",
+        "whole",
+        "Threads of each worker: `cpu_threads`; where that is 0, what CTranslate2 takes: "
+        "`OMP_NUM_THREADS` of `thread_env`, else 4, or the machine's CPUs if fewer (whatever "
+        "affinity and quota leave).",
     ),
     _derived("in_use", "whole", "Workers that can be busy at once: no more than callers."),
     _derived("unaltered", "flag", "No A/A replica and no planted slow-down."),
@@ -265,7 +339,13 @@ RUNS: tuple[Column, ...] = (
     _derived(
         "counts",
         "flag",
-        "`ok` or `timeout`, and not disturbed unless all such repeats of the round are.",
+        "`ok` or `timeout`, and not disturbed; disturbed ones that are `ok` where the round has "
+        "no other.",
+    ),
+    _derived(
+        "excused",
+        "flag",
+        "Late, stuck or killed, and disturbed: nothing follows from it for the configuration.",
     ),
 )
 

@@ -2,8 +2,10 @@
 
 - Rounds above `CONFIRMATION_ABOVE` confirm what was chosen; they take no part in choosing.
 - Disturbed repeats count only where their round has nothing else (column `counts`).
-- A late repeat (status `timeout`) counts as the largest: "more than the limit".
-- Failed and killed repeats have no time.
+- A late repeat (status `timeout`) counts as the largest: "more than the limit". One that was
+  disturbed never counts: what it would have taken alone is not known.
+- Failed, stuck and killed repeats have no time.
+- What ended late or was killed beside foreign load is no failure of its configuration (`excused`).
 - A/A replicas and planted slow-downs (`unaltered`), and batches (`ordinary`), answer questions
   of their own.
 """
@@ -21,17 +23,36 @@ from parallel_transcription.results.columns import METERS
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
+_OMP_THREADS = r"(?:^| )OMP_NUM_THREADS=(\d+)(?:[ ,]|$)"  # which it takes instead where it is set
 _HAS_TIME = ("ok", "timeout")
+_BY_LOAD = ("timeout", "stuck", "killed")  # endings that a foreign load can bring about
+LEAST_CLOCK = 0.9  # of a GPU, against what is usual for the configuration
 
 
 def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
-    """CPUs that the runs could use; of the machine where no run says, None where nothing does."""
-    for name in ("affinity_cpus", "logical_cpus"):
-        known = runs[name].dropna()
-        if len(known):
-            return float(known.median())
-    logical = facts.get("logical_cpus")
-    return float(logical) if logical else None
+    """CPUs that the runs could really use, such as 1.5 under a quota.
+
+    The one number that rules, bounds, figures and words take. The machine's where no run says it,
+    None where nothing does.
+    """
+    told = runs["usable_cpus"].fillna(runs["affinity_cpus"]).fillna(runs["logical_cpus"]).dropna()
+    if len(told):
+        return float(told.median())
+    known = [facts.get(name) for name in ("usable_cpus", "cgroup_cpus", "logical_cpus")]
+    return min((float(count) for count in known if count), default=None)
+
+
+def usable_cores(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
+    """Physical cores that the runs could really keep busy: no more than `usable_cpus`.
+
+    Two hardware threads of one core share its arithmetic units: whether anything is left for
+    another worker depends on cores, not on CPUs. None where it is not known.
+    """
+    told = runs["physical_cores"].dropna()
+    cores = float(told.median()) if len(told) else facts.get("usable_cores")
+    if not cores:
+        return None
+    return min(float(cores), usable_cpus(runs, facts) or float(cores))
 
 
 def explored(rows: pd.DataFrame) -> pd.DataFrame:
@@ -46,9 +67,16 @@ def confirming(rows: pd.DataFrame) -> pd.DataFrame:
 
 def marked(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with the columns that follow from others."""
+    usual = runs.groupby(["machine", "configuration"])["gpu_sm_mhz"].transform("median")
+    slow = runs["gpu_sm_mhz"] < LEAST_CLOCK * usual
+    runs = runs.assign(
+        disturbed=runs["disturbed"] | slow, gpu_disturbed=runs["gpu_disturbed"] | slow
+    )
     automatic = (
         runs["logical_cpus"].fillna(MOST_AUTOMATIC_THREADS).clip(upper=MOST_AUTOMATIC_THREADS)
     )
+    said = runs["thread_env"].str.extract(_OMP_THREADS)[0].astype("float64")
+    automatic = said.where(said > 0, automatic)
     unaltered = (runs["replica"] == 1) & (runs["slowdown"] == 0)
     runs = runs.assign(
         arm=runs["configuration"] + "|" + runs["workload"],
@@ -57,14 +85,14 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
         unaltered=unaltered,
         ordinary=unaltered & (runs["batch_size"] == 0),
     )
-    return runs.assign(counts=_counts(runs))
+    excused = runs["disturbed"] & runs["status"].isin(_BY_LOAD)
+    return runs.assign(counts=_counts(runs), excused=excused)
 
 
 def _counts(runs: pd.DataFrame) -> pd.Series:
-    has_time = runs["status"].isin(_HAS_TIME)
-    calm = has_time & ~runs["disturbed"].astype(bool)
+    calm = runs["status"].isin(_HAS_TIME) & ~runs["disturbed"]
     calm_round = calm.groupby([runs["machine"], runs["arm"], runs["round"]]).transform("any")
-    return has_time & (calm | ~calm_round)
+    return calm | ((runs["status"] == "ok") & ~calm_round)
 
 
 class Median(NamedTuple):

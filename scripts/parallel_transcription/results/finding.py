@@ -1,4 +1,4 @@
-"""A finding: the answer to one question on one machine, as results/findings.json holds it.
+"""A finding: the answer to one question for one kind of work on a machine, as findings.json has it.
 
 The findings write it, the report reads it, and neither knows the other: a finding describes itself,
 with the columns of its evidence, the rows that a page shows, and its chapter.
@@ -26,6 +26,19 @@ class Verdict(StrEnum):
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
     NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, order=True)
+class Group:
+    """Equal work on one kind of device: verdicts are given for one at a time."""
+
+    model: str
+    compute_type: str
+    device: str
+
+    def __str__(self) -> str:
+        where = " on GPUs" if self.device == "cuda" else ""
+        return f"{self.model}, {self.compute_type}{where}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer to one question on one machine.
+    """The answer to one question on one machine, for one group of equal work.
 
     `evidence` rows all have the same keys. `figure` is the id of its figure, None where there is
     nothing to draw. `shown` are the rows of evidence that a page shows, in their order there.
@@ -117,6 +130,7 @@ class Finding:
     chapter: str
     columns: list[Column]
     shown: list[int]
+    group: Group | None = None
 
     @property
     def shown_rows(self) -> list[Row]:

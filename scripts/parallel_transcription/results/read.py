@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from parallel_transcription.errors import TableError
 from parallel_transcription.results.columns import LEFT_OUT_COLUMNS, RUN_COLUMNS, TIMING_COLUMNS
-from parallel_transcription.results.finding import Finding, read_findings
+from parallel_transcription.results.finding import Finding, Group, read_findings
 from parallel_transcription.results.recommended import Recommendation, read_recommended
 from parallel_transcription.results.typed import unusable
 from parallel_transcription.study.settings import DEFAULTS
@@ -59,8 +59,25 @@ class Results:
             left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
+    def of_group(self, group: Group | None) -> Results:
+        """The same, for one group of equal work; all of it where none is given."""
+        if group is None:
+            return self
+        runs = self.runs[(self.runs[list(asdict(group))] == asdict(group)).all(axis=1)]
+        return replace(
+            self,
+            runs=runs.reset_index(drop=True),
+            timings=self.timings[self.timings["run"].isin(runs["run"])].reset_index(drop=True),
+            findings=[f for f in self.findings if f.group == group],
+        )
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups of equal work that the findings tell of, as they come."""
+        return list(dict.fromkeys(f.group for f in self.findings if f.group))
+
     def finding(self, name: str) -> Finding | None:
-        """The finding `name` of the (first) machine."""
+        """The finding `name` of the (first) machine, and there of its leading group."""
         return next((f for f in self.findings if f.id == name), None)
 
 

@@ -110,6 +110,7 @@ def read_records(
             configuration = complete(record["configuration"])
             record["configuration"] = configuration.as_json()
             _check_names(record, identify(configuration), path)
+            _check_passes(record)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -120,6 +121,14 @@ def read_records(
             left_out.append((str(path), f"is not a run record: {str(error)[:200]}"))
         else:
             yield path, record
+
+
+def _check_passes(record: Mapping[str, Any]) -> None:
+    """What the schema cannot say: a pass that went well has a time, and its files have theirs."""
+    for start in record["starts"]:
+        for one in start["passes"]:
+            if one["status"] == "ok" and one["makespan_s"] is None:
+                raise ValueError(f"pass {one['repeat']} is ok and has no makespan")
 
 
 def _check_names(record: Mapping[str, Any], expected_id: str, path: Path) -> None:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from parallel_transcription.measure import disturbance
 from parallel_transcription.measure.configuration import Configuration
-from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS
+from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS, THROTTLED_ABOVE
 from parallel_transcription.results.error_rate import CHARACTERS, NORMALISER, WORDS, error_rate
 from parallel_transcription.study.configuration import canonical_json
 from parallel_transcription.untrusted import hide_homes, hide_places
 
-LONGEST_CLOCK_JUMP_S = 1.0  # more than this: the machine slept, or its clock was set
 Row = dict[str, Any]  # cells by column; what is not known may be missing
 
 
 def rows_of(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[Row], list[Row]]:
     """A run's rows of the table of runs, and those of the table of timings.
 
-    A cold start has one row of runs; so has a start that ended before its passes did. Repeats are
-    marked as disturbed where others, or the hypervisor, took more than `disturbed_above` of the
-    machine.
+    A cold start has one row of runs; so has what a start left undone: the pass that it was in, or
+    the one that did not come any more. A process that stops when all its passes are there leaves
+    nothing undone. Repeats are marked as disturbed by the rule of `measure/disturbance.py`.
 
     Raises:
         ArithmeticError, AttributeError, LookupError, TypeError, ValueError: For what is inside
@@ -31,30 +32,98 @@ def rows_of(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[Row
     configuration = record["configuration"]
     common = _common_columns(record)
     of_run = common | _run_columns(record)
+    rule = _Rule(_place(record), disturbed_above)
     runs: list[Row] = []
     timings: list[Row] = []
     host = record["node"]
+    done = 0
     for start in record["starts"]:
-        of_start = of_run | _load_columns(start)
+        step = stopped_in(start)
+        of_start = of_run | _load_columns(start) | {"stopped_in": step}
+        ending = {**start, "status": _status(start, step)}
         if configuration["files_in_parallel"] == 0:
-            runs.append(of_start | {"repeat": start["start"], **_ending(start, host)})
+            runs.append(of_start | {"repeat": start["start"], **_ending(ending, host)})
             continue
         counted = [one for one in start["passes"] if one["repeat"] >= 1]
+        done += len(counted)
         warm = [one["makespan_s"] for one in start["passes"] if one["repeat"] < 1]
         of_start["warmup_s"] = warm[-1] if warm else None
         for one in counted:
-            row = of_start | _repeat_columns(one, of_run["audio_total_s"], disturbed_above, host)
+            row = of_start | _repeat_columns(one, of_run["audio_total_s"], host)
+            row |= rule.columns(one, start.get("gpus"))
             if row["gpus"] and row["cores_used"] is not None:
                 row["cores_per_gpu"] = row["cores_used"] / row["gpus"]
             runs.append(row | _gpu_columns(start.get("gpus"), one.get("gpus")))
             timings += [
                 common | _timing_columns(task, one, record) for task in one["transcriptions"]
             ]
-        if start["status"] != "ok" and all(one["status"] == "ok" for one in counted):
-            stopped_in = start["stopped_in_repeat"]
-            repeat = max(1, stopped_in if stopped_in is not None else len(counted) + 1)
-            runs.append(of_start | {"repeat": repeat, **_ending(start, host)})
+        told = any(one["status"] != "ok" for one in counted)
+        lacking = step == "pass" or (step != "ending" and done < record["protocol"]["repeats"])
+        if step and lacking and not told:
+            stopped = start["stopped_in_repeat"]
+            repeat = max(1, stopped if stopped is not None else done + 1)
+            row = of_start | {"repeat": repeat, **_ending(ending, host)}
+            runs.append(row | rule.columns(start.get("unfinished") or {}, None))
     return runs, timings
+
+
+#: How the error of a record begins that does not name the step in which it stopped.
+_STEPS_BY_ERROR = {"loading the models": "loading", "what follows loading": "loading",
+                   "ending": "ending"}  # fmt: skip
+
+
+def stopped_in(start: Mapping[str, Any]) -> str:
+    """The step in which a start stopped (`record.STEPS`); "" where it ended well.
+
+    Older records do not name it; their errors do, in the words of the supervisor.
+    """
+    if start["status"] == "ok":
+        return ""
+    if start.get("step"):
+        return str(start["step"])
+    if start["stopped_in_repeat"] is not None:
+        return "pass" if start["stopped_in_repeat"] >= 1 else "warm-up"
+    error = start["error"] or ""
+    named = next((s for words, s in _STEPS_BY_ERROR.items() if error.startswith(words)), "")
+    if named or " during ending" in error:
+        return named or "ending"
+    return "between" if start["passes"] else "loading"
+
+
+def _status(start: Mapping[str, Any], step: str) -> str:
+    """A start's status: only a pass is late, whatever older records call it."""
+    late = start["status"] == "timeout" and step != "pass"
+    return "stuck" if late else str(start["status"])
+
+
+def _place(record: Mapping[str, Any]) -> disturbance.Place:
+    """The CPUs that a run had and needed."""
+    host, pinned = record["host"], record["affinity"]
+    return disturbance.place(
+        Configuration(**record["configuration"]),
+        host.get("logical_cpus"),
+        len(pinned) if pinned else host.get("affinity_cpus"),
+        [host.get("cgroup_cpus"), host.get("usable_cpus")],
+    )
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Whether others disturbed a pass of a run."""
+
+    where: disturbance.Place
+    above: float
+
+    def columns(self, one: Mapping[str, Any], loaded: list[dict[str, Any]] | None) -> Row:
+        """The columns that say so, and what it was told by."""
+        told = disturbance.of_pass(one, self.where, self.above, loaded)
+        return {
+            "foreign_cpu_share": one.get("foreign_cpu_share"),
+            "steal_share": one.get("steal_share"),
+            "disturbed": bool(told.at_all),
+            "gpu_disturbed": bool(told.on_gpu),
+            "disturbance_known": told.at_all is not None,
+        }
 
 
 def _common_columns(record: Mapping[str, Any]) -> Row:
@@ -87,6 +156,24 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
         "affinity_cpus": len(affinity) if affinity else host.get("affinity_cpus"),
         "code": record["code"],
         "gpus": configuration.gpus,
+        "planned_rounds": (record.get("planned") or {}).get("rounds"),
+        **_cpus_of(host, affinity),
+    }
+
+
+def _cpus_of(host: Mapping[str, Any], affinity: list[int] | None) -> Row:
+    """The CPUs and cores that a run could use; older records say it by other facts."""
+    allowed = len(affinity) if affinity else host.get("affinity_cpus")
+    known = (allowed, host.get("cgroup_cpus"), host.get("usable_cpus"), host.get("logical_cpus"))
+    cores = host.get("usable_cores")
+    if cores is None and allowed in (None, host.get("logical_cpus")):
+        cores = host.get("physical_cores")
+    elif cores is None and host.get("threads_per_core") == 1:
+        cores = allowed
+    return {
+        "usable_cpus": min((float(count) for count in known if count), default=None),
+        "physical_cores": cores,
+        "cpu_quota": host.get("cgroup_cpus"),
     }
 
 
@@ -97,7 +184,10 @@ def _ending(part: Mapping[str, Any], host: str) -> Row:
         "error": part["error"] and hide_places(part["error"], host),
         "started_at": _iso(part["started_at"]),
         "disturbed": False,
+        "gpu_disturbed": False,
+        "disturbance_known": False,
         "walk_lost": bool(part.get("walk_lost")),
+        "throttled": False,
     }
 
 
@@ -156,9 +246,7 @@ def _minus(after: float | None, before: float | None) -> float | None:
     return None if after is None or before is None else after - before
 
 
-def _repeat_columns(
-    one: Mapping[str, Any], audio_total_s: float, disturbed_above: float, host: str
-) -> Row:
+def _repeat_columns(one: Mapping[str, Any], audio_total_s: float, host: str) -> Row:
     """The columns of one repeat.
 
     RTFx is seconds of audio per second of makespan, as the Open ASR Leaderboard defines it; cores
@@ -166,7 +254,6 @@ def _repeat_columns(
     """
     good = one["status"] == "ok"
     makespan, memory = one["makespan_s"], one["memory"]
-    foreign = one["foreign_cpu_share"]
     return _ending(one, host) | {
         "repeat": one["repeat"],
         "makespan_s": makespan if good else None,
@@ -179,11 +266,11 @@ def _repeat_columns(
         "cpu_outside_engine_s": one["cpu_callers_s"],
         "context_switches_voluntary": one["context_switches_voluntary"],
         "context_switches_involuntary": one["context_switches_involuntary"],
-        "foreign_cpu_share": foreign,
-        "steal_share": one["steal_share"],
-        "disturbed": (foreign or 0) > disturbed_above
-        or (one["steal_share"] or 0) > disturbed_above
-        or abs(one["clock_jump_s"] or 0) > LONGEST_CLOCK_JUMP_S,
+        "throttled_periods": one.get("throttled_periods"),
+        "throttled_s": one.get("throttled_s"),
+        "throttled": (one.get("throttled_s") or 0) > THROTTLED_ABOVE * (makespan or 0),
+        "cpu_mhz": one.get("cpu_mhz_closing"),
+        "thermal_throttles": one.get("thermal_throttles"),
     }
 
 

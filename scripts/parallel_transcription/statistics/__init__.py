@@ -11,18 +11,21 @@ from parallel_transcription.statistics.comparison import (
     BEYOND,
     EQUIVALENT,
     INCONCLUSIVE,
+    LEAST_ROUNDS,
     OPEN,
     WITHIN,
     Comparison,
+    Look,
     Tests,
-    adjust,
     band,
     compare,
-    correct,
     decide,
+    no_less_than_states,
     paired_tests,
+    settle,
     size_of,
 )
+from parallel_transcription.statistics.families import Family, adjust, correct
 from parallel_transcription.statistics.fits import (
     Fit,
     fit_linear,
@@ -35,6 +38,7 @@ from parallel_transcription.statistics.intervals import (
     t_interval,
     tolerance_bound,
 )
+from parallel_transcription.statistics.looks import look_at, share_of
 from parallel_transcription.statistics.one_sided import one_sided
 from parallel_transcription.statistics.rates import (
     clopper_pearson,
@@ -45,12 +49,14 @@ from parallel_transcription.statistics.rates import (
 from parallel_transcription.statistics.rounds import (
     MOST_ROUNDS,
     beyond_power,
+    chance_to_decide,
     detectable_ratio,
     equivalence_power,
     pooled_sd,
     rounds_needed,
     sd_interval,
 )
+from parallel_transcription.statistics.sequential import compare_matches
 
 __all__ = [
     "A_FASTER",
@@ -58,17 +64,22 @@ __all__ = [
     "B_FASTER",
     "EQUIVALENT",
     "INCONCLUSIVE",
+    "LEAST_ROUNDS",
     "MOST_ROUNDS",
     "OPEN",
     "WITHIN",
     "Comparison",
+    "Family",
     "Fit",
+    "Look",
     "Tests",
     "adjust",
     "band",
     "beyond_power",
+    "chance_to_decide",
     "clopper_pearson",
     "compare",
+    "compare_matches",
     "correct",
     "decide",
     "detectable_ratio",
@@ -77,13 +88,17 @@ __all__ = [
     "fit_memory",
     "fit_scaling",
     "geometric_interval",
+    "look_at",
     "median_interval",
+    "no_less_than_states",
     "one_sided",
     "paired_tests",
     "pooled_sd",
     "rate_higher",
     "rounds_needed",
     "sd_interval",
+    "settle",
+    "share_of",
     "size_of",
     "starts_needed",
     "t_interval",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription.study.dimensions import DIMENSIONS
-from parallel_transcription.study.keys import Key, integer, one_or_list, positive, share
+from parallel_transcription.study.keys import Key, following, integer, one_or_list, positive, share
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -22,7 +22,7 @@ def _dimension_values(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         one = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": integer(0, 999)}]}
         alone = {"type": "integer", "minimum": 0, "maximum": 999}
         return {"anyOf": [schema, alone, {"type": "array", "minItems": 1, "items": one}]}
-    return one_or_list(schema)
+    return one_or_list(following(name, schema))
 
 
 _DIMENSION_VALUES = {d.name: _dimension_values(d.name, d.schema) for d in DIMENSIONS}
@@ -133,7 +133,9 @@ SETTINGS: tuple[Key, ...] = (
         {
             "type": "object",
             "additionalProperties": False,
-            "properties": {d.name: d.schema for d in DIMENSIONS if d.name != "device_index"}
+            "properties": {
+                d.name: following(d.name, d.schema) for d in DIMENSIONS if d.name != "device_index"
+            }
             | {"device_index": _DIMENSION_VALUES["device_index"]},
         },
         "Values of dimensions that the blocks do not name.",
@@ -179,7 +181,7 @@ SETTINGS: tuple[Key, ...] = (
         "rounds",
         5,
         integer(1, CONFIRMATION_ABOVE),
-        "Fresh processes for each configuration, interleaved.",
+        "Fresh processes for each configuration, interleaved; fewer than 4 decide no comparison.",
     ),
     Key(
         "min_rounds",
@@ -188,6 +190,13 @@ SETTINGS: tuple[Key, ...] = (
         "Minimum rounds of the chosen configurations, whatever their blocks say. On the command "
         "line, with `only`, it settles an inconclusive answer.",
     ),
+    Key(
+        "together_h",
+        1,
+        positive(10_000),
+        "Two configurations are compared in rounds that began within so many hours of each other; "
+        "a round that takes longer may itself take so long.",
+    ),
     Key("repeats", 3, integer(1, 10_000), "Measured passes in each process."),
     Key("warmups", 1, integer(0, 100), "Passes before them that are recorded, not counted."),
     Key("timeout_s", 60, positive(604_800), "Longest pass in seconds; a longer one is censored."),
@@ -195,13 +204,22 @@ SETTINGS: tuple[Key, ...] = (
         "load_timeout_s",
         900,
         positive(604_800),
-        "Longest start and load of the models in seconds.",
+        "Longest start and load of the models in seconds. What they leave of it, the first warm-up "
+        "may take beyond `timeout_s`: some engines compile at first use.",
     ),
     Key(
         "disturbed_above",
         0.05,
         share(),
-        "Mark a repeat as disturbed if other programs used more than this share of the CPU.",
+        "Mark a repeat as disturbed if other programs used more than this share of the CPU and "
+        "half of what the run left idle, or so much that CPUs were lacking.",
+    ),
+    Key(
+        "remeasure",
+        2,
+        integer(0, 100),
+        "At most so many repeats more in a run, one for each that others disturbed. All stay in "
+        "the record; disturbed ones count only in a round that has no other.",
     ),
     Key(
         "equivalence_margin",
@@ -212,7 +230,7 @@ SETTINGS: tuple[Key, ...] = (
     Key("confidence", 0.95, share(), "Confidence of all intervals."),
     Key(
         "confirmation_rounds",
-        3,
+        4,
         integer(0, 90),
         "Fresh rounds that measure the best settings again before they are recommended.",
     ),
@@ -245,9 +263,9 @@ SETTINGS: tuple[Key, ...] = (
                 "gpus": integer(1, 1024),
             },
         },
-        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own and, with "
-        "`device: cuda`, with `gpus` GPUs of its own. Quicker and less exact: caches and memory "
-        "bandwidth are shared; such results are marked.",
+        "Measure `jobs` runs side by side, each pinned to `cores` physical cores of its own (with "
+        "all their hardware threads) and, with `device: cuda`, with `gpus` GPUs of its own. "
+        "Quicker and less exact: caches and memory bandwidth are shared; such results are marked.",
     ),
 )
 
@@ -300,11 +318,13 @@ class Settings(TypedDict):
     only: NotRequired[Any]
     rounds: int
     min_rounds: NotRequired[int]
+    together_h: float
     repeats: int
     warmups: int
     timeout_s: float
     load_timeout_s: float
     disturbed_above: float
+    remeasure: int
     equivalence_margin: float
     confidence: float
     confirmation_rounds: int

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import one_against_others as matched
 from parallel_transcription.findings import show
@@ -23,10 +21,9 @@ from parallel_transcription.findings.question import (
     Cases,
     Judged,
     PairedQuestion,
-    effect_of,
 )
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
-from parallel_transcription.results.finding import Column, Row, Verdict
+from parallel_transcription.results.finding import Column, Verdict
 
 
 def columns(instances: str, other: str) -> tuple[Column, ...]:
@@ -51,9 +48,9 @@ class OneAgainstOthers(PairedQuestion):
     number = 2
     to_measure = (
         "a study with both strategies, 2 or more instances, and as many workers in one_model, in "
-        "at least 3 rounds."
+        "at least 4 rounds."
     )
-    remedy_sets = "min_rounds=3"
+    remedy_sets = "min_rounds=4"
     would_change = by_verdict(
         "A matched pair shown to differ by more than {margin}, or left open by a wider grid.",
         "All pairs shown to be within {margin}, for example with another model or engine version.",
@@ -83,42 +80,23 @@ class OneAgainstOthers(PairedQuestion):
         return matched.verdict_of(judged)
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
-        """Counts of pairs, the ratio over all of them, and the largest difference."""
-        machine = judged.machine
+        """Counts of pairs, and the one that decided."""
         same, beyond = judged.count(statistics.WITHIN), judged.count(statistics.BEYOND)
         still = judged.count(statistics.OPEN)
-        value, *ends = matched.overall(machine, judged.pairs)
+        row = matched.deciding(judged)
+        takes = judged.estimate(row, f"times the makespan of {self.other}")
         parts = [
-            starts(f"Yes, within {margin_words(machine)}:")[verdict],
+            starts(f"Yes, within {margin_words(judged.machine)}:")[verdict],
             f"of {words.plural(len(judged.rows), 'matched pair')}, {same} "
             f"{'is' if same == 1 else 'are'} equivalent, {beyond} "
             f"{'differs' if beyond == 1 else 'differ'} by more than the margin, {still} "
             f"{'is' if still == 1 else 'are'} open.",
+            f"{'In it' if len(judged.rows) == 1 else 'In the one furthest from equal'} "
+            f"({words.plural(int(row['total_workers']), 'worker')} in all, "
+            f"{words.threads(row['cpu_threads'])}), one model takes {takes}.",
         ]
-        if np.isfinite(value):
-            of = f"times the makespan of {self.other}"
-            takes = words.estimate(value, ends[0], ends[1], machine.confidence, of)
-            parts.append(f"Over the pairs together, one model takes {takes}.")
-        if beyond:
-            parts.append(self._largest([r for r in judged.rows if r["size"] == statistics.BEYOND]))
-        effect = effect_of(
-            f"makespan of one model / {self.other}, all pairs together",
-            value,
-            (ends[0], ends[1]),
-            words.TIMES,
-            machine.confidence,
-        )
+        effect = judged.effect(row, matched.told(row, self.other))
         return Answer(" ".join(parts), matched.in_short(judged), effect)
-
-    def _largest(self, beyond: list[Row]) -> str:
-        worst = max(beyond, key=lambda r: (abs(np.log(r["ratio"])), r["configuration_a"]))
-        who, slower = (matched.ONE, self.other) if worst["ratio"] < 1 else (self.other, matched.ONE)
-        factor = max(worst["ratio"], 1 / worst["ratio"])
-        return (
-            f"The largest difference: {who} faster, {slower} {words.longer_or_shorter(factor)} "
-            f"({words.plural(int(worst['total_workers']), 'worker')} in all, "
-            f"{words.plural(int(worst['cpu_threads']), 'thread')})."
-        )
 
 
 def _lacks(strategy: str) -> str:

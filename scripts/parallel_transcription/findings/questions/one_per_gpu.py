@@ -19,7 +19,6 @@ from parallel_transcription.findings.question import (
     Cases,
     Judged,
     PairedQuestion,
-    effect_of,
 )
 from parallel_transcription.findings.remarks import by_verdict, margin_words, starts
 from parallel_transcription.findings.rounds import SEVERAL_GPUS
@@ -84,22 +83,16 @@ class OnePerGpu(PairedQuestion):
         return matched.verdict_of(judged)
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
-        """The ratio over all pairs."""
-        level = judged.machine.confidence
-        value, low, high = matched.overall(judged.machine, judged.pairs)
+        """The ratio of the pair that decided."""
+        row = matched.deciding(judged)
         same = judged.count(statistics.WITHIN)
         start = starts(f"Yes, within {margin_words(judged.machine)}:")[verdict]
-        takes = words.estimate(value, low, high, level, "times the makespan")
+        takes = judged.estimate(row, "times the makespan")
+        which = "" if len(judged.rows) == 1 else ", in the pair furthest from equal"
         return Answer(
             f"{start} over {words.plural(len(judged.rows), 'matched pair')}, one model on a list "
-            f"of GPUs takes {takes} of one model per GPU; {same} "
+            f"of GPUs takes {takes} of one model per GPU{which}; {same} "
             f"{'is' if same == 1 else 'are'} equivalent.",
             matched.in_short(judged),
-            effect_of(
-                "makespan of one model / one model per GPU, all pairs together",
-                value,
-                (low, high),
-                words.TIMES,
-                level,
-            ),
+            judged.effect(row, matched.told(row, "one model per GPU")),
         )

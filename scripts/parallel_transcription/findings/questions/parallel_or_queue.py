@@ -17,7 +17,7 @@ Compared, per workload, model, compute type, device and cpu_threads (one_model, 
 Judged are the rows with more workers in use than with one worker, which leave CPUs that one
 worker does not fill (workers in use x threads < usable CPUs; on CUDA all of them), and whose files
 allow a gain of two margins or more (from the files' own times one after another). Tests on paired
-log ratios, Holm-corrected over the judged rows.
+log ratios, the gain corrected over the report, what is in use over the judged rows (Holm).
 Verdict:
   confirmed     some judged row is parallel, and none is a queue (a queue gives no gain anywhere);
                 or some row is at once without a gain, none is parallel and none a queue: they run
@@ -39,6 +39,7 @@ import pandas as pd
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import at_once, show
 from parallel_transcription.findings.at_once import AT_ONCE, NOTHING_LEFT, PARALLEL, QUEUE
+from parallel_transcription.findings.choose import TROUBLE
 from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.passes import (
@@ -155,6 +156,7 @@ class ParallelOrQueue(PairedQuestion):
             sure = row["threads"] == 1 or row["device"] == "cuda"
             alpha = judged.machine.alpha
             row["outcome"] = at_once.outcome(result, use, (p[0], p[1]), sure, alpha)
+            row |= _ratios(result, GAIN)
         for row in judged.rows:
             together = row["together"] if row["outcome"] in (PARALLEL, AT_ONCE) else row["outcome"]
             row["side_by_side"] = together
@@ -237,8 +239,7 @@ def _best(machine: Machine, alone: Any) -> Any:
     found = []
     for _, arm in alone.iterrows():
         times = machine.times(arm["arm"])
-        bad = arm["n_failed"] + arm["n_killed"] + arm["n_timeout"]
-        if len(times) and not bad:
+        if len(times) and not any(arm[f"n_{name}"] for name in TROUBLE):
             found.append((float(times["makespan_s"].median()), arm["arm"], arm))
     return min(found, key=lambda one: one[:2])[2] if found else None
 
@@ -386,7 +387,8 @@ def _facts(machine: Machine, arm: Any, pairs: list[Pair | None], timings: pd.Dat
 
 def _ratios(result: Any, names: tuple[str, str, str]) -> Row:
     values = (result.ratio, result.low, result.high) if result else (None, None, None)
-    return dict(zip(names, values, strict=True))
+    level = result.level if result else None
+    return dict(zip(names, values, strict=True)) | {f"{names[1]}_level": level}
 
 
 def _threads_of(machine: Machine, configuration: str | None) -> int | None:

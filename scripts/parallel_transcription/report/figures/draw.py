@@ -42,7 +42,8 @@ def draw(results: Results, folder: Path, only: Iterable[str] | None = None) -> l
     Returns:
         The SVG files, in the order of `FIGURES`.
     """
-    sources = Sources(results)
+    groups, several = results.groups, len(results.groups) > 1
+    sources = {group: Sources(results.of_group(group)) for group in [None, *groups]}
     machine = results.labels[0] if results.labels else "machine"
     empty = EMPTY if results.findings else NO_FINDINGS
     written = []
@@ -51,10 +52,12 @@ def draw(results: Results, folder: Path, only: Iterable[str] | None = None) -> l
         if only is not None and id not in set(only):
             continue
         path, title = folder / file_stem(machine, id), figure.caption.title
-        description = f"{title}, {clean(machine, 60)}"
+        found = results.finding(id)
+        group = (found.group if found else next(iter(groups), None)) if several else None
+        description = f"{title}, {clean(machine, 60)}" + (f", {group}" if group else "")
         try:
-            plot = figure.make(sources) or style.not_measured(f"{title}: {empty}")
-            style.save(plot, path, description)
+            plot = figure.make(sources[group]) or style.not_measured(f"{title}: {empty}")
+            style.save(style.of_group(plot, str(group) if group else None), path, description)
         except Exception:
             if os.environ.get(STRICT):
                 raise

@@ -262,6 +262,11 @@ def not_measured(text: str = "not measured") -> p9.ggplot:
     )
 
 
+def of_group(plot: p9.ggplot, name: str | None) -> p9.ggplot:
+    """The plot with the kind of work that it shows above it; as it is where there is one kind."""
+    return plot + p9.labs(subtitle=clean(name, 80)) if name else plot
+
+
 def save(plot: p9.ggplot, path_without_suffix: Path, description: str) -> None:
     """Write `.svg` and `.png`, drawn once; the same plot gives the same bytes."""
     with warnings.catch_warnings():

@@ -7,12 +7,16 @@ from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import integer, percent
+from parallel_transcription.words import integer, level
 
 
 def finding_view(finding: Finding, results: Results) -> View:
-    """A finding as a section shows it."""
+    """A finding as a section shows it; with its group where the machine has several."""
     more, effect = finding.more_rounds, finding.effect
+    own = results.of(finding.machine)
+    same = [f for f in own.findings if f.id == finding.id]
+    # one that stands for all work of the machine needs no name
+    several = len(same) > 1 or (finding.group is not None and own.groups[0] != finding.group)
     return {
         "id": clean(finding.id, 60),
         "number": finding.number,
@@ -21,6 +25,8 @@ def finding_view(finding: Finding, results: Results) -> View:
         "claim": clean(finding.claim, 300),
         "machine": clean(finding.machine, 80),
         "label": finding.machine,
+        "group": clean(finding.group, 80) if several else "",
+        "leads": finding is same[0],
         "badge": badge(finding.verdict),
         "answer": clean(finding.answer, 1200),
         "in_short": _in_short(finding),
@@ -34,7 +40,7 @@ def finding_view(finding: Finding, results: Results) -> View:
         "more_rounds": more
         and {"rounds": integer(more.rounds), "command": clean(more.command, 2000)},
         "notes": [clean(n, 600) for n in finding.notes],
-        "notice": notice(results.of(finding.machine).runs),
+        "notice": notice(own.runs),
     }
 
 
@@ -48,7 +54,7 @@ def _in_short(finding: Finding) -> str:
 def _confidence(effect: Effect | None) -> str:
     if effect is None or (effect.low is None and effect.high is None):
         return ""
-    return percent(effect.confidence, decimals=0)
+    return level(effect.confidence)
 
 
 def sections(results: Results) -> list[View]:
@@ -58,7 +64,7 @@ def sections(results: Results) -> list[View]:
         findings = [f for f in results.findings if f.number == number]
         order = list(dict.fromkeys(f.id for f in findings))
         alone = len(order) == 1
-        findings.sort(key=lambda f: (order.index(f.id), f.machine))
+        findings.sort(key=lambda f: (order.index(f.id), f.machine))  # groups stay in order
         found.append(
             {
                 "number": number,
@@ -77,6 +83,7 @@ def _figures_once(views: list[View]) -> list[View]:
     marked = []
     for view in views:
         key = (view["label"], view["figure"])
-        marked.append({**view, "figure_shown": key in seen})
+        # a figure is drawn of the leading group
+        marked.append({**view, "figure_shown": key in seen or not view["leads"]})
         seen.add(key)
     return marked

@@ -27,12 +27,19 @@ def overview_view(results: Results) -> Table:
         return table(["question"], [])
     # more machines than fit on a line are in the data of findings.json
     labels = labels[:4]
-    by = {(f.id, f.machine): f for f in results.findings}
+    leading: dict[tuple[str, str], Finding] = {}
+    of_group: dict[tuple[str, str, str], Finding] = {}
+    for f in results.findings:
+        if leading.setdefault((f.id, f.machine), f) is not f:
+            of_group[f.id, str(f.group), f.machine] = f
     questions = {f.id: f.short_question for f in results.findings if f.number}
-    rows = [
-        [cell(clean(question, 120)), *(_answer(by.get((name, label))) for label in labels)]
-        for name, question in questions.items()
-    ]
+    rows = []
+    for name, question in questions.items():
+        named = clean(question, 120)
+        rows.append([cell(named), *(_answer(leading.get((name, label))) for label in labels)])
+        for group in sorted({g for id, g, _ in of_group if id == name}):
+            others = (_answer(of_group.get((name, group, label))) for label in labels)
+            rows.append([cell(clean(group, 80), classes="group"), *others])
     return table(["question", *(clean(x, 40) for x in labels)], rows, style=PROSE)
 
 

@@ -1,0 +1,81 @@
+"""How runs ended where none ended well: one sentence for all of them, and what to change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from parallel_transcription.words import integer, listing, number, plural
+
+#: A time limit should be so many times what one pass takes (a warm-up, where one ended).
+ROOM = 3
+_MORE = 10  # where nothing is known of a pass: times the limit that was too low
+_STATUSES = {"timeout": "late", "stuck": "stuck", "failed": "failed", "killed": "killed"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How all runs ended, and what to do about it; both are whole sentences."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.remedy}"
+
+
+def none_ended_well(runs: pd.DataFrame) -> Ending | None:
+    """What became of all runs; None where there are none, or one pass ended well.
+
+    Args:
+        runs: Rows of the table of runs, of one machine.
+    """
+    if runs.empty or (runs["status"] == "ok").any():
+        return None
+    every = plural(runs["run"].nunique(), "run")
+    statuses = set(runs["status"])
+    if statuses == {"timeout"}:
+        return _too_late(runs, every)
+    if statuses == {"stuck"}:
+        return _stuck(runs, every)
+    if statuses == {"failed"}:
+        errors = runs["error"].value_counts()
+        alike = f"with the same error: {errors.index[0]}" if len(errors) == 1 else (
+            f"with {integer(len(errors))} errors, most often: {errors.index[0]}"
+        )  # fmt: skip
+        return Ending(f"All of {every} failed {alike.rstrip('.')}.", "Mend what it names.")
+    if statuses == {"killed"}:
+        return Ending(
+            f"All of {every} were killed, as the system does for lack of memory.",
+            "Take a smaller model, fewer workers or instances, or give more memory.",
+        )
+    counts = runs["status"].map(_STATUSES).value_counts()
+    told = listing([f"{integer(count)} {name}" for name, count in counts.items()])
+    return Ending(f"None of {every} ended well: {told}.", "Their errors stand in runs.csv.")
+
+
+def _too_late(runs: pd.DataFrame, every: str) -> Ending:
+    limit = float(runs["timeout_s"].max())
+    slowest = runs["warmup_s"].max()
+    if pd.notna(slowest):
+        higher, why = ROOM * max(float(slowest), limit), f"{ROOM} times a warm-up"
+    else:
+        higher, why = _MORE * limit, f"{_MORE} times as long, as nothing is known of a whole pass"
+    value = number(math.ceil(higher))
+    return Ending(
+        f"Every pass of {every} ran longer than timeout_s: {number(limit)}.",
+        f"Set timeout_s: {value} ({why}) in the study.",
+    )
+
+
+def _stuck(runs: pd.DataFrame, every: str) -> Ending:
+    steps = set(runs["stopped_in"])
+    error = str(runs["error"].mode().iloc[0]).rstrip(".")
+    if steps <= {"loading", "warm-up"}:
+        return Ending(
+            f"All of {every} stopped before a pass: {error}.",
+            "Set load_timeout_s higher in the study (a warm-up may use what loading leaves of it).",
+        )
+    return Ending(f"All of {every} stopped beside their passes: {error}.", "See their logs.")
