@@ -1218,25 +1218,11 @@ def batches_of_other_work_are_no_pair():
 
 
 #: Truths that the report does not keep yet.
-NOT_YET = """
-a-gpu-that-one-worker-fills
-as-few-files-as-gpus-in-a-list
-memory-feeds-one-core
-memory-feeds-one-core-of-many
-one-file-at-a-time-with-all-threads-is-fastest
-starts-without-memory-are-no-race
-threads-beyond-the-cpus-help
-two-of-three-gpus-work
-two-threads-of-one-core
-"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_report_says_what_is_true(tmp_path, request, name):
-    if name in NOT_YET.split():  # strict: one that is kept must leave the list
-        mark = pytest.mark.xfail(reason="a truth that the report does not keep yet", strict=True)
-        request.applymarker(mark)
+def test_the_report_says_what_is_true(tmp_path, name):
     planted = SCENARIOS[name]()
     outcome = judged(name, planted, tmp_path)
     for key, allowed in planted.allowed.items():

@@ -2,8 +2,8 @@
 
 Per machine, and per model, compute type, device and workload (only equal work is comparable):
 1. Candidates are the configurations without failed, killed or late repeats. Confirmation rounds
-   (above 900), A/A replicas, slowed arms and the baseline of files one after another take no part
-   in the choice (the baseline does where there is nothing else).
+   (above 900), A/A replicas and slowed arms take no part in the choice. Files one after another
+   (`callers` 1) do: with all threads that may be the fastest way.
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
@@ -72,9 +72,6 @@ class Choice:
 def candidates(machine: Machine) -> list[Row]:
     """One row per arm with a time: figures of merit, `trouble` (why it is no candidate)."""
     arms = machine.ordinary()
-    together = (arms["callers"] > 1) | (arms["files_in_parallel"] == 1)
-    if together.any():
-        arms = arms[together]
     slowest = _slowest_files(machine)
     rows = []
     for arm in arms.to_dict("records"):

@@ -12,8 +12,9 @@ Verdict:
   refuted       all gains are shown to be below 1 + margin
   inconclusive  otherwise
   not measured  no such pairs on a GPU
-A series (workers of one model, models, processes) is saturated from its smallest number on beyond
-which no larger one is shown to be faster (Holm over the pairs of the series).
+A series (workers of one model, models, processes) is saturated from the smallest number on which
+all larger ones are shown not to be faster than by more than the margin; where none is, that is open
+up to the most measured.
 Beside it: utilisation, memory, energy and the host's CPU cores per GPU, medians over rounds.
 """
 
@@ -104,14 +105,16 @@ class GpuSaturation(PairedQuestion):
         head = max(judged.rows, key=lambda r: (r["ratio"], r["configuration_b"]))
         who = f"{head['number']} {head['series']}"
         start = starts("More than one worker pays:", "One worker is enough:")[verdict]
-        answer = f"{start} {who} on one GPU are {judged.estimate(head, 'times as fast as one')}."
+        best = f" (the most of {len(judged.rows)} pairs)" if len(judged.rows) > 1 else ""
+        takes = judged.estimate(head, "times as fast as one")
+        answer = f"{start} {who} on one GPU are {takes}{best}."
         if head["gpu_util"] is not None:
             answer += f" The GPU is then busy {words.percent(head['gpu_util'])} of the time."
         if head["cores_per_gpu"] is not None:
             answer += f" It takes {words.number(head['cores_per_gpu'], 2)} CPU cores of the host."
         ends = "; ".join(_ends(judged.cases.evidence)[:3])
         return Answer(
-            f"{answer} Beyond these no more are shown to be faster: {ends}.",
+            f"{answer} More than these are shown not to be faster: {ends}.",
             f"{who} on one GPU are {words.times(head['ratio'])} times as fast as one.",
             judged.effect(head, f"throughput of {who} over that of one"),
         )
@@ -142,17 +145,14 @@ def _series(machine: Machine, arms: Any) -> Iterator[tuple[str, dict[int, Any]]]
 
 
 def _enough(machine: Machine, members: dict[int, Any]) -> int:
-    """The smallest number beyond which no larger one is shown to be faster."""
-    steps = list(combinations(members, 2))
-    compared = [machine.compare(members[a]["arm"], members[b]["arm"]).result for a, b in steps]
-    tested = [(s, r) for s, r in zip(steps, compared, strict=True) if r.tested]
-    corrected = statistics.correct([r for _, r in tested])
-    better = {
-        a
-        for ((a, _), _), r in zip(tested, corrected, strict=True)
-        if r.tests.p_difference <= machine.alpha and r.ratio > 1
-    }
-    return next(number for number in members if number not in better)
+    """The smallest number that all larger ones are shown not to beat; else the largest."""
+
+    def beats_none(a: int, b: int) -> bool:
+        result = machine.compare(members[a]["arm"], members[b]["arm"]).result
+        return result.tested and result.alone.p_not_above <= machine.alpha
+
+    perhaps_better = {a for a, b in combinations(members, 2) if not beats_none(a, b)}
+    return next(number for number in members if number not in perhaps_better)
 
 
 def _facts(machine: Machine, arm: Any, strategy: str, number: int, enough: bool) -> Row:
@@ -187,7 +187,7 @@ def _ends(evidence: list[Row]) -> list[str]:
     texts = []
     for rows in sorted(series, key=lambda rows: -len(rows)):
         (enough,) = (row for row in rows if row["enough"])
-        most = " (the most measured)" if enough is rows[-1] else ""
+        most = " (the most measured: it may take more)" if enough is rows[-1] else ""
         texts.append(
             f"{enough['number']} {enough['series']}{most}, {enough['model']} "
             f"{enough['compute_type']}, {words.plural(int(enough['files']), 'file')}"

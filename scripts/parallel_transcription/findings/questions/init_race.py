@@ -3,9 +3,10 @@
 Claim: several models must be loaded with a delay between them, or a race fails some of them.
 
 Rows: cold starts (files_in_parallel 0), each in a fresh process that loads two or more instances
-at once (multi_model) with a stagger between them. A start fails if its status is not "ok". Per
-stagger: failures, starts, rate with its exact (Clopper-Pearson) interval. Kinds of model source
-are judged together and shown apart: a hub name can race in its download, a local folder cannot.
+at once (multi_model) with a stagger between them. A start fails if its status is not "ok" for a
+cause that a race can have: starts that lacked memory, were killed or took too long are left out and
+told. Per stagger: failures, starts, rate with its exact (Clopper-Pearson) interval. Each model is
+judged by itself: a hub name can race in its download, a local folder cannot.
 Verdict:
   confirmed     failures at stagger 0 are more frequent than with a stagger (Fisher's exact test,
                 one-sided)
@@ -31,6 +32,9 @@ from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
 LIMIT = 0.10
+#: What no race does: statuses, and words of errors (of the system, CTranslate2, CUDA).
+OTHER_STATUSES = ("killed", "stuck", "timeout")
+OTHER_WORDS = r"(?i)memory|bad_alloc|cannot allocate|no space left|too many open files"
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,16 @@ class InitRace(Question):
         """Counts failures by delay."""
         starts = machine.starts
         starts = starts[(starts["instances"] > 1) & starts["unaltered"]]
+        other = _of_other_causes(starts)
+        starts, left_out = starts[~other], starts[other]
         keys = ["model_kind", "model", "init_stagger_s"]
         rows = [
             _row(machine, kind, model, float(stagger), group)
             for (kind, model, stagger), group in starts.groupby(keys, sort=True)
         ]
         zero = starts[starts["init_stagger_s"] == 0]
+        if zero.empty and len(left_out):
+            return self.not_measured(machine, rows, why=_left_out_note(left_out))
         if zero.empty:
             needed = statistics.starts_needed(LIMIT, machine.confidence)
             return self.not_measured(
@@ -108,8 +116,25 @@ class InitRace(Question):
             rows,
             starts["configuration"],
             _plan(machine, zero, seen.failed) if verdict == Verdict.INCONCLUSIVE else None,
-            _remarks(zero),
+            [*_remarks(zero), _left_out_note(left_out)],
         )
+
+
+def _of_other_causes(starts: Any) -> Any:
+    """Which starts ended badly for what no race does."""
+    bad = starts["status"] != "ok"
+    words_tell = starts["error"].str.contains(OTHER_WORDS, regex=True)
+    return bad & (starts["status"].isin(OTHER_STATUSES) | words_tell)
+
+
+def _left_out_note(left_out: Any) -> str:
+    if left_out.empty:
+        return ""
+    first = next((e.splitlines()[0][:160] for e in left_out["error"] if e), "")
+    return (
+        f"{words.plural(len(left_out), 'cold start')} left out, which ended for other causes than "
+        f"a race: {first}"
+    )
 
 
 def _verdict(machine: Machine, seen: Starts) -> Verdict:

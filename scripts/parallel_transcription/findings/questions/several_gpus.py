@@ -1,16 +1,20 @@
 """5 Does one model use several GPUs?
 
 Claim: one model with a list of devices works on all of them: with G devices it is faster than on
-one by more than the margin.
+one by more than the margin, and each of them does a part of the work.
 
 Compared: one_model with device cuda and a device_index list against the same model on the first
 of its devices (equal workload, cpu_threads, callers >= number of devices, num_workers); ratio =
 makespan on one / makespan on G, paired by round, Holm over the pairs. Beside it, how evenly the
 GPUs of the list worked (utilisation of the least busy over that of the busiest), their energy and
 the host's CPU cores per GPU.
+A pair shown to have a speed-up above 1 + margin
+  uses them     if the least busy GPU works at least a tenth as much as the busiest; where the
+                utilisation is not known, if the speed-up is shown to be above G - 1
+  uses some     if the least busy one works less
 Verdict:
-  confirmed     some pair has a speed-up above 1 + margin, and none is shown to be below it
-  refuted       all pairs are shown to be below 1 + margin
+  confirmed     some pair uses them, and none uses some or is shown to be below 1 + margin
+  refuted       all pairs use some or are shown to be below 1 + margin
   inconclusive  otherwise
   not measured  no rows with two or more GPUs
 """
@@ -35,7 +39,8 @@ from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, 
 from parallel_transcription.findings.rounds import SEVERAL_GPUS
 from parallel_transcription.results.finding import Row, Verdict
 
-USES, USES_NOT = "uses them", "does not use them"
+USES, SOME, USES_NOT = "uses them", "uses some", "does not use them"
+LEAST_BALANCE = 0.1  # of utilisations: a GPU without work is busy for next to nothing
 OTHER_SIDE = "A speed-up shown to be on the other side of {above}."
 
 
@@ -47,7 +52,7 @@ class SeveralGpus(PairedQuestion):
     asks_in_short = "Does one model use several GPUs?"
     claim = (
         "One model with a list of devices works on all of them: it is faster than on one by more "
-        "than the margin."
+        "than the margin, and each does a part."
     )
     lacks = "Not measured here: there are no matched rounds on one and on several GPUs."
     to_measure = SEVERAL_GPUS
@@ -94,18 +99,19 @@ class SeveralGpus(PairedQuestion):
         super().compared(judged)
         alpha = judged.machine.alpha
         for row, result in zip(judged.rows, judged.results, strict=True):
-            row["verdict"] = faster_than_margin(result, alpha, USES, USES_NOT, "open")
+            row["verdict"] = faster_than_margin(result, alpha, _all_or_some(row), USES_NOT, "open")
 
     def verdict(self, judged: Judged) -> Verdict:
         """Some pair uses them and none does not?"""
-        return some_and_none({row["verdict"] for row in judged.rows}, USES, USES_NOT)
+        outcomes = {row["verdict"].replace(SOME, USES_NOT) for row in judged.rows}
+        return some_and_none(outcomes, USES, USES_NOT)
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """The speed-up of most GPUs, and how evenly they worked."""
         head = _head(judged.rows)
         answer = (
             f"{starts()[verdict]} one model on {head['devices']} GPUs is "
-            f"{judged.estimate(head, 'times as fast as on one')}."
+            f"{judged.estimate(head, 'times as fast as on one')}{_best_of(judged, head)}."
         )
         if head["balance"] is not None:
             answer += (
@@ -126,9 +132,22 @@ class SeveralGpus(PairedQuestion):
             yield NO_UTILISATION
 
 
+def _all_or_some(row: Row) -> str:
+    """What a speed-up means: that all GPUs work, or some."""
+    if row["balance"] is not None:
+        return USES if row["balance"] >= LEAST_BALANCE else SOME
+    return USES if row["low"] is not None and row["low"] > row["devices"] - 1 else "open"
+
+
 def _head(rows: list[Row]) -> Row:
-    """The row that the answer speaks of."""
+    """The row that the answer speaks of: that of the most GPUs and, of these, the fastest."""
     return max(rows, key=lambda r: (r["devices"], r["ratio"], r["configuration_b"]))
+
+
+def _best_of(judged: Judged, head: Row) -> str:
+    """That the row is the best of several, where it is."""
+    same = sum(row["devices"] == head["devices"] for row in judged.rows)
+    return f" (the best of {same} pairs with as many)" if same > 1 else ""
 
 
 def _facts(arm: Any, devices: int, pair: Pair) -> Row:
