@@ -261,17 +261,17 @@ class Machine:
                 if pair.testable:
                     yield arm, pair
 
-    def compare_cpu(self, pair: Pair) -> statistics.Comparison:
-        """CPU seconds of the rounds of a pair, in the same way (censored rounds left out)."""
+    def compare_meter(self, pair: Pair, meter: str) -> statistics.Comparison:
+        """A meter in the rounds of a pair, in the same way (censored rounds left out)."""
         known = (
-            pair.a["cpu_s"].gt(0).to_numpy(bool)
-            & pair.b["cpu_s"].gt(0).to_numpy(bool)
+            pair.a[meter].gt(0).to_numpy(bool)
+            & pair.b[meter].gt(0).to_numpy(bool)
             & ~pair.a["censored"].to_numpy(bool)
             & ~pair.b["censored"].to_numpy(bool)
         )
         return statistics.compare(
-            pair.a["cpu_s"].to_numpy(float)[known],
-            pair.b["cpu_s"].to_numpy(float)[known],
+            pair.a[meter].to_numpy(float)[known],
+            pair.b[meter].to_numpy(float)[known],
             self.margin,
             self.confidence,
             share=pair.result.share,

@@ -19,6 +19,8 @@ from parallel_transcription.results.finding import Finding, Row, Verdict
 from parallel_transcription.results.typed import read_checked
 
 NOT_HERE = "Not measured here."
+#: What the ratios are of, and their column, where a claim is judged by another column than times.
+_RATIOS = {"cpu_standing": ("CPU seconds", "cpu_ratio"), "cores_standing": ("cores", "cores_ratio")}
 UNJUDGED = (None, "", "not judged")
 
 
@@ -124,9 +126,7 @@ def _by_values(rows: list[Row], rule: Rows) -> tuple[Verdict, str]:
         return Verdict.NOT_MEASURED, NOT_HERE
     some = set(values)
     numbers = "; ".join(f"{values.count(v)} of {len(values)}: {v}" for v in sorted(some))
-    what, column = "makespan", "ratio"
-    if rule.column == "cpu_standing":
-        what, column = "CPU seconds", "cpu_ratio"
+    what, column = _RATIOS.get(rule.column, ("makespan", "ratio"))
     numbers += _range(what, [r[column] for r in rows if r.get(column) is not None])
     if some & set(rule.refuted_if_any):
         return Verdict.REFUTED, numbers

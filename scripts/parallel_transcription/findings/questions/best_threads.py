@@ -95,6 +95,7 @@ class BestThreads(PairedQuestion):
 
     def answer(self, judged: Judged, verdict: Verdict) -> Answer:
         """The best setting of each group, those with more settings first."""
+        machine = judged.machine
         ranks = sorted(_ranks(judged.cases.evidence), key=lambda rows: -len(rows))
         parts = [
             starts(
@@ -111,6 +112,8 @@ class BestThreads(PairedQuestion):
                 f"Best for {words.plural(int(best['files']), 'file')} at once ({best['model']}): "
                 f"{words.setting(best)}, {judged.estimate(best, REAL_TIME, 'rtfx')}"
             )
+            if is_at_the_edge(best, rows, machine.cpus):
+                told += "; it is the most measured, and more may be faster"
             if ties:
                 told += f"; as good: {words.listing(ties)}"
             if still:
@@ -132,6 +135,13 @@ class BestThreads(PairedQuestion):
             "is therefore a little flattered. The recommended settings are measured again in fresh "
             "rounds."
         )
+
+
+def is_at_the_edge(best: Row, rows: list[Row], cpus: float | None) -> bool:
+    """Whether no setting with more threads was measured, although CPUs are left for one."""
+    threads = [row["cpu_threads"] for row in rows]
+    most = best["cpu_threads"] == max(threads) and len(set(threads) - {0}) > 1
+    return bool(most and (cpus is None or best["threads_in_use"] < cpus))
 
 
 def _groups(machine: Machine) -> Iterator[Any]:

@@ -32,6 +32,8 @@ from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 
 LIMIT = 0.10
+#: What the starts without a delay show, by the verdict on the claim.
+RACES = {Verdict.CONFIRMED: "a race", Verdict.REFUTED: "no race", Verdict.INCONCLUSIVE: "open"}
 #: What no race does: statuses, and words of errors (of the system, CTranslate2, CUDA).
 OTHER_STATUSES = ("killed", "stuck", "timeout")
 OTHER_WORDS = r"(?i)memory|bad_alloc|cannot allocate|no space left|too many open files"
@@ -109,6 +111,8 @@ class InitRace(Question):
             )
         seen = Starts.of(zero, starts[starts["init_stagger_s"] > 0])
         verdict = _verdict(machine, seen)
+        for row in rows:
+            row["race"] = RACES[verdict] if row["init_stagger_s"] == 0 else ""
         return self.finding(
             machine,
             verdict,

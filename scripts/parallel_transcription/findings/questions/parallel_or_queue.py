@@ -53,7 +53,8 @@ from parallel_transcription.findings.question import Answer, Case, Cases, Judged
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
-LITTLE = 1.25  # with one worker, a gain below this is work beside the model, not the model's calls
+#: With one worker: whether the model's calls wait for each other.
+WAIT, OVERLAP, NOT_TOLD = "calls wait", "calls overlap", "open"
 ABOVE = "A gain over one worker shown to be above {above}."
 GROUP = [*CONDITIONS, "device_index", "cpu_threads", "files_in_parallel"]
 SPEED_UP = ("speed_up", "low", "high")
@@ -127,6 +128,7 @@ class ParallelOrQueue(PairedQuestion):
                 ]
                 gain = pairs[2]
                 row = _facts(machine, arm, pairs, timings)
+                row["one_worker"] = _calls(machine, arm, base, row)
                 times = file_times(timings, best if base is None else base, arm)
                 row["at_most"] = most_gain(times, int(arm["in_use"]))
                 if base is not None:
@@ -378,11 +380,40 @@ def _facts(machine: Machine, arm: Any, pairs: list[Pair | None], timings: pd.Dat
         "overlap_in_time": overlap_share(timings, arm["arm"]),
         "together": "",
         "side_by_side": "",
+        "one_worker": "",
         "outcome": "one worker" if arm["num_workers"] == 1 else NOT_JUDGED,
         "configuration": arm["configuration"],
         "configuration_alone": speed.configurations[0] if speed else None,
         "configuration_best_alone": alone,
     }
+
+
+def _calls(machine: Machine, arm: Any, base: Any, row: Row) -> str:
+    """Whether calls wait for the one worker, by what work beside the model explains at most.
+
+    Where a share s of a file's time alone is spent beside the model, calls that wait can overlap
+    only that: the speed-up stays below 1 / (1 - s). "" for several workers.
+    """
+    if arm["num_workers"] != 1 or base is None or row["low"] is None:
+        return ""
+    beside = _share_beside_model(machine.times(base["arm"]), base)
+    if beside is None or row["high"] is None:
+        return NOT_TOLD
+    bound = (1 + machine.margin) / (1 - beside)
+    if row["high"] < bound:
+        return WAIT
+    return OVERLAP if row["low"] > bound else NOT_TOLD
+
+
+def _share_beside_model(alone: Any, base: Any) -> float | None:
+    """Share of the time of files one after another that is spent outside of the engine."""
+    if base["device"] == "cuda":
+        busy = alone["gpu_util"].astype(float).median()
+        return None if math.isnan(busy) else 1 - float(busy)
+    outside = alone["cpu_outside_engine_s"].astype(float)
+    engine = (alone["cpu_s"].astype(float) - outside) / base["threads"]
+    share = (outside / (outside + engine)).median()
+    return None if math.isnan(share) else min(float(share), 0.9)
 
 
 def _ratios(result: Any, names: tuple[str, str, str]) -> Row:
@@ -409,15 +440,11 @@ def _with_one_worker(judged: Judged, row: Row) -> list[str]:
     for r in judged.cases.evidence:
         if r["workers"] != 1 or r["speed_up"] is None or any(r[k] != row[k] for k in same):
             continue
-        if r["high"] is not None and r["high"] < LITTLE:
-            overlaps = (
-                "the model's calls wait for each other, only what is beside the model (decoding, "
-                "features) overlaps"
-            )
-        elif r["low"] is not None and r["low"] > LITTLE:
-            overlaps = "more than decoding and features beside the model would explain"
-        else:
-            overlaps = "whether more than decoding and features overlaps is open"
+        overlaps = {
+            WAIT: "the model's calls wait for each other, only what is beside the model (decoding, "
+            "features) overlaps",
+            OVERLAP: "more than decoding and features beside the model would explain",
+        }.get(r["one_worker"], "whether more than decoding and features overlaps is open")
         share = r["cpu_outside_engine_share"]
         outside = ""
         if share is not None and math.isfinite(share):

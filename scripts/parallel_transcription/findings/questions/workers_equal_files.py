@@ -36,6 +36,8 @@ from parallel_transcription.results.finding import Row, Verdict
 from parallel_transcription.statistics import Comparison
 
 FEWER, MORE = "fewer workers", "more workers"
+#: Standings of what is used, by those of times.
+MORE_OR_LESS = {"slower": "more", "faster": "less"}
 HOLDS, FAILS, OPEN, INCOMPLETE = "holds", "fails", "open", "incomplete"
 
 
@@ -99,9 +101,17 @@ class WorkersEqualFiles(PairedQuestion):
     def compared(self, judged: Judged) -> None:
         """Makespans and CPU seconds, and what each group shows."""
         super().compared(judged)
-        work = statistics.correct([judged.machine.compare_cpu(p) for p in judged.pairs])
-        for case, result, cpu in zip(judged.cases.tested, judged.results, work, strict=True):
+        machine, pairs = judged.machine, judged.pairs
+        work, cores = (
+            statistics.correct([machine.compare_meter(p, name) for p in pairs])
+            for name in ("cpu_s", "cores_used")
+        )
+        for case, result, cpu, used in zip(
+            judged.cases.tested, judged.results, work, cores, strict=True
+        ):
             case.row |= {"standing": _standing(result), **_cpu(cpu)}
+            case.row |= {"beats_equal": _beats(result), "cores_ratio": used.ratio}
+            case.row["cores_standing"] = MORE_OR_LESS.get(_standing(used), _standing(used))
             case.row["cpu_s"] = case.pair.a["cpu_s"].median()
             case.row["cpu_s_equal"] = case.pair.b["cpu_s"].median()
         for members in _groups(judged):
@@ -133,8 +143,7 @@ class WorkersEqualFiles(PairedQuestion):
                 f"More workers than files use CPU seconds that are equivalent in {same} and higher "
                 f"by more than the margin in {dearer} of {words.plural(len(extra), 'comparison')}."
             )
-        fewer = [r for r in rows if r["relation"] == FEWER]
-        head = max(fewer, key=lambda r: (r["fits_cpus"], r["workers"], -r["cpu_threads"]))
+        head = _deciding(rows, verdict)
         name = (
             f"makespan with {head['workers']} / {head['files']} workers for {head['files']} files"
         )
@@ -147,6 +156,20 @@ class WorkersEqualFiles(PairedQuestion):
                 f"Where files {words.TIMES} threads exceed the CPUs, workers beyond the CPUs "
                 "cannot help."
             )
+
+
+def _deciding(rows: list[Row], verdict: Verdict) -> Row:
+    """The row that decided: one that fails, else the one closest to failing."""
+    if verdict == Verdict.REFUTED:
+        failing = [r for r in rows if r["group"] == FAILS]
+        wrong = [
+            r
+            for r in failing
+            if r["standing"] == "faster" or (r["relation"] == FEWER and r["standing"] != "slower")
+        ]
+        return min(wrong or failing, key=lambda r: (r["standing"] == "open", r["ratio"]))
+    fewer = [r for r in rows if r["relation"] == FEWER]
+    return min(fewer, key=lambda r: (not r["fits_cpus"], r["ratio"], r["workers"]))
 
 
 def _groups(judged: Judged) -> Iterable[list[Row]]:
@@ -176,6 +199,13 @@ def _standing(result: Comparison) -> str:
     return "open"
 
 
+def _beats(result: Comparison) -> str:
+    """Whether it is shown to be faster than as many workers as files, by more than the margin."""
+    if _standing(result) == "faster":
+        return "yes"
+    return "no" if result.alone.p_not_below <= result.alpha else "open"
+
+
 def _facts(machine: Machine, arm: Any) -> Row:
     files, workers, cpus = arm["files_in_parallel"], arm["num_workers"], machine.cpus
     return {
@@ -200,7 +230,7 @@ def _cpu(work: Comparison) -> Row:
         "cpu_low": work.low,
         "cpu_high": work.high,
         "cpu_outcome": outcomes.get(work.outcome, work.outcome),
-        "cpu_standing": {"slower": "more", "faster": "less"}.get(standing, standing),
+        "cpu_standing": MORE_OR_LESS.get(standing, standing),
     }
 
 
