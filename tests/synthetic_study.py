@@ -331,6 +331,7 @@ def _base_row(label: str, number: int, point: dict, cpus: int) -> dict:
         "workload": sha(json.dumps([files, "synthetic", OPTIONS], sort_keys=True), 10),
         "logical_cpus": cpus,
         "affinity_cpus": cpus,
+        "usable_cpus": cpus,
         "code": "synthetic",
     }
 

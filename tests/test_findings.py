@@ -209,6 +209,7 @@ def test_a_queue_is_refuted_although_times_overlap():
     for k in runs.index[runs["num_workers"] > 1]:
         same = base.loc[(runs.at[k, "round"], runs.at[k, "repeat"])]
         runs.at[k, "makespan_s"] = same["makespan_s"] * np.exp(rng.normal(0, 0.005))
+        runs.loc[k, ["cpu_s", "cores_used"]] = same[["cpu_s", "cores_used"]]
     finding = judge_one(runs, "parallel_or_queue", tables["timings"])
     assert finding.verdict == "refuted"
     assert finding.answer.startswith("They queue")

@@ -41,11 +41,9 @@ def test_a_number_has_no_exponent_a_true_minus_and_thousands_apart(value, show):
 
 
 @pytest.mark.parametrize("value", MISSING)
-@pytest.mark.parametrize("show", [*SHOWS, words.percent, words.longer_or_shorter])
+@pytest.mark.parametrize("show", [*SHOWS, words.percent])
 def test_what_is_missing_is_said_in_one_word(value, show):
     assert words.is_missing(value)
-    if show is words.longer_or_shorter and not isinstance(value, float):
-        return
     assert show(value) == UNKNOWN != NOTHING
 
 
@@ -107,14 +105,6 @@ def test_a_number_is_written_as_someone_wrote_it(count, decimals):
 )  # fmt: skip
 def test_shares(share, options, expected):
     assert words.percent(share, **options) == expected
-
-
-@pytest.mark.parametrize(
-    ("ratio", "expected"),
-    [(1.031, "3.1 % longer"), (0.95, "5.0 % shorter"), (1.0002, "the same time")],
-)
-def test_changes(ratio, expected):
-    assert words.longer_or_shorter(ratio) == expected
 
 
 def test_counts_and_lists():

@@ -92,16 +92,6 @@ def times(ratio: Any) -> str:
     return number(ratio)
 
 
-def longer_or_shorter(ratio: float) -> str:
-    """A ratio of times: 1.031 is "3.1 % longer", 0.95 is "5.0 % shorter"."""
-    if _is_special(ratio):
-        return UNKNOWN
-    if abs(ratio - 1) < 0.0005:
-        return "the same time"
-    change = percent(abs(ratio - 1), decimals=1)
-    return f"{change} {'longer' if ratio > 1 else 'shorter'}"
-
-
 def plural(count: Any, one: str, many: str | None = None) -> str:
     """A count with its noun: "1 file", "2 files"."""
     return f"{integer(count)} {one if count == 1 else many or one + 's'}"

@@ -14,11 +14,6 @@ from parallel_transcription.findings.machine import Machine
 FULL = 0.8  # a GPU that is busy for a larger share of the time may be full
 
 
-def cores_shown(machine: Machine) -> float:
-    """The most cores that any configuration used on the CPU (median over its rounds)."""
-    return max((used for _, used in _used(machine)), default=0.0)
-
-
 def room_on_cpus(machine: Machine, cores: float) -> bool | None:
     """Whether so many cores were there to be used; None where nothing tells.
 

@@ -259,7 +259,7 @@ def _can_tell(machine: Machine, one: Any, arm: Any, most: float) -> bool:
 def _head(judged: Judged) -> Row:
     """The row that the answer speaks of: one that decided.
 
-    Among these that with the most workers in use, the fewest threads, the fewest workers.
+    Among these one within the CPUs, with the most workers in use, the fewest threads and workers.
     """
     order = (PARALLEL, QUEUE, AT_ONCE, NOTHING_LEFT)
     seen = {row["outcome"] for row in judged.rows}
@@ -268,6 +268,7 @@ def _head(judged: Judged) -> Row:
         judged.cases.tested,
         key=lambda case: (
             deciding is not None and case.row["outcome"] != deciding,
+            not case.row["fits_cpus"],
             -case.row["workers_in_use"],
             case.row["threads"],
             case.row["workers"],
