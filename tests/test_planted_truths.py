@@ -1217,9 +1217,6 @@ def batches_of_other_work_are_no_pair():
 # ---------------------------------------------------------------- the tests
 
 
-#: Truths that the report does not keep yet.
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_report_says_what_is_true(tmp_path, name):
