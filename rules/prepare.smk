@@ -41,4 +41,4 @@ rule prepare_model:
         tried=lambda wildcards, input: "no" if ON_CLUSTER else "yes",
     shell:
         "python scripts/prepare_model.py --model {params.name:q} --asked {params.asked:q}"
-        " --tried {params.tried} --models-folder results/models --out {output:q} > {log:q} 2>&1"
+        " --tried {params.tried:q} --models-folder results/models --out {output:q} > {log:q} 2>&1"

@@ -10,7 +10,8 @@ SITECUSTOMIZE = '''
 
 import sys
 
-if "resource_tracker" not in " ".join(sys.orig_argv):
+COMMAND = " ".join(sys.orig_argv)
+if "resource_tracker" not in COMMAND and "jobs.trial" not in COMMAND:
     import ctypes
     import os
     import resource
@@ -19,7 +20,7 @@ if "resource_tracker" not in " ".join(sys.orig_argv):
 
     import faster_whisper
 
-    HELPER = "spawn_main" in " ".join(sys.orig_argv)  # a process of multi_process
+    HELPER = "spawn_main" in COMMAND  # a process of multi_process
     Model = faster_whisper.WhisperModel
     really_load, really_transcribe = Model.__init__, Model.transcribe
     loads = calls = 0

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from parallel_transcription.study.study import load_study
+
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
     "Snakefile",
@@ -63,6 +65,7 @@ def small_study(name: str, grid: list[dict], **settings: object) -> dict:
         "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
         "repeats": 1,
         "warmups": 0,
+        "remeasure": 0,  # other tests run at the same time
         "confirmation_rounds": 1,
         "grid": grid,
         **settings,
@@ -155,6 +158,11 @@ class Project:
         if not jobs:
             assert "Nothing to be done" in text, text
         return jobs
+
+    def planned_order(self) -> list[tuple[str, int]]:
+        """Configuration and round of every run of the grid, in the order of the study."""
+        study = load_study([str(self.study_file)], self.folder, on_cluster=None)
+        return [(point.id, number) for point, number in study.schedule]
 
     def runs(self) -> set[str]:
         """The names of the run records that are there."""

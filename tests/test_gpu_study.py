@@ -25,6 +25,7 @@ STUDY = {
     "rounds": 2,
     "repeats": 1,
     "warmups": 0,
+    "remeasure": 0,  # other tests run at the same time
     "confirmation_rounds": 0,
 }
 

@@ -190,7 +190,7 @@ def test_a_study_of_a_pinned_model_downloads_it_once_and_its_records_say_which(
         "audio": [CLIP],
         "defaults": {"model": f"{MODEL}@{old}", "language": "en", "cpu_threads": 1,
                      "files_in_parallel": 1},
-        "rounds": 1, "repeats": 1, "warmups": 0,
+        "rounds": 1, "repeats": 1, "warmups": 0, "remeasure": 0,
         "grid": [{"strategy": ["one_model", "multi_model"]}],
     }  # fmt: skip
     project = Project(tmp_path / "checkout", study)

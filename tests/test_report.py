@@ -169,7 +169,7 @@ def test_both_reports_say_what_is_missing(results):
     for made, files in ((of_all, "2 files"), (of_one, "1 file")):
         page = flat(markup(made))
         assert f"{status['failed']} failed and {status.get('killed', 0)} were killed" in page
-        assert f"Left out as no valid run records: {files}, named in left_out.csv." in page
+        assert f"Left out: {files}, named in left_out.csv with the reason." in page
     assert "Left out as no valid" not in markup(findings_of(results))
 
 

@@ -60,6 +60,7 @@ def hostile(tmp_path_factory):
         "rounds": 1,
         "repeats": 1,
         "warmups": 0,
+        "remeasure": 0,
         "confirmation_rounds": 0,
         "timeout_s": 250,
         "grid": [

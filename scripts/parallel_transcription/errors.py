@@ -2,6 +2,7 @@
 
     InputError                 something given cannot be used; a person can mend it
     ├── AudioError             an audio file or a pattern (inputs.patterns)
+    ├── Broken                 a model that breaks the engine (jobs.trial)
     ├── ClusterError           what stands in the way of submitting jobs (jobs.cluster)
     ├── ConfigurationError     a combination of dimensions that cannot exist (study.configuration)
     ├── FingerprintError       a file that cannot be read, or no valid Python (fingerprint)

@@ -1,14 +1,16 @@
 """Recommended settings: Pareto front of throughput, cores and memory; choice under limits.
 
-Per machine, and per model, compute type, device and workload (only equal work is comparable):
+Per machine, and per model, compute type, device and task (the same files, language, beam and word
+times): options that only change how they are done, batches and a voice detector among them, compete
+where their text is shown to be as good (`texts`).
 1. Candidates are the configurations without failed, killed or late repeats. Confirmation rounds
    (above 900), A/A replicas and slowed arms take no part in the choice. Files one after another
    (`callers` 1) do: with all threads that may be the fastest way.
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
-   that any file took from hand-out to text in a repeat that counts. A figure that is not known
-   breaks its limit.
+   that any file took from hand-out to text in a repeat that counts, `max_wer_increase` against
+   the error rate with other options. A figure that is not known breaks its limit.
 3. The fastest admissible one (by makespans relative to each other in common rounds, see
    `together.relative_times`) is compared with every other (paired by round, Bonferroni: it was
    chosen by the same data). Those shown equivalent are tied with it.
@@ -19,8 +21,9 @@ Per machine, and per model, compute type, device and workload (only equal work i
    the rest.
 5. Winner and runner-up are measured again in fresh rounds. `confirmed`: the winner is shown not to
    be slower than the runner-up by the margin or more (one-sided test, fresh rounds only). `not
-   confirmed`: it is shown to be slower by more than the margin. Else `not yet`. With no
-   runner-up there is nothing to lose against: two fresh rounds without a failure confirm.
+   confirmed`: it is shown to be slower by more than the margin; the runner-up is then recommended
+   (`settled`). Else `not yet`. With no runner-up there is nothing to lose against: two fresh rounds
+   without a failure confirm.
 
 A configuration is dominated, and so not on the Pareto front, if another is at least as good in
 throughput, cores used and memory (the same one), and better in one of them.
@@ -30,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,13 +42,15 @@ import pandas as pd
 from parallel_transcription import statistics, words
 from parallel_transcription.errors import TableError
 from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.texts import not_as_good
 from parallel_transcription.results.counting import confirming
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
 
-GROUP = ["model", "compute_type", "device", "workload", "files_in_parallel", "thread_env"]
+GROUP = ["model", "compute_type", "device", "task", "files_in_parallel", "thread_env", "language",
+         "beam_size", "word_timestamps"]  # fmt: skip
 #: Endings that keep a configuration from being recommended or called best.
 TROUBLE = ("failed", "killed", "stuck", "timeout")
 MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cores_used",
@@ -58,7 +63,8 @@ class Choice:
 
     `group` are the values of `GROUP`; `table` the candidates with their `standing`; `memory` the
     field of the memory that was weighed (`memory_field`). `winner` and `runner_up` are rows of the
-    table or None; without a winner `reason` says why.
+    table or None; without a winner `reason` says why. `swapped`: fresh rounds favour the one that
+    was the runner-up.
     """
 
     group: Row
@@ -67,11 +73,12 @@ class Choice:
     winner: Row | None = None
     runner_up: Row | None = None
     reason: str = ""
+    swapped: bool = False
 
 
 def candidates(machine: Machine) -> list[Row]:
     """One row per arm with a time: figures of merit, `trouble` (why it is no candidate)."""
-    arms = machine.ordinary()
+    arms = machine.unaltered()
     slowest = _slowest_files(machine)
     rows = []
     for arm in arms.to_dict("records"):
@@ -87,6 +94,7 @@ def candidates(machine: Machine) -> list[Row]:
         rows.append(
             {
                 **arm,
+                "task": machine.tasks.get(arm["workload"], arm["workload"]),
                 **_merits(calm, machine.confidence),
                 "rounds": len(calm),
                 "slowest_file_s": slowest.get(arm["arm"], float("nan")),
@@ -196,8 +204,11 @@ def choices(machine: Machine) -> list[Choice]:
 
 def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
     rows = sorted(rows, key=lambda r: r["arm"])
+    worse = not_as_good(machine, rows)
     for row in rows:
         row["broken"] = [] if row["trouble"] else broken_limits(row, machine.limits)
+        if not row["trouble"] and row["arm"] in worse:
+            row["broken"].append(worse[row["arm"]])
         row["standing"] = "out" if row["trouble"] else "over the limits" if row["broken"] else ""
         row["pareto"] = False
     sound = [r for r in rows if not r["trouble"]]
@@ -215,6 +226,13 @@ def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
     winner = _most_frugal(_as_fast_as_the_first(machine, allowed), memory)
     rest = [r for r in allowed if r is not winner]
     return Choice(group, rows, memory, winner, rest[0] if rest else None)
+
+
+def settled(machine: Machine, choice: Choice) -> Choice:
+    """The choice; the other way round where fresh rounds show its runner-up to be faster."""
+    if choice.runner_up is None or confirmation(machine, choice).status != "not confirmed":
+        return choice
+    return replace(choice, winner=choice.runner_up, runner_up=choice.winner, swapped=True)
 
 
 def places(machine: Machine, arms: Iterable[str]) -> dict[str, tuple[float, str]]:
@@ -347,7 +365,7 @@ def candidates_to_confirm(results: Results, label: str | None = None) -> dict[st
                 "compute_type": group["compute_type"],
                 "device": group["device"],
                 "files_in_parallel": int(group["files_in_parallel"]),
-                "workload": group["workload"],
+                "task": group["task"],
                 "winner": names[0],
                 "runner_up": names[1] if len(names) > 1 else None,
             }

@@ -182,11 +182,24 @@ class Machine:
         """Seconds that were decoded per transcription, by arm; those that are not told lack."""
         return self._told("speech_s").mean()
 
+    @cached_property
+    def transcriptions(self) -> pd.DataFrame:
+        """The transcriptions of the grid's rounds, with their `arm`."""
+        arms = self.runs.groupby("run", sort=True)["arm"].first()
+        told = self.timings.assign(arm=self.timings["run"].map(arms))
+        return told[told["arm"].notna()]
+
+    @cached_property
+    def tasks(self) -> dict[str, str]:
+        """What is transcribed, by workload, whatever the options: its files, by their content."""
+        workloads = self.transcriptions["arm"].map(self.arms.set_index("arm")["workload"])
+        files = self.transcriptions.groupby(workloads, sort=True)["audio_sha256"]
+        return {str(workload): " ".join(sorted(set(own))) for workload, own in files}
+
     def _told(self, column: str) -> pd.api.typing.SeriesGroupBy:
         """A column of the transcriptions where it is known, grouped by arm."""
-        arms = self.runs.groupby("run", sort=True)["arm"].first()
-        told = self.timings[self.timings[column].notna()]
-        return told.groupby(told["run"].map(arms))[column]
+        told = self.transcriptions[self.transcriptions[column].notna()]
+        return told.groupby("arm")[column]
 
     def ordinary(self) -> pd.DataFrame:
         """Arms that answer questions 1 to 8: no A/A replicas, planted slow-downs or batches."""

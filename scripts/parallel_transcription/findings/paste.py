@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from parallel_transcription.findings.choose import Choice, choices, confirmation
+from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.read import Results
@@ -19,7 +19,7 @@ from parallel_transcription.results.recommended import (
 )
 from parallel_transcription.results.typed import plain
 
-LIMITS = ("max_memory_mb", "max_gpu_memory_mb", "max_cores", "max_file_s")
+LIMITS = ("max_memory_mb", "max_gpu_memory_mb", "max_cores", "max_file_s", "max_wer_increase")
 NOTHING = "nothing to recommend"
 MEASURED = tuple(Measured.__dataclass_fields__)
 
@@ -99,6 +99,21 @@ def _service_notes(row: Row) -> list[str]:
     return notes
 
 
+def _how_to_transcribe(row: Row) -> list[str]:
+    """The call that transcribes, where it is not `WhisperModel.transcribe` as it comes."""
+    options = f"vad_filter={bool(row['vad_filter'])}"
+    if not row["batch_size"]:
+        return [f"Transcribe with model.transcribe(file, {options})."] if row["vad_filter"] else []
+    cuts = "" if row["vad_filter"] else (
+        " Without a voice detector it needs clip_timestamps, windows of 30 s such as "
+        '[{"start": 0, "end": 30}, …].'
+    )  # fmt: skip
+    return [
+        f"Transcribe with BatchedInferencePipeline(model).transcribe(file, "
+        f"batch_size={int(row['batch_size'])}, without_timestamps=False, {options}).{cuts}"
+    ]
+
+
 def alternatives(choice: Choice) -> dict[str, Alternative | None]:
     """Pareto points within the limits that save memory or cores, with their throughput."""
     winner = choice.winner
@@ -130,7 +145,7 @@ def recommendation(machine: Machine, choice: Choice) -> Recommendation:
     if row is None:
         return Recommendation(NOTHING, choice.reason, **work, limits=limits)
     fresh = confirmation(machine, choice)
-    notes = _service_notes(row)
+    notes = [*_how_to_transcribe(row), *_service_notes(row)]
     if str(row["model"]).startswith(("dummy-", "mini-")):
         notes = [
             f"{row['model']} is a model of this project: put your own model's name or folder, and "
@@ -163,7 +178,8 @@ def recommend(results: Results) -> dict[str, Recommendation]:
     result = {}
     for label in results.labels:
         machine = Machine(results, label)
-        made = [recommendation(machine, choice) for choice in choices(machine)]
+        found = [settled(machine, choice) for choice in choices(machine)]
+        made = [recommendation(machine, choice) for choice in found]
         if not made:
             made = [Recommendation(NOTHING, "no timed run")]
         result[label] = replace(made[0], others=made[1:])

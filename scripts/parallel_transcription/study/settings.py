@@ -245,10 +245,12 @@ SETTINGS: tuple[Key, ...] = (
                 "max_gpu_memory_mb": positive(1e9),
                 "max_cores": positive(100_000),
                 "max_file_s": positive(1e7),
+                "max_wer_increase": share(),
             },
         },
-        "What recommended settings must keep: memory of the process (PSS, MB), its memory on all "
-        "its GPUs (MB), cores in use, seconds for one file.",
+        "What recommended settings must keep: memory of the process (its peak, MB), its memory on "
+        "all its GPUs (MB), cores in use, seconds for one file; with batches or a voice detector, "
+        "how much the error rate may be worse (0.02 unless given).",
     ),
     Key(
         "packing",
@@ -300,6 +302,7 @@ class Limits(TypedDict, total=False):
     max_gpu_memory_mb: float
     max_cores: float
     max_file_s: float
+    max_wer_increase: float
 
 
 class Settings(TypedDict):

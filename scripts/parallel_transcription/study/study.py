@@ -324,9 +324,12 @@ def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> Non
     for name in sorted({one.model for one in configurations}):
         try:
             models.identity(parse_model(name), root)
-            can = model_options.abilities_of(parse_model(name), root)
         except ModelError as error:
             raise StudyError(f"{file}: model: {error}") from None
+        try:
+            can = model_options.abilities_of(parse_model(name), root)
+        except ModelError:
+            can = None  # it is not whole: said when it is prepared, and other models go on
         asking = (one for one in configurations if one.model == name)
         found = [p for one in asking for p in model_options.problems(name, can, one)] if can else []
         if found:

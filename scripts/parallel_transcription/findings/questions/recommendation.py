@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.choose import Choice, choices, confirmation, spread_of
+from parallel_transcription.findings.choose import Choice, choices, confirmation, settled, spread_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict
@@ -70,7 +70,7 @@ class Recommended(Question):
 
     def judge(self, machine: Machine) -> Finding | None:
         """The machine's own choice, and what fresh rounds say of it."""
-        found = choices(machine)
+        found = [settled(machine, choice) for choice in choices(machine)]
         made = [choice for choice in found if choice.winner is not None]
         rows = [row for choice in found for row in _rows(choice, choice is found[0])]
         if not made:
@@ -84,7 +84,7 @@ class Recommended(Question):
             rows,
             [row["configuration"] for row in choice.table],
             _plan(machine, choice, fresh),
-            _remarks(machine, made[1:]),
+            [*_told_of(machine, choice), *_remarks(machine, made[1:])],
         )
 
 
@@ -95,7 +95,7 @@ def _rows(choice: Choice, primary: bool) -> list[Row]:
             "model": row["model"],
             "compute_type": row["compute_type"],
             "files": row["files_in_parallel"],
-            "label": words.name_of(row),
+            "label": words.name_of(row) + (", voice detector" if row["vad_filter"] else ""),
             "strategy": row["strategy"],
             "instances": row["instances"],
             "workers": row["num_workers"],
@@ -180,6 +180,27 @@ def _plan(machine: Machine, choice: Choice, fresh: Confirmation) -> MoreRounds |
     need = max(statistics.LEAST_ROUNDS, need or 0, fresh.rounds + 1)
     names = [choice.winner["configuration"], choice.runner_up["configuration"]]
     return MoreRounds(need, command(machine, f"confirmation_rounds={need}", names))
+
+
+def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
+    """Whether fresh rounds turned the choice round, and where the grid ends too early."""
+    row = choice.winner or {}
+    if choice.swapped and choice.runner_up is not None:
+        yield (
+            f"Chosen first: {words.name_of(choice.runner_up)}. Fresh rounds show it to be slower "
+            "by more than the margin, so its runner-up is recommended."
+        )
+    sound = [r for r in choice.table if not r["trouble"]]
+    for name, thing in (("num_workers", "workers"), ("instances", "instances"),
+                        ("threads", "threads"), ("batch_size", "windows in a batch")):  # fmt: skip
+        values = {r[name] for r in sound}
+        on_cpus = row["device"] == "cpu" and name != "batch_size"
+        full = on_cpus and machine.cpus is not None and row["all_threads"] >= machine.cpus
+        if len(values) > 1 and row[name] == max(values) and not full:
+            yield (
+                f"At the edge of the grid: {int(row[name])} {thing} are the most that were "
+                "measured; more may be faster."
+            )
 
 
 def _remarks(machine: Machine, others: list[Choice]) -> Iterable[str]:
