@@ -25,8 +25,8 @@ def main() -> None:
         elif point.id not in shown:
             shown.add(point.id)
             print(f"{point.id}  {point.rounds} rounds × {point.repeats} repeats")
-    for file in study.unused_files:
-        print(f"not used: {file} (files_in_parallel is smaller than the list)", file=sys.stderr)
+    for remark in study.remarks:
+        print(remark, file=sys.stderr)
     print(
         f"{len(study.wanted)} of {len(study.points)} configurations, "
         f"{len(study.schedule)} runs on each of {', '.join(study.machines)}",

@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from parallel_transcription.inputs.audio import (
-    AudioError,
-    expand,
-    inspect,
-    inspect_all,
-    natural_key,
-)
+from parallel_transcription.inputs import inspected
+from parallel_transcription.inputs.audio import inspect
+from parallel_transcription.inputs.inspected import inspect_all
+from parallel_transcription.inputs.patterns import AudioError, expand, natural_key
 from parallel_transcription.places import SCRIPTS
 
 
@@ -58,7 +57,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def expanded(patterns, base) -> list[str]:
-    return [path.as_posix() for path in expand(patterns, base)]
+    return [path.as_posix() for path in expand(patterns, base).files]
 
 
 def test_order_is_that_of_the_patterns_then_natural(folder):
@@ -357,3 +356,190 @@ def test_script_names_all_bad_files_and_writes_nothing(folder):
         "error: 'gone.wav' does not exist; correct the name",
     ]
     assert not (folder / "audio.json").exists()
+
+
+# ------------------------------------------------------- what claims a length, and what does not
+
+
+def with_sizes(path: Path, of_file: int, of_data: int, drop: int = 0) -> Path:
+    """A WAV file whose header says so of its sizes; `drop` bytes of its end are missing."""
+    content = bytearray(write_sound(path).read_bytes())
+    place = content.index(b"data") + 4
+    content[4:8] = of_file.to_bytes(4, "little")
+    content[place : place + 4] = of_data.to_bytes(4, "little")
+    path.write_bytes(content[: len(content) - drop])
+    return path
+
+
+@given(
+    of_data=st.sampled_from([0, 0xFFFFFFFF]) | st.integers(0x7FFF0000, 0xFFFFFFFF),
+    of_file=st.sampled_from([0, 36, 0xFFFFFFFF]) | st.integers(0x7FFF0000, 0xFFFFFFFF),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_stream_of_unknown_length_is_taken_whole(tmp_path_factory, of_data, of_file):
+    path = with_sizes(tmp_path_factory.mktemp("wave") / "a.wav", of_file, of_data)
+    assert inspect(path)["seconds"] == pytest.approx(2.0, abs=0.01)
+
+
+@given(drop=st.integers(2, 60_000))
+@settings(max_examples=20, deadline=None)
+def test_a_wave_that_claims_more_than_is_there_is_cut_off(tmp_path_factory, drop):
+    path = with_sizes(tmp_path_factory.mktemp("wave") / "a.wav", 64036, 64000, drop)
+    with pytest.raises(AudioError, match="its end is missing"):
+        inspect(path)
+
+
+def mp3_without_a_header(path: Path) -> Path:
+    """Frames of unlike size, so that FFmpeg's guess of the length from the first ones is wrong."""
+    loud = write_sound(path.with_name("loud.mp3"), "libmp3lame", 44100, amplitude=0.9)
+    content = loud.read_bytes()
+    start = content.index(b"Xing") if b"Xing" in content else content.index(b"Info")
+    begin = content.index(b"\xff\xfb", start)  # the first frame of sound
+    path.write_bytes(content[begin:])
+    return path
+
+
+def test_a_guess_from_the_bit_rate_is_no_claim(folder):
+    from faster_whisper.audio import decode_audio
+
+    path = mp3_without_a_header(folder / "a.mp3")
+    assert inspect(path)["seconds"] * 16000 == len(decode_audio(str(path)))
+    aac = write_sound(folder / "b.aac", "aac", 44100, seconds=3.0)
+    assert inspect(aac)["seconds"] == pytest.approx(3.0, abs=0.1)
+
+
+def video_with_sound(path: Path, seconds: float = 4.0) -> Path:
+    import av
+    import numpy
+
+    with av.open(str(path), "w", format="matroska") as container:
+        sound = container.add_stream("libopus", rate=48000, layout="mono")
+        picture = container.add_stream("mpeg4", rate=10)
+        picture.width = picture.height = 64
+        for k in range(int(10 * seconds)):
+            noise = numpy.random.default_rng(k).integers(0, 255, (64, 64, 3), dtype="uint8")
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(noise, "rgb24")))
+            wave = numpy.sin(numpy.arange(4800) * 0.06).astype(numpy.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+            frame.sample_rate, frame.pts = 48000, 4800 * k
+            container.mux(sound.encode(frame))
+        container.mux(picture.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+def test_a_video_is_held_against_its_container(folder):
+    whole = video_with_sound(folder / "a.mkv")
+    assert inspect(whole)["seconds"] == pytest.approx(4.0, abs=0.1)
+    content = whole.read_bytes()
+    (folder / "cut.mkv").write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(AudioError, match=r"of the 4\.\d s that it claims"):
+        inspect("cut.mkv")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rates", "told"),
+    [
+        ("a.wav", "pcm_s16le", (16000, 16000), "another file behind its end"),
+        ("a.mp3", "libmp3lame", (44100, 44100), r"gives \d.\d s of the \d.\d s that it holds"),
+        ("a.m4a", "aac", (44100, 44100), "another file behind its end"),
+        ("a.flac", "flac", (44100, 48000), "changes its sample rate"),
+        ("a.aac", "aac", (44100, 48000), "changes its sample rate"),
+    ],
+)
+def test_files_joined_byte_by_byte_are_told(folder, name, codec, rates, told):
+    parts = [
+        write_sound(folder / f"{k}-{name}", codec, rate).read_bytes()
+        for k, rate in enumerate(rates)
+    ]
+    (folder / name).write_bytes(b"".join(parts))
+    with pytest.raises(AudioError, match=told):
+        inspect(name)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.opus", "libopus"), ("a.flac", "flac")])
+def test_joined_files_that_decoders_read_to_the_end_are_good(folder, name, codec):
+    from faster_whisper.audio import decode_audio
+
+    part = write_sound(folder / f"part-{name}", codec, 48000).read_bytes()
+    (folder / name).write_bytes(part + part)
+    found = inspect(name)["seconds"]
+    assert found == pytest.approx(4.0, abs=0.1)
+    assert found * 16000 == len(decode_audio(name))
+
+
+def test_a_codec_without_a_decoder_is_told_beside_the_other_bad_files(folder):
+    content = write_sound(folder / "a.m4a", "aac", 44100).read_bytes()
+    (folder / "a.m4a").write_bytes(content.replace(b"mp4a", b"ac-4").replace(b"esds", b"dac4"))
+    touch(folder, "b.wav")
+    with pytest.raises(AudioError) as caught:
+        inspect_all(["a.m4a", "b.wav"], folder / "kept")
+    first, second = str(caught.value).splitlines()
+    assert "cannot decode" in first and "is empty" in second
+
+
+def test_channels_that_cancel_each_other_are_no_silence(folder):
+    import wave
+
+    import numpy
+
+    tone = (9000 * numpy.sin(numpy.arange(32000) * 0.1)).astype("<i2")
+    with wave.open("a.wav", "wb") as file:
+        file.setparams((2, 2, 16000, 0, "NONE", ""))
+        file.writeframes(numpy.column_stack([tone, -tone]).tobytes())
+    with pytest.raises(AudioError, match="2 channels cancel each other"):
+        inspect("a.wav")
+
+
+def test_of_several_tracks_the_one_that_is_taken_is_told(folder):
+    import av
+    import numpy
+
+    with av.open("a.mka", "w") as container:
+        streams = [container.add_stream("libopus", rate=48000, layout="mono") for _ in range(2)]
+        for stream, language in zip(streams, ("ger", "eng"), strict=True):
+            stream.metadata["language"] = language
+        for stream in streams:
+            wave = numpy.sin(numpy.arange(48000) * 0.06).astype(numpy.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+            frame.sample_rate = 48000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    assert (
+        "2 audio tracks (ger, eng); faster-whisper takes the first one (ger)"
+        in (inspect("a.mka")["remark"])
+    )
+    inspect_all(["a.mka"], folder / "kept")
+    assert inspected.remarks(["a.mka"], folder / "kept")[0].startswith("a.mka has 2 audio tracks")
+
+
+# ------------------------------------------------------------ what patterns leave out, and say
+
+
+def test_patterns_leave_out_what_is_no_audio_and_say_so(folder):
+    touch(folder, "a/1.flac", "a/cover.jpg", "a/talk.TextGrid", "a/notes.txt", "a/x.docx")
+    (folder / "a" / "recording").write_bytes(b"OggS" + bytes(40))  # in NOT_AUDIO: no ending
+    (folder / "a" / "recording.dat").write_bytes(b"OggS" + bytes(40))
+    found = expand(["a/*"], folder)
+    assert [path.name for path in found.files] == ["1.flac", "recording.dat"]
+    assert [path.name for path in found.passed_over] == ["cover.jpg", "talk.TextGrid", "x.docx"]
+    named = expand(["a/cover.jpg", "a/*"], folder)
+    assert named.files[0].name == "cover.jpg"  # asked for, and refused later
+    assert "cover.jpg" not in [path.name for path in named.passed_over]
+
+
+# ---------------------------------------------------------------------- remembered by content
+
+
+def test_what_was_seen_is_remembered_by_content(folder, monkeypatch):
+    write_sound(folder / "a.wav")
+    (folder / "b.wav").write_bytes((folder / "a.wav").read_bytes())
+    kept = folder / "kept"
+    (first,) = inspect_all(["a.wav"], kept)
+    assert inspected.unknown(["a.wav", "b.wav"], kept) == []
+    monkeypatch.setattr(inspected.audio, "inspect", lambda name: pytest.fail("decoded again"))
+    (folder / "b.txt").write_text("words")
+    (again,) = inspect_all(["b.wav"], kept)
+    assert again == first | {"file": "b.wav", "path": "b.wav", "reference": "words"}
+    write_sound(folder / "a.wav", seconds=3.0)
+    assert inspected.unknown(["a.wav"], kept) == ["a.wav"]

@@ -1,7 +1,7 @@
 """Errors that end a step with a one-line message: one tree, and how every script ends.
 
     InputError                 something given cannot be used; a person can mend it
-    ├── AudioError             an audio file or a pattern (inputs.audio)
+    ├── AudioError             an audio file or a pattern (inputs.patterns)
     ├── ClusterError           what stands in the way of submitting jobs (jobs.cluster)
     ├── ConfigurationError     a combination of dimensions that cannot exist (study.configuration)
     ├── FingerprintError       a file that cannot be read, or no valid Python (fingerprint)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from parallel_transcription.errors import InputError, reason
 from parallel_transcription.files import check_writable
+from parallel_transcription.inputs import inspected
 from parallel_transcription.jobs import cluster, preflight, progress
 from parallel_transcription.jobs.snakemake_insides import adopt_files, wanted_files
 from parallel_transcription.jobs.transcribe import is_measured
+from parallel_transcription.places import SCRIPTS
 from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.runs import round_of
 
@@ -31,8 +36,8 @@ def before_first_job(
             workflow, and what this machine lacks.
     """
     _check_folders(plan)
-    for file in plan.study.unused_files:
-        warn(f"{file} is checked, but not used: files_in_parallel is smaller")
+    for remark in plan.study.remarks:
+        warn(remark)
     if on_cluster:
         cluster.refuse_beside(cluster.live_jobs(Path.cwd()))
         wanted = (point.configuration for point in plan.study.wanted.values())
@@ -42,6 +47,7 @@ def before_first_job(
     _adopt_records(workflow)
     files = wanted_files(workflow)
     _note_runs(plan, files, on_cluster)
+    _inspect_audio(plan, files, warn)
     if not on_cluster:
         _check_machine(plan, files)
 
@@ -66,6 +72,23 @@ def _adopt_records(workflow: Any) -> None:
             "and Snakemake does not know from what. Remove them and start again, for instance "
             + ", ".join(mismatched[:3])
         )
+
+
+def _inspect_audio(plan: Plan, files: set[str], warn: Callable[[str], None]) -> None:
+    """Look into all new audio files at once, on all CPUs, and name all bad ones.
+
+    Their jobs find what was seen. Where this Python cannot decode (--sdm conda), they look.
+    """
+    names = [name for key, name in plan.audio_of_key.items() if plan.audio_manifest(key) in files]
+    unknown = inspected.unknown(names)
+    if unknown and find_spec("faster_whisper"):
+        command = [sys.executable, str(SCRIPTS / "inspect_audio.py"), "--", *unknown]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            lines = [line.removeprefix("error: ") for line in done.stderr.strip().splitlines()]
+            raise InputError("Some audio cannot be used:\n" + "\n".join(lines))
+    for remark in inspected.remarks(names):
+        warn(remark)
 
 
 def _note_runs(plan: Plan, files: set[str], on_cluster: bool) -> None:

@@ -105,11 +105,15 @@ class Plan:
         """
         return self._manifests_of(self.study.points[round_of(run)[0]])
 
+    def audio_manifest(self, key: str) -> str:
+        """Where what an audio file holds is written down."""
+        return f"{self.results}/prepared/audio/{key}.json"
+
     def _manifests_of(self, point: GridPoint) -> list[str]:
         files = dict.fromkeys(self.files_of(point))
         return [
             f"{self.results}/prepared/models/{self._model_keys[point.configuration.model]}.json",
-            *(f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in files),
+            *(self.audio_manifest(self._audio_keys[file]) for file in files),
         ]
 
     def all_manifests(self) -> list[str]:
@@ -123,7 +127,7 @@ class Plan:
         They are no input of any run, so that a file added to the list reruns nothing.
         """
         unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
-        return [f"{self.results}/prepared/audio/{self._audio_keys[file]}.json" for file in unused]
+        return [self.audio_manifest(self._audio_keys[file]) for file in unused]
 
     def trials(self, key: str) -> str:
         """What a model is tried with before any run, a JSON list of configurations.

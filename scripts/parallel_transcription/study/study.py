@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import yaml
 
 from parallel_transcription import host
-from parallel_transcription.inputs import audio, models
+from parallel_transcription.inputs import models, patterns
 from parallel_transcription.inputs.model_names import ModelError, parse_model
 from parallel_transcription.study.configuration import ConfigurationError
 from parallel_transcription.study.dimensions import DIMENSIONS
@@ -33,6 +33,7 @@ from parallel_transcription.study.settings import (
 LARGEST_GRID = 100_000
 SLURM = "slurm"  # the label on a cluster, unless the study gives one
 _MOST_PROBLEMS = 20  # that are named at once
+_MOST_NAMED = 5  # files that are left out
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Study:
 
     `machines` are the labels to measure, each with what its runs ask the scheduler for (None on
     this host); `points` is the whole grid by id; `schedule` the wanted runs (after `only`) in
-    the order of measurement; `files` the audio files in order.
+    the order of measurement; `files` the audio files in order; `passed_over` what wildcards met
+    that is no audio.
     """
 
     file: str
@@ -50,6 +52,7 @@ class Study:
     files: list[Path]
     points: dict[str, GridPoint]
     schedule: list[tuple[GridPoint, int]] = field(repr=False)
+    passed_over: list[Path] = field(default_factory=list)
 
     @property
     def wanted(self) -> dict[str, GridPoint]:
@@ -61,6 +64,20 @@ class Study:
         """Listed files that no configuration reaches: `files_in_parallel` takes the first."""
         most = max(p.configuration.files_in_parallel for p in self.points.values())
         return self.files[most:]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is worth knowing of its files and stops nothing."""
+        unused = [
+            f"not used: {file} (files_in_parallel is smaller than the list)"
+            for file in self.unused_files
+        ]
+        if not self.passed_over:
+            return unused
+        more = len(self.passed_over) - _MOST_NAMED
+        names = ", ".join(map(str, self.passed_over[:_MOST_NAMED]))
+        also = f" and {more} more" if more > 0 else ""
+        return [*unused, f"left out, being no audio: {names}{also}"]
 
 
 def load_study(
@@ -107,7 +124,7 @@ def build_study(
     """
     settings = _checked_settings(config, file)
     points = expand_grid(settings, file)
-    files = _audio_files(settings["audio"], file, root)
+    found = _audio_files(settings["audio"], file, root)
     _check_models(points, file, root)
     only = settings.get("only")
     wanted = [p for p in points.values() if matches(p.configuration, p.id, only)]
@@ -121,9 +138,10 @@ def build_study(
         file=file,
         settings=settings,
         machines=_machines(settings, file, on_cluster),
-        files=files,
+        files=found.files,
         points=points,
         schedule=schedule(wanted),
+        passed_over=found.passed_over,
     )
 
 
@@ -288,14 +306,14 @@ def _check_packing(points: list[GridPoint], packing: Packing | None, file: str) 
         )
 
 
-def _audio_files(patterns: list[str], file: str, root: Path) -> list[Path]:
+def _audio_files(named: list[str], file: str, root: Path) -> patterns.Matched:
     try:
-        files = audio.expand(patterns, root)
-        audio.check_files(files, root)
-    except audio.AudioError as error:
+        found = patterns.expand(named, root)
+        patterns.check_files(found.files, root)
+    except patterns.AudioError as error:
         lines = [f"{file}: audio: {line}" for line in str(error).split("\n")]
         raise StudyError("\n".join(lines)) from None
-    return files
+    return found
 
 
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
