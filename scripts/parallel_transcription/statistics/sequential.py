@@ -8,8 +8,8 @@ observations as they have passes. What is tested are these values, by Student's 
 significance level approach (Jennison and Turnbull, Group Sequential Methods, 2000, section 4.4) its
 p-value is compared with the nominal level that a group-sequential z test has at this look; the z
 values of looks n and m correlate by sqrt(n / m). The level is spent as a function of the number of
-matches (Lan and DeMets 1983), the share s(n) = (n - 3) / (n - 3 + `HALF`) after n: it grows to 1 and
-needs no largest number, so that a budget can be extended at any time and looks that were made
+matches (Lan and DeMets 1983), the share s(n) = (n - 3) / (n - 3 + `HALF`) after n: it grows to 1
+and needs no largest number, so that a budget can be extended at any time and looks that were made
 stay as they were. The *repeated p-value* is the smallest level at which some look so far rejects
 (Jennison and Turnbull, chapter 9); it is a p-value whenever one stops, so corrections of families
 such as Holm's keep their level on it (Maurer and Bretz 2013). Repeated confidence intervals
@@ -224,12 +224,18 @@ def compare_matches(
     if not len(values):
         return Comparison.nothing(margin, confidence, unit="match")
     ladder = _ladder(values, [len(match) for match in blocks], confidence)
-    mean, low, high = repeated_interval(values, confidence)
-    _, low_equivalence, high_equivalence = repeated_interval(values, 2 * confidence - 1)
-    median = median_interval(np.exp(values), confidence)
+    mean, low, high = np.exp(repeated_interval(values, confidence))
+    _, low_equivalence, high_equivalence = np.exp(repeated_interval(values, 2 * confidence - 1))
+    median, median_low, median_high = median_interval(np.exp(values), confidence)
     result = Comparison(
-        *(float(np.exp(v)) for v in (mean, low, high, low_equivalence, high_equivalence)),
-        *median,
+        ratio=float(mean),
+        low=float(low),
+        high=float(high),
+        low_equivalence=float(low_equivalence),
+        high_equivalence=float(high_equivalence),
+        median_ratio=median,
+        median_low=median_low,
+        median_high=median_high,
         rounds=len(values),
         sd=float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
         tests=match_tests(values, margin),
@@ -247,6 +253,47 @@ def _ladder(values: np.ndarray, blocks: Sequence[int], confidence: float) -> lis
     ladder = []
     for n in range(1, len(values) + 1):
         if n < FIRST or is_look(n):
-            estimate = np.exp(repeated_interval(values[:n], 2 * confidence - 1))
-            ladder.append(Look(n, sum(blocks[:n]), *(float(v) for v in estimate)))
+            mean, low, high = np.exp(repeated_interval(values[:n], 2 * confidence - 1))
+            ladder.append(Look(n, sum(blocks[:n]), float(mean), float(low), float(high)))
     return ladder
+
+
+@cache
+def _noncentrality(matches: int, alpha: float, power: float) -> float:
+    """Mean over its standard error at which a look alone rejects with this power (close enough)."""
+    freedom = matches - 1
+    t = float(special.stdtrit(freedom, 1 - nominal_level(matches, alpha)))
+    return t + float(special.ndtri(power)) * math.sqrt(1 + t * t / (2 * freedom))
+
+
+def matches_needed(
+    sd: float, log_ratio: float, margin: float, alpha: float = 0.05, *, family: int = 1,
+    power: float = 0.8, have: int = 0, most: int = 256,
+) -> int | None:  # fmt: skip
+    """Matches in all after which a pair is shown to be within the margin, or beyond it.
+
+    By the power of a single look; None if more than `most`.
+
+    Args:
+        sd: Of the values of matches.
+        log_ratio: The true one, assumed.
+        margin: Of equivalence.
+        alpha: The level.
+        family: How many pairs are shown beyond the margin at this level together (Bonferroni).
+        power: The chance that is asked for.
+        have: Matches that there are; at least one more is needed.
+        most: Matches that are planned at most.
+    """
+    width, theta = math.log1p(margin), abs(log_ratio)
+    inside, outside = theta < width, theta > width
+    level = alpha if inside else alpha / family
+    for n in looks_at(most):
+        if n <= have or not (inside or outside):
+            continue
+        if 0.5**n > level and not theta - width > STATES:
+            continue
+        error = max(sd, 1e-9) / math.sqrt(n)
+        far = abs(width - theta) / error >= _noncentrality(n, level, power)
+        if far and (outside or width / error >= _noncentrality(n, level, (1 + power) / 2)):
+            return n
+    return None
