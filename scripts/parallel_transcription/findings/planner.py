@@ -29,7 +29,7 @@ import numpy as np
 from parallel_transcription import statistics
 from parallel_transcription.statistics import sequential
 
-MOST_SIDES = 4
+MOST_SIDES = 5
 BLOCKS = (4, 6, 8, 10)  # passes of each side that a match may have
 LIKELY_SD = 0.08  # spread of a pair of passes, before any is known: 6 to 17 % were seen
 PROCESS_SD = 0.01  # spread between matches that is assumed beside that of passes
@@ -133,7 +133,7 @@ def next_match(
     if not taken:
         cheapest = min(_price(_sides([k], contests), costs, blocks) for k in still)
         return Stop(OVER if cheapest > left else HOPELESS, tuple(where))
-    order = sorted(taken, key=lambda k: (where[k].matches, k))
+    order = sorted(taken)
     sides = _sides(order, contests)
     return Measure(sides, blocks, _price(sides, costs, blocks), min(taken))
 
@@ -174,8 +174,8 @@ def sizes(matches: Sequence[tuple[Match, ...]], margin: float, alpha: float = 0.
     different = statistics.adjust([t[1] for t in tests])
     beyond = statistics.adjust([t[2] for t in tests])
     return [
-        statistics.size_of(*(float(p) for p in ps), alpha)
-        for ps in zip(equal, different, beyond, strict=True)
+        statistics.size_of(float(within), float(other), float(outside), alpha)
+        for within, other, outside in zip(equal, different, beyond, strict=True)
     ]
 
 
@@ -195,7 +195,7 @@ def _values(matches: tuple[Match, ...]) -> tuple[float, ...]:
     return tuple(sequential.match_value(match) for match in matches if match)
 
 
-# --- spread, and the matches that it asks for ------------------------------------------------------
+# --- spread, and the matches that it asks for -----------------------------------------------------
 
 
 def blocks_of(contests: Sequence[Contest], costs: Mapping[str, Cost], margin: float) -> int:
@@ -270,7 +270,7 @@ def _needed_rounded(
     )
 
 
-# --- sides and seconds -----------------------------------------------------------------------------
+# --- sides and seconds ----------------------------------------------------------------------------
 
 
 def _sides(order: Sequence[int], contests: Sequence[Contest]) -> Sides:

@@ -160,10 +160,15 @@ def repeated_p(values: ArrayLike, limit: float) -> tuple[float, float]:
     return above, below
 
 
+def states_p(matches: int) -> float:
+    """The chance that A is in one state and B in the other in all matches, either way round."""
+    return 2 * 0.25**matches
+
+
 def _floor(values: np.ndarray, limit: float) -> float:
     """The smallest p-value for "above the limit" that states allow; 0 where they reach less far."""
     n = looks_at(len(values))[-1]
-    return 0.0 if values[:n].min() > limit + STATES else 0.5**n
+    return 0.0 if values[:n].min() > limit + STATES else states_p(n)
 
 
 def match_tests(values: ArrayLike, margin: float) -> Tests:
@@ -180,7 +185,7 @@ def match_tests(values: ArrayLike, margin: float) -> Tests:
     more, less = repeated_p(values, 0.0)
     n = looks_at(len(values))[-1]
     above, below = max(above, _floor(values, high)), max(below, _floor(-values, -low))
-    not_above, not_below = max(not_above, 0.5**n), max(not_below, 0.5**n)
+    not_above, not_below = max(not_above, states_p(n)), max(not_below, states_p(n))
     more, less = max(more, _floor(values, 0.0)), max(less, _floor(-values, 0.0))
     return Tests(
         max(not_above, not_below), min(1.0, 2 * min(more, less)), above, below, not_above, not_below
@@ -290,7 +295,7 @@ def matches_needed(
     for n in looks_at(most):
         if n <= have or not (inside or outside):
             continue
-        if 0.5**n > level and not theta - width > STATES:
+        if states_p(n) > level and not theta - width > STATES:
             continue
         error = max(sd, 1e-9) / math.sqrt(n)
         far = abs(width - theta) / error >= _noncentrality(n, level, power)
