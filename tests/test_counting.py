@@ -124,6 +124,11 @@ def test_replicas_slowed_and_batched_runs_are_not_ordinary(more, unaltered, ordi
         ({"cpu_threads": 0, "logical_cpus": 2}, 2, 2),
         ({"cpu_threads": 0, "logical_cpus": 64}, 4, 2),
         ({"cpu_threads": 0, "logical_cpus": None, "callers": 0}, 4, 1),
+        # the engine looks at neither affinity nor quota, but at OpenMP's variable
+        ({"cpu_threads": 0, "logical_cpus": 64, "affinity_cpus": 2, "usable_cpus": 1.5}, 4, 2),
+        ({"cpu_threads": 0, "logical_cpus": 2, "thread_env": "OMP_NUM_THREADS=3,1 X=1"}, 3, 2),
+        ({"cpu_threads": 1, "logical_cpus": 2, "thread_env": "A=b OMP_NUM_THREADS=3"}, 1, 2),
+        ({"cpu_threads": 0, "logical_cpus": 8, "thread_env": "OMP_NUM_THREADS=0"}, 4, 2),
     ],
 )
 def test_threads_and_workers_that_can_be_busy(more, threads, in_use):

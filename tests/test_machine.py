@@ -21,7 +21,6 @@ def pretend(monkeypatch, tmp_path):
     """Another Linux machine: files by their absolute names; all others do not exist."""
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(machine, "_CPUS", tmp_path / "cpus")
-    monkeypatch.setattr(machine, "_CGROUPS", tmp_path / "cgroups")
 
     def set_up(files: dict[str, str], cpus: dict[str, str] | None = None) -> None:
         for name, text in (cpus or {}).items():
@@ -249,37 +248,7 @@ def test_sysctl_that_is_not_there():
         assert machine._sysctl("hw.physicalcpu") is None
 
 
-# ------------------------------------------------------------------------- control groups
-
-
-@pytest.mark.parametrize(
-    ("group", "files", "cpus", "memory"),
-    [
-        ("0::/", {}, None, None),
-        ("0::/a/b", {"a/b/cpu.max": "150000 100000"}, 1.5, None),
-        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4.0, None),
-        ("0::/a/b", {"a/b/cpu.max": "300000", "a/cpu.max": "max 100000"}, 3.0, None),
-        ("0::/a", {"a/memory.max": "2000000000", "memory.max": "max"}, None, 2000),
-        (
-            "4:cpu,cpuacct:/x\n3:memory:/y\n0::/",
-            {
-                "cpu,cpuacct/x/cpu.cfs_quota_us": "100",
-                "cpu/x/cpu.cfs_quota_us": "200000",
-                "cpu/x/cpu.cfs_period_us": "100000",
-                "cpu/cpu.cfs_quota_us": "-1",
-                "memory/y/memory.limit_in_bytes": "9223372036854771712",
-            },
-            2.0,
-            None,
-        ),
-        ("0::/../../other", {"cpu.max": "50000 100000"}, 0.5, None),
-        ("nonsense", {"cpu.max": "garbage"}, None, None),
-    ],
-)
-def test_limits_of_control_groups(pretend, group, files, cpus, memory):
-    pretend({"/proc/self/cgroup": group}, {f"cgroups/{name}": text for name, text in files.items()})
-    assert machine.cgroup_cpus() == cpus
-    assert machine._cgroup_memory_mb() == memory
+# ------------------------------------------------------------------------- containers
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Meters: they see what they should see; margins are wide, because other programs run too."""
 
+import json
+import os
 import pickle
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from parallel_transcription.measure import meters
 from parallel_transcription.measure.meters import Snapshot, difference, snapshot, total
 
+ROOT = Path(__file__).resolve().parent.parent
 LINUX = sys.platform == "linux"
 KEYS = {
     "cpu_s",
@@ -184,12 +187,27 @@ def test_a_snapshot_is_cheap():
 # ------------------------------------------------------------------------------- memory
 
 
+def in_a_process_of_its_own(code):
+    """What `code` prints, as JSON: of a large test process, memory may be taken while it looks."""
+    imports = "import json\nfrom parallel_transcription.measure import meters\n"
+    done = subprocess.run(
+        [sys.executable, "-c", imports + code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
 def test_memory_sees_what_is_added():
-    before = meters.memory()
-    block = bytearray(b"x" * 60_000_000)
-    after = meters.memory()
+    before, after = in_a_process_of_its_own(
+        "before = meters.memory()\n"
+        "block = bytearray(b'x') * 60_000_000\n"
+        "print(json.dumps([before, meters.memory()]))"
+    )
     for key in ("rss", "pss", "uss") if LINUX else ("rss",):
-        assert after[key] - before[key] == pytest.approx(len(block), rel=0.2)
+        assert after[key] - before[key] == pytest.approx(60_000_000, rel=0.2)
     if LINUX:
         assert after["uss"] <= after["pss"] <= after["rss"]
 
@@ -206,15 +224,18 @@ def test_memory_where_only_rss_exists(monkeypatch):
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc/self/clear_refs")
 def test_peak_is_that_since_the_reset():
-    assert meters.reset_peak_rss()
-    low = meters.peak_rss()
-    block = bytearray(b"x" * 60_000_000)
-    del block
-    high = meters.peak_rss()
+    was_reset, low, high, rss, was_reset_again, again = in_a_process_of_its_own(
+        "seen = [meters.reset_peak_rss(), meters.peak_rss()]\n"
+        "block = bytearray(b'x') * 60_000_000\n"
+        "del block\n"
+        "seen += [meters.peak_rss(), meters.memory()['rss']]\n"
+        "print(json.dumps(seen + [meters.reset_peak_rss(), meters.peak_rss()]))"
+    )
+    assert was_reset
     assert high - low > 50_000_000
-    assert meters.memory()["rss"] < high - 40_000_000
-    assert meters.reset_peak_rss()
-    assert meters.peak_rss() < high - 40_000_000
+    assert rss < high - 40_000_000
+    assert was_reset_again
+    assert again < high - 40_000_000
 
 
 def test_peak_where_it_does_not_exist(monkeypatch):

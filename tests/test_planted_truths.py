@@ -1053,8 +1053,6 @@ NOT_YET = """
 a-busy-neighbour-on-one-of-64-cpus
 a-gpu-that-one-worker-fills
 a-negative-makespan
-a-quota-hides-that-threads-are-ignored
-a-quota-of-one-cpu
 a-small-and-a-large-model-on-a-gpu
 as-few-files-as-gpus-in-a-list
 everything-fails-in-the-same-way
@@ -1077,7 +1075,6 @@ the-best-number-of-threads-never-rests-on-survivors
 the-fastest-in-every-common-round
 the-same-twice-differs
 the-same-twice-differs-and-so-do-models
-threads-beyond-a-quota-cost
 threads-beyond-the-cpus-help
 three-rounds
 two-compute-types-of-unlike-truth
@@ -1091,9 +1088,10 @@ two-threads-of-one-core
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_report_says_what_is_true(tmp_path, name):
-    if name in NOT_YET.split():
-        pytest.xfail("not yet")
+def test_the_report_says_what_is_true(tmp_path, request, name):
+    if name in NOT_YET.split():  # strict: one that is kept must leave the list
+        mark = pytest.mark.xfail(reason="a truth that the report does not keep yet", strict=True)
+        request.applymarker(mark)
     planted = SCENARIOS[name]()
     outcome = judged(name, planted, tmp_path)
     for key, allowed in planted.allowed.items():

@@ -7,6 +7,7 @@ from typing import NotRequired, get_origin, get_type_hints
 import pytest
 import yaml
 
+from parallel_transcription.study import following
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.settings import MACHINE_KEYS, SETTINGS, Resources, Settings
 from parallel_transcription.study.study import build_study, load_study
@@ -308,3 +309,93 @@ def test_the_study_of_batches_has_the_same_configuration_without_for_each():
     batched = [p for p in points if p.batch_size]
     assert len(batched) == 2 * len(plain) > 0
     assert all(replace(p, batch_size=0) in plain for p in batched)
+
+
+# -------------------------------------------------------- values that follow the machine
+
+
+def follows(grid, usable=8.0, on_cluster=False, **settings):
+    """The study of one block, on a machine with so many usable CPUs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(following.cpus, "usable", lambda: usable)
+        patch.setattr(following.cpus, "slots", lambda size: [[0, 1, 2, 3]] * 2)
+        block = {"strategy": "one_model", "model": "dummy-tiny", **grid}
+        return build_study({**GOOD, "grid": [block], **settings}, "mine.yaml", ROOT, on_cluster)
+
+
+@pytest.mark.parametrize(
+    ("value", "usable", "numbers"),
+    [
+        ("cpus", 8.0, [8]),
+        ("cpus/2", 8.0, [4]),
+        ("2*cpus", 8.0, [16]),
+        (["cpus", "cpus/2", "cpus/4", 1], 2.0, [2, 1]),
+        (["cpus", "2*cpus", "cpus/4"], 1.5, [1, 3]),
+        (["cpus", "2*cpus"], 0.5, [1]),
+        (["cpus/3", 3], 10.0, [3]),
+        ([0, "cpus"], 64.0, [0, 64]),
+    ],
+)
+def test_values_that_follow_the_machine_become_plain_numbers(value, usable, numbers):
+    study = follows({"cpu_threads": value}, usable)
+    seen = [point.configuration.cpu_threads for point in study.points.values()]
+    assert seen == numbers
+    written = numbers if isinstance(value, list) else numbers[0]
+    assert set(study.points) == set(follows({"cpu_threads": written}).points), "ids are the same"
+    assert study.settings["grid"][0]["cpu_threads"] == written, "later steps see numbers"
+
+
+def test_all_places_and_dimensions_may_follow_the_machine():
+    study = follows(
+        {"strategy": "multi_model", "instances": "cpus/4", "callers": ["cpus/2", 1]},
+        defaults={"files_in_parallel": "2*cpus", "num_workers": "cpus/4"},
+        only={"callers": "cpus/2"},
+    )
+    (point,) = study.wanted.values()
+    c = point.configuration
+    assert (c.instances, c.num_workers, c.files_in_parallel, c.callers) == (2, 2, 16, 4)
+
+
+@pytest.mark.parametrize(
+    "value", ["cpus*3", "0*cpus", "cpus/0", "cpu", "cpus/2/2", "-1*cpus", "cpus+1", "1.5*cpus",
+              "cpus cpus", "2*cpus/4", "cpus\n"],
+)  # fmt: skip
+def test_other_forms_are_refused(value):
+    with pytest.raises(StudyError, match=r"grid\[0\]\.num_workers.*(cpus/2|printed)"):
+        follows({"num_workers": value})
+    with pytest.raises(StudyError, match=r"grid\[0\]\.num_workers\[1\]"):
+        follows({"num_workers": [1, value]})
+
+
+def test_only_numbers_of_workers_threads_and_files_follow_the_machine():
+    with pytest.raises(StudyError, match=r"beam_size.*integer"):
+        follows({"beam_size": "cpus"})
+
+
+def test_what_a_dimension_does_not_allow_is_refused_with_the_number():
+    with pytest.raises(StudyError, match=r"grid\[0\]\.num_workers: 64\*cpus is 4096 .* 1024"):
+        follows({"num_workers": "64*cpus"}, 64.0)
+
+
+def test_packed_runs_have_the_cpus_of_a_slot():
+    study = follows({"num_workers": "cpus"}, packing={"jobs": 2, "cores": 2})
+    assert [p.configuration.num_workers for p in study.points.values()] == [4]
+
+
+def test_on_a_cluster_the_cpus_are_the_cores_that_are_asked_for():
+    machines = {"here": "local", "epyc": {"cores": 32}, "xeon": {"cores": 32}}
+    study = follows({"num_workers": "cpus/2"}, machines=machines, on_cluster=True)
+    assert [p.configuration.num_workers for p in study.points.values()] == [16]
+    study = follows({"num_workers": "cpus/2"}, machines=machines)
+    assert [p.configuration.num_workers for p in study.points.values()] == [4]
+    with pytest.raises(StudyError, match=r"here has 8.*epyc has 32.*machine: <label>"):
+        follows({"num_workers": "cpus/2"}, machines=machines, on_cluster=None)
+    study = follows({"num_workers": "cpus"}, machines=machines, machine="epyc", on_cluster=None)
+    assert [p.configuration.num_workers for p in study.points.values()] == [32]
+
+
+@pytest.mark.parametrize(("machines", "label"), [({"machines": {"big": {}}}, "big"), ({}, "slurm")])
+def test_on_a_cluster_unknown_cpus_are_asked_for(machines, label):
+    with pytest.raises(StudyError, match=rf"num_workers: cpus .*machines\.{label}\.cores"):
+        follows({"num_workers": "cpus"}, on_cluster=True, **machines)
+    assert follows({"num_workers": 2}, on_cluster=True, **machines).points

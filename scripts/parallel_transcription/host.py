@@ -11,10 +11,13 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from parallel_transcription import cpus
+from parallel_transcription.measure.limits import ROOT
 
 _PACKAGES = (
     "faster-whisper",
@@ -27,7 +30,6 @@ _PACKAGES = (
     "snakemake",
 )
 _CPUS = Path("/sys/devices/system/cpu")
-_CGROUPS = Path("/sys/fs/cgroup")
 # Makers and cores of ARM, which /proc/cpuinfo gives as numbers (arch/arm64/include/asm/cputype.h).
 _ARM_MAKERS = {"0x41": "ARM", "0x46": "Fujitsu", "0x48": "HiSilicon", "0x4e": "NVIDIA",
                "0x51": "Qualcomm", "0x61": "Apple", "0xc0": "Ampere"}  # fmt: skip
@@ -36,14 +38,21 @@ _ARM_CORES = {"0xd03": "Cortex-A53", "0xd05": "Cortex-A55", "0xd08": "Cortex-A72
               "0xd49": "Neoverse N2", "0xd4f": "Neoverse V2", "0xd8e": "Neoverse N3"}  # fmt: skip
 
 
-def describe() -> dict[str, Any]:
+def describe(own: Sequence[int] | None = None, root: Path = ROOT) -> dict[str, Any]:
     """The machine in words and numbers, plain JSON.
 
-    cpu_model, vendor, physical_cores, logical_cpus, threads_per_core, caches (name to size, such
-    as "L2": "2 × 1 MiB"), governor (of the CPU frequency), memory_mb (1e6 bytes), virtualised (the
-    hypervisor, such as "kvm", or None), container (bool), os, kernel, architecture, python,
-    versions (of the packages that matter, as far as they are there), affinity_cpus (how many this
-    process may use), cgroup_cpus (its CPU quota in cores, or None) and cgroup_memory_mb, gpus.
+    Args:
+        own: The CPUs that are used, where they are not all that this process may use.
+        root: The folder that stands for `/` where CPUs and control groups are looked up.
+
+    Returns:
+        What `cpus.describe` tells of the part that may be used, and of the whole machine:
+
+        cpu_model, vendor, physical_cores, logical_cpus, threads_per_core (of the core that has
+        most), caches (name to size, such as "L2": "2 × 1 MiB"), governor (of the CPU frequency),
+        memory_mb (1e6 bytes), virtualised (the hypervisor, such as "kvm", or None), container
+        (bool), os, kernel, architecture, python, versions (of the packages that matter, as far as
+        they are there), gpus.
     """
     info = _cpu_info()
     logical = os.cpu_count()
@@ -53,9 +62,9 @@ def describe() -> dict[str, Any]:
         "vendor": _vendor(info),
         "physical_cores": physical,
         "logical_cpus": logical,
-        "threads_per_core": logical // physical if logical and physical else None,
+        "threads_per_core": _threads_per_core(logical, physical),
         "caches": _caches(),
-        "governor": _read(_CPUS / "cpu0/cpufreq/scaling_governor"),
+        "governor": cpus.governors(cpus.mine() if own is None else own, root),
         "memory_mb": _memory_mb(),
         "virtualised": _hypervisor(info),
         "container": _in_container(),
@@ -64,9 +73,7 @@ def describe() -> dict[str, Any]:
         "architecture": os.uname().machine,
         "python": ".".join(map(str, sys.version_info[:3])),
         "versions": versions(),
-        "affinity_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "cgroup_cpus": cgroup_cpus(),
-        "cgroup_memory_mb": _cgroup_memory_mb(),
+        **cpus.describe(own, root),
         "gpus": gpus(),
     }
 
@@ -215,16 +222,27 @@ def _vendor(info: dict[str, str]) -> str | None:
 def _physical_cores() -> int | None:
     if sys.platform == "darwin":
         return _number(_sysctl("hw.physicalcpu"))
-    cores = set()
-    for cpu in _CPUS.glob("cpu[0-9]*"):
-        topology = cpu / "topology"
-        cores.add(_read(topology / "core_cpus_list") or _read(topology / "thread_siblings_list"))
-    cores.discard(None)
-    if cores:
+    if cores := _sibling_lists():
         return len(cores)
     import psutil
 
     return psutil.cpu_count(logical=False)
+
+
+def _sibling_lists() -> set[str]:
+    """The CPUs of each physical core, as Linux writes them; empty elsewhere."""
+    found = set()
+    for cpu in _CPUS.glob("cpu[0-9]*"):
+        topology = cpu / "topology"
+        found.add(_read(topology / "core_cpus_list") or _read(topology / "thread_siblings_list"))
+    return {text for text in found if text}
+
+
+def _threads_per_core(logical: int | None, physical: int | None) -> int | None:
+    """Hardware threads of a core; of the largest where a processor has cores of several kinds."""
+    if lists := _sibling_lists():
+        return max(len(cpus.parse(text)) for text in lists)
+    return logical // physical if logical and physical else None
 
 
 def _caches() -> dict[str, str]:
@@ -324,47 +342,6 @@ def _in_container() -> bool:
         return True
     groups = _read(Path("/proc/1/cgroup")) or ""
     return bool(re.search(r"docker|kubepods|containerd|/lxc|libpod|garden", groups))
-
-
-def cgroup_cpus() -> float | None:
-    """The CPU quota of this process in cores; None without one. The tightest parent counts."""
-    limits = []
-    for folder in _cgroup_folders("cpu"):
-        quota, period = None, None
-        if text := _read(folder / "cpu.max"):
-            quota, period = (_number(part) for part in [*text.split(), "100000"][:2])
-        elif (text := _read(folder / "cpu.cfs_quota_us")) and not text.startswith("-"):
-            quota, period = _number(text), _number(_read(folder / "cpu.cfs_period_us"))
-        if quota and period:
-            limits.append(quota / period)
-    return min(limits, default=None)
-
-
-def _cgroup_memory_mb() -> int | None:
-    """The memory limit of this process in MB (1e6 bytes); None without one."""
-    limits = []
-    for folder in _cgroup_folders("memory"):
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            limit = _number(_read(folder / name))
-            if limit and limit < 1 << 60:
-                limits.append(round(limit / 1e6))
-    return min(limits, default=None)
-
-
-def _cgroup_folders(controller: str) -> Iterable[Path]:
-    """The folders of this process's control group and of its parents (cgroups(7))."""
-    for line in (_read(Path("/proc/self/cgroup")) or "").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers == "":
-            base = _CGROUPS
-        elif controller in controllers.split(","):
-            base = _CGROUPS / controller
-        else:
-            continue
-        inner = Path(path.lstrip("/"))
-        for part in (inner, *inner.parents):
-            if ".." not in part.parts:
-                yield base / part
 
 
 # --------------------------------------------------------------------------- small tools

@@ -128,6 +128,13 @@ _PASS = _with_gpus(
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
     walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
+    # later meters: older records lack them (`measure/limits.py`)
+    quota_periods=_NUMBER,
+    throttled_periods=_NUMBER,
+    throttled_s=_NUMBER,
+    cpu_mhz_opening=_NUMBER,
+    cpu_mhz_closing=_NUMBER,
+    thermal_throttles=_NUMBER,
 )
 _START = _with_gpus(
     _GPU_LOADED,
@@ -209,6 +216,12 @@ def record_schema() -> dict[str, Any]:
                 {
                     "logical_cpus": _NUMBER,
                     "affinity_cpus": _NUMBER,
+                    "physical_cores": _NUMBER,
+                    "threads_per_core": _NUMBER,
+                    "usable_cpus": _NUMBER,
+                    "usable_cores": _NUMBER,
+                    "cgroup_cpus": _NUMBER,
+                    "cgroup_memory_mb": _NUMBER,
                     "gpus": {
                         "type": ["array", "null"],
                         "items": _open(_HOST_GPU, required=list(_HOST_GPU)),

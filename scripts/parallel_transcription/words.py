@@ -104,6 +104,11 @@ def plural(count: Any, one: str, many: str | None = None) -> str:
     return f"{integer(count)} {one if count == 1 else many or one + 's'}"
 
 
+def cpus(count: Any) -> str:
+    """A number of CPUs, which need not be whole: "1 CPU", "1.5 CPUs"."""
+    return f"{as_written(count)} CPU{'' if count == 1 else 's'}"
+
+
 def listing(items: Iterable[str]) -> str:
     """Items in a row, the last one after an "and": a, b and c."""
     items = list(items)

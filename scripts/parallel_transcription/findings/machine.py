@@ -11,7 +11,13 @@ import pandas as pd
 
 from parallel_transcription import statistics
 from parallel_transcription.record import STATUSES
-from parallel_transcription.results.counting import confirming, explored, per_round, usable_cpus
+from parallel_transcription.results.counting import (
+    confirming,
+    explored,
+    per_round,
+    usable_cores,
+    usable_cpus,
+)
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
@@ -22,7 +28,8 @@ class Machine:
     `arms`: a row per arm (configuration on a workload), its dimensions and counts.
     `rounds`: a row per (arm, round), see `counting.per_round`; confirmation rounds are in
     `confirmation`.
-    `starts`: the cold starts (files_in_parallel 0). `cpus`: CPUs that the runs could use.
+    `starts`: the cold starts (files_in_parallel 0). `cpus`, `cores`: CPUs and physical
+    cores that the runs could use.
     """
 
     def __init__(self, results: Results, label: str):
@@ -47,8 +54,13 @@ class Machine:
 
     @cached_property
     def cpus(self) -> float | None:
-        """CPUs that the runs could use; None where neither runs nor machine say it."""
+        """CPUs that the runs could really use (affinity, quota); None where nothing says it."""
         return usable_cpus(self.all_runs, self.facts)
+
+    @cached_property
+    def cores(self) -> float | None:
+        """Physical cores among them, no more than `cpus`; None where nothing says it."""
+        return usable_cores(self.all_runs, self.facts)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:

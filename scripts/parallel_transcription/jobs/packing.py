@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from parallel_transcription import cpus
 from parallel_transcription import host as machine
 from parallel_transcription.errors import InputError
 from parallel_transcription.measure import cuda
+from parallel_transcription.measure.limits import cpu_quota
 from parallel_transcription.study.settings import Packing
 
 LOCKS = Path(tempfile.gettempdir()) / f"parallel-transcription-slots-{os.getuid()}"
@@ -36,19 +38,39 @@ class Slot:
 
 
 def cores_of(slot_number: int, cores: int) -> list[int]:
-    """The CPU numbers of a slot, out of those that this process may use.
+    """The CPU numbers of a slot: whole physical cores, out of those that this process may use.
 
     Raises:
-        PackingError: if the machine has too few CPUs for that slot.
+        PackingError: if the machine has too few cores for that slot.
     """
-    usable = sorted(os.sched_getaffinity(0))
-    mine = usable[slot_number * cores : (slot_number + 1) * cores]
-    if len(mine) < cores:
+    fitting = cpus.slots(cores)
+    if slot_number < len(fitting):
+        return fitting[slot_number]
+    mine = cpus.mine()
+    found = sum(map(len, cpus.slots(1)))
+    whole = len(cpus.slots(1))
+    which = f"the {whole} physical cores" if found == len(mine) else f"the {whole} fastest cores"
+    raise PackingError(
+        f"packing: slot {slot_number + 1} of {cores} cores does not fit on {which} of the "
+        f"{len(mine)} CPUs that may be used here; give packing fewer jobs or cores"
+    )
+
+
+def slots_of(packing: Packing) -> list[list[int]]:
+    """The CPU numbers of all slots of a study.
+
+    Raises:
+        PackingError: if the machine has too few cores for them, or its quota does not carry them.
+    """
+    slots = [cores_of(number, packing["cores"]) for number in range(packing["jobs"])]
+    quota, wanted = cpu_quota(), sum(map(len, slots))
+    if quota is not None and quota < wanted:
         raise PackingError(
-            f"packing: slot {slot_number + 1} of {cores} cores does not fit on the "
-            f"{len(usable)} CPUs of this machine; give packing fewer jobs or cores"
+            f"packing: {packing['jobs']} runs with {wanted} CPUs together do not fit into the "
+            f"quota of {quota:g} CPUs of this control group: they would hold each other up; give "
+            "packing fewer jobs or cores, or leave it out"
         )
-    return mine
+    return slots
 
 
 def gpus_of(slot_number: int, gpus: int) -> list[str]:
@@ -76,6 +98,7 @@ def slot(packing: Packing | None) -> Iterator[Slot]:
         yield Slot()
         return
     cores, gpus = packing["cores"], packing.get("gpus", 0)
+    slots = slots_of(packing)
     LOCKS.mkdir(exist_ok=True, mode=0o700)
     while True:
         for number in range(packing["jobs"]):
@@ -84,6 +107,6 @@ def slot(packing: Packing | None) -> Iterator[Slot]:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                yield Slot(cores_of(number, cores), gpus_of(number, gpus) if gpus else None)
+                yield Slot(slots[number], gpus_of(number, gpus) if gpus else None)
                 return
         time.sleep(0.05)

@@ -17,6 +17,12 @@ def problems(configurations: Iterable[Configuration], packed: Packing | None) ->
         configurations: Those that are to be measured here.
         packed: The study's `packing`.
     """
+    configurations = list(configurations)
+    if packed and configurations:
+        try:
+            packing.slots_of(packed)
+        except packing.PackingError as error:
+            return [str(error)]
     on_gpus = [c for c in configurations if c.device == "cuda"]
     if not on_gpus:
         return []

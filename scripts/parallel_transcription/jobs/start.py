@@ -82,8 +82,12 @@ def _inspect_audio(plan: Plan, files: set[str], warn: Callable[[str], None]) -> 
     names = [name for key, name in plan.audio_of_key.items() if plan.audio_manifest(key) in files]
     unknown = inspected.unknown(names)
     if unknown and find_spec("faster_whisper"):
-        command = [sys.executable, str(SCRIPTS / "inspect_audio.py"), "--", *unknown]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(
+            [sys.executable, str(SCRIPTS / "inspect_audio.py"), "--", *unknown],
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
         if done.returncode:
             lines = [line.removeprefix("error: ") for line in done.stderr.strip().splitlines()]
             raise InputError("Some audio cannot be used:\n" + "\n".join(lines))

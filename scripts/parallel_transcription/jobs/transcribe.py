@@ -63,10 +63,10 @@ def measure(
         record_file: Where the record goes.
         listener: Called with every event of the measured process.
     """
-    described = host.describe()
     if log:
         log.unlink(missing_ok=True)
     with packing.slot(run.packing) as slot:
+        described = host.describe(slot.cores)
         placed, environment = cuda.place(run.configuration, slot.gpus)
         task = Task(
             configuration=placed,

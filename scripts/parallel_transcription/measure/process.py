@@ -53,8 +53,9 @@ def run_pass(
     Returns:
         The pass as the run record keeps it, without its number.
     """
-    from parallel_transcription.measure import meters
+    from parallel_transcription.measure import limits, meters
 
+    holding_back = limits.Limits()
     callers, instances = order.configuration.callers, order.configuration.instances
     window = Window(order.files, callers)
 
@@ -66,6 +67,7 @@ def run_pass(
         thread.start()
     strategy.reset_peaks()
     window.wait_for_callers()
+    held_before = holding_back.read()
     if gpus:
         gpus.open_window()
     started_at = time.time()
@@ -76,6 +78,7 @@ def run_pass(
     clock_jump_s = (time.time() - started_at) - window.since()
     if gpus:
         gpus.close_window()
+    held_after = holding_back.read()
 
     for thread in threads:
         thread.join()
@@ -89,6 +92,7 @@ def run_pass(
         "clock_jump_s": clock_jump_s,
         "makespan_s": max(one.finished_s for one in done if one.finished_s is not None),
         **meters.difference(meters.total(before), meters.total(after)),
+        **limits.between(held_before, held_after),
         "cpu_callers_s": sum(one.transcript.cpu_s for one in done if one.transcript),
         "rss_peak_bytes": sum(peaks) if peaks else None,
         "memory": add_up(strategy.memory()),

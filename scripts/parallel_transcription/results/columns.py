@@ -18,6 +18,8 @@ from parallel_transcription.study.dimensions import BY_NAME
 #: `number` is nan where it is not known, and so is `meter`, a number of the repeat of which
 #: medians are taken.
 Kind = Literal["text", "flag", "whole", "number", "meter"]
+#: A pass is marked as throttled when its CPUs stood still for more than this share of its makespan.
+THROTTLED_ABOVE = 0.02
 _TYPES = {"whole": "int64", "number": "float64", "meter": "float64"}
 
 
@@ -253,9 +255,43 @@ RUNS: tuple[Column, ...] = (
         "Dummy weights did not give their planted text at temperature 0: the times are those of "
         "other work.",
     ),
+    Column(
+        "usable_cpus",
+        "number",
+        "CPUs that the run could really use: its affinity or its quota, whichever is less.",
+        "CPUs",
+    ),
+    Column("physical_cores", "number", "Physical cores among the CPUs that the run may use."),
+    Column("cpu_quota", "number", "CPU quota of its control group; empty without one.", "CPUs"),
+    Column(
+        "throttled_periods",
+        "meter",
+        "Periods of the quota in which it was used up in the window; empty without a quota.",
+    ),
+    Column(
+        "throttled_s",
+        "meter",
+        "How long CPUs stood still because the quota was used up, added up over CPUs.",
+        "s",
+    ),
+    Column(
+        "throttled",
+        "flag",
+        f"`throttled_s` is more than {THROTTLED_ABOVE:.0%} of the makespan: the quota held it up.",
+    ),
+    Column("cpu_mhz", "meter", "Mean clock of the usable CPUs as the window closed.", "MHz"),
+    Column(
+        "thermal_throttles",
+        "meter",
+        "How often heat slowed a core or package down in the window, where it did so most.",
+    ),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
-        "threads", "whole", "Threads of each worker: `cpu_threads`, or what 0 makes of the CPUs."
+        "threads",
+        "whole",
+        "Threads of each worker: `cpu_threads`; where that is 0, what CTranslate2 takes: "
+        "`OMP_NUM_THREADS` of `thread_env`, else 4, or the machine's CPUs if fewer (whatever "
+        "affinity and quota leave).",
     ),
     _derived("in_use", "whole", "Workers that can be busy at once: no more than callers."),
     _derived("unaltered", "flag", "No A/A replica and no planted slow-down."),

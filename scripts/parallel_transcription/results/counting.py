@@ -21,17 +21,34 @@ from parallel_transcription.results.columns import METERS
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
+_OMP_THREADS = r"(?:^| )OMP_NUM_THREADS=(\d+)(?:[ ,]|$)"  # which it takes instead where it is set
 _HAS_TIME = ("ok", "timeout")
 
 
 def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
-    """CPUs that the runs could use; of the machine where no run says, None where nothing does."""
-    for name in ("affinity_cpus", "logical_cpus"):
-        known = runs[name].dropna()
-        if len(known):
-            return float(known.median())
-    logical = facts.get("logical_cpus")
-    return float(logical) if logical else None
+    """CPUs that the runs could really use, such as 1.5 under a quota.
+
+    The one number that rules, bounds, figures and words take. The machine's where no run says it,
+    None where nothing does.
+    """
+    told = runs["usable_cpus"].fillna(runs["affinity_cpus"]).fillna(runs["logical_cpus"]).dropna()
+    if len(told):
+        return float(told.median())
+    known = [facts.get(name) for name in ("usable_cpus", "cgroup_cpus", "logical_cpus")]
+    return min((float(count) for count in known if count), default=None)
+
+
+def usable_cores(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
+    """Physical cores that the runs could really keep busy: no more than `usable_cpus`.
+
+    Two hardware threads of one core share its arithmetic units: whether anything is left for
+    another worker depends on cores, not on CPUs. None where it is not known.
+    """
+    told = runs["physical_cores"].dropna()
+    cores = float(told.median()) if len(told) else facts.get("usable_cores")
+    if not cores:
+        return None
+    return min(float(cores), usable_cpus(runs, facts) or float(cores))
 
 
 def explored(rows: pd.DataFrame) -> pd.DataFrame:
@@ -49,6 +66,8 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
     automatic = (
         runs["logical_cpus"].fillna(MOST_AUTOMATIC_THREADS).clip(upper=MOST_AUTOMATIC_THREADS)
     )
+    said = runs["thread_env"].str.extract(_OMP_THREADS)[0].astype("float64")
+    automatic = said.where(said > 0, automatic)
     unaltered = (runs["replica"] == 1) & (runs["slowdown"] == 0)
     runs = runs.assign(
         arm=runs["configuration"] + "|" + runs["workload"],

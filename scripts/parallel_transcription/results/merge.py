@@ -41,6 +41,7 @@ class Hardware:
 
     facts: dict[str, Any] = field(default_factory=dict)
     hosts: set[str] = field(default_factory=set)
+    limits: set[str] = field(default_factory=set)
     gpus: set[frozenset[tuple[Any, Any]]] = field(default_factory=set)
     versions: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
@@ -58,6 +59,8 @@ class Hardware:
         self.facts["scheduler"] = (record.get("job") or {}).get("scheduler")
         kind = ("cpu_model", "physical_cores", "logical_cpus", "virtualised")
         self.hosts.add(canonical_json({key: host.get(key) for key in kind}))
+        left = ("affinity_cpus", "cgroup_cpus", "cgroup_memory_mb")
+        self.limits.add(canonical_json({key: host.get(key) for key in left}))
         self.versions.add(canonical_json(host.get("versions")))
         self.gpus.add(frozenset((gpu["name"], gpu["memory_mb"]) for gpu in host.get("gpus") or []))
         self.codes.add(record["code"])
@@ -71,6 +74,7 @@ class Hardware:
             "records": self.statuses.total(),
             "statuses": dict(sorted(self.statuses.items())),
             "mixed_hardware": len(self.hosts) > 1 or self._gpus_differ(),
+            "mixed_limits": len(self.limits) > 1,
             "mixed_versions": len(self.versions) > 1,
             "mixed_code": len(self.codes) > 1,
             "int8_kernels": [json.loads(kernel) for kernel in sorted(self.kernels)],

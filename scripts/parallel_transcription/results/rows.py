@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parallel_transcription.measure.configuration import Configuration
-from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS
+from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS, THROTTLED_ABOVE
 from parallel_transcription.results.error_rate import CHARACTERS, NORMALISER, WORDS, error_rate
 from parallel_transcription.study.configuration import canonical_json
 from parallel_transcription.untrusted import hide_homes, hide_places
@@ -87,6 +87,23 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
         "affinity_cpus": len(affinity) if affinity else host.get("affinity_cpus"),
         "code": record["code"],
         "gpus": configuration.gpus,
+        **_cpus_of(host, affinity),
+    }
+
+
+def _cpus_of(host: Mapping[str, Any], affinity: list[int] | None) -> Row:
+    """The CPUs and cores that a run could use; older records say it by other facts."""
+    allowed = len(affinity) if affinity else host.get("affinity_cpus")
+    known = (allowed, host.get("cgroup_cpus"), host.get("usable_cpus"), host.get("logical_cpus"))
+    cores = host.get("usable_cores")
+    if cores is None and allowed in (None, host.get("logical_cpus")):
+        cores = host.get("physical_cores")
+    elif cores is None and host.get("threads_per_core") == 1:
+        cores = allowed
+    return {
+        "usable_cpus": min((float(count) for count in known if count), default=None),
+        "physical_cores": cores,
+        "cpu_quota": host.get("cgroup_cpus"),
     }
 
 
@@ -98,6 +115,7 @@ def _ending(part: Mapping[str, Any], host: str) -> Row:
         "started_at": _iso(part["started_at"]),
         "disturbed": False,
         "walk_lost": bool(part.get("walk_lost")),
+        "throttled": False,
     }
 
 
@@ -181,6 +199,11 @@ def _repeat_columns(
         "context_switches_involuntary": one["context_switches_involuntary"],
         "foreign_cpu_share": foreign,
         "steal_share": one["steal_share"],
+        "throttled_periods": one.get("throttled_periods"),
+        "throttled_s": one.get("throttled_s"),
+        "throttled": (one.get("throttled_s") or 0) > THROTTLED_ABOVE * (makespan or 0),
+        "cpu_mhz": one.get("cpu_mhz_closing"),
+        "thermal_throttles": one.get("thermal_throttles"),
         "disturbed": (foreign or 0) > disturbed_above
         or (one["steal_share"] or 0) > disturbed_above
         or abs(one["clock_jump_s"] or 0) > LONGEST_CLOCK_JUMP_S,

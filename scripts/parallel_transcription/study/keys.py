@@ -39,4 +39,18 @@ def positive(maximum: float) -> dict[str, Any]:
 
 def one_or_list(schema: dict[str, Any]) -> dict[str, Any]:
     """A value, or a list of at least one."""
-    return {"anyOf": [schema, {"type": "array", "minItems": 1, "items": schema}]}
+    alternatives = schema.get("anyOf", [schema])
+    return {"anyOf": [*alternatives, {"type": "array", "minItems": 1, "items": schema}]}
+
+
+#: Dimensions whose values may follow the machine (`study.following`).
+FOLLOWING = ("instances", "num_workers", "cpu_threads", "files_in_parallel", "callers")
+#: How they do: `cpus`, `cpus/2`, `2*cpus`; the groups are factor and divisor.
+FOLLOWS_CPUS = r"^(?:([1-9][0-9]{0,3})\*)?cpus$|^cpus/([1-9][0-9]{0,3})$"
+
+
+def following(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a dimension's value in a study: where it may, it can follow the machine."""
+    if name not in FOLLOWING:
+        return schema
+    return {"anyOf": [schema, {"type": "string", "pattern": FOLLOWS_CPUS}]}

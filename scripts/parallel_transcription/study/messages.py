@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from parallel_transcription.study.dimensions import BY_NAME, THREAD_VARIABLES
+from parallel_transcription.study.keys import FOLLOWING
 from parallel_transcription.study.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ def _form(error: ValidationError) -> str:
     name = next((n for n in reversed(error.absolute_path) if isinstance(n, str)), "")
     if name == "thread_env":
         return f"give NAME=value of {', '.join(THREAD_VARIABLES)}"
+    if name in FOLLOWING:
+        return (
+            "give an integer, or what follows the machine's CPUs: cpus, a part such as cpus/2, or "
+            "a multiple such as 2*cpus"
+        )
     if name in BY_NAME:
         return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
     return "give letters, digits, '.', '_' and '-', a letter or digit first"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription.study.dimensions import DIMENSIONS
-from parallel_transcription.study.keys import Key, integer, one_or_list, positive, share
+from parallel_transcription.study.keys import Key, following, integer, one_or_list, positive, share
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -22,7 +22,7 @@ def _dimension_values(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         one = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": integer(0, 999)}]}
         alone = {"type": "integer", "minimum": 0, "maximum": 999}
         return {"anyOf": [schema, alone, {"type": "array", "minItems": 1, "items": one}]}
-    return one_or_list(schema)
+    return one_or_list(following(name, schema))
 
 
 _DIMENSION_VALUES = {d.name: _dimension_values(d.name, d.schema) for d in DIMENSIONS}
@@ -133,7 +133,9 @@ SETTINGS: tuple[Key, ...] = (
         {
             "type": "object",
             "additionalProperties": False,
-            "properties": {d.name: d.schema for d in DIMENSIONS if d.name != "device_index"}
+            "properties": {
+                d.name: following(d.name, d.schema) for d in DIMENSIONS if d.name != "device_index"
+            }
             | {"device_index": _DIMENSION_VALUES["device_index"]},
         },
         "Values of dimensions that the blocks do not name.",
@@ -245,9 +247,9 @@ SETTINGS: tuple[Key, ...] = (
                 "gpus": integer(1, 1024),
             },
         },
-        "Measure `jobs` runs side by side, each pinned to `cores` cores of its own and, with "
-        "`device: cuda`, with `gpus` GPUs of its own. Quicker and less exact: caches and memory "
-        "bandwidth are shared; such results are marked.",
+        "Measure `jobs` runs side by side, each pinned to `cores` physical cores of its own (with "
+        "all their hardware threads) and, with `device: cuda`, with `gpus` GPUs of its own. "
+        "Quicker and less exact: caches and memory bandwidth are shared; such results are marked.",
     ),
 )
 

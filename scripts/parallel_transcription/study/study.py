@@ -17,6 +17,7 @@ from parallel_transcription.inputs.model_names import ModelError, parse_model
 from parallel_transcription.study.configuration import ConfigurationError
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.file import StudyError, problems_in, read_study_file
+from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
 from parallel_transcription.study.messages import closest, schema_problems, short
 from parallel_transcription.study.settings import (
@@ -123,6 +124,8 @@ def build_study(
         StudyError: with every problem found, each naming file, key, value and remedy.
     """
     settings = _checked_settings(config, file)
+    machines = _machines(settings, file, on_cluster)
+    settings = resolved(settings, machines, file)
     points = expand_grid(settings, file)
     found = _audio_files(settings["audio"], file, root)
     _check_models(points, file, root)
@@ -137,7 +140,7 @@ def build_study(
     return Study(
         file=file,
         settings=settings,
-        machines=_machines(settings, file, on_cluster),
+        machines=machines,
         files=found.files,
         points=points,
         schedule=schedule(wanted),

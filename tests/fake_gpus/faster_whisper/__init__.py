@@ -37,5 +37,6 @@ class WhisperModel:
         finally:
             self._places.put(gpu)
         yield SimpleNamespace(
-            text=" not a transcript", end=1.0, tokens=[1, 2], temperature=0.0, avg_logprob=0.0
-        )
+            text=" not a transcript", seek=0, end=1.0, tokens=[1, 2],
+            temperature=0.0, avg_logprob=0.0, compression_ratio=1.0,
+        )  # fmt: skip

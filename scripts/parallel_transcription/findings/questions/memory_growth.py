@@ -45,7 +45,7 @@ class MemoryGrowth(Question):
         f"No configuration has {LEAST_PROCESSES} processes of {LEAST_PASSES} or more passes that "
         "tell their memory."
     )
-    to_measure = f"matches of {LEAST_PASSES} or more passes (decide), or repeats: {LEAST_PASSES}."
+    to_measure = f"a study with repeats: {LEAST_PASSES} in {LEAST_PROCESSES} or more rounds."
     would_change = by_verdict(
         "Growth that begins after more passes than were measured.",
         "A plateau over more passes.",

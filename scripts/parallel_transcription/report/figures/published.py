@@ -13,7 +13,7 @@ from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources, main_model
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import TIMES, plural
+from parallel_transcription.words import TIMES, cpus
 
 
 @figure(
@@ -35,7 +35,7 @@ def published(sources: Sources) -> p9.ggplot | None:
     if "here" not in set(shown["machine"]):
         return None
     label = clean((sources.results.labels or ["this machine"])[0], 28)
-    names = {"here": f"{label}, {plural(int(sources.cpus), 'CPU')}",
+    names = {"here": f"{label}, {cpus(sources.cpus)}",
              "epyc-9334": "AMD Epyc 9334, 128 CPUs", "apple-m2": "Apple M2, 8 CPUs"}  # fmt: skip
     shown["late"] = np.isinf(shown["span"])
     span = np.where(shown["late"], shown["bound"], shown["span"])

@@ -17,15 +17,18 @@ from parallel_transcription.report.pages.cells import (
     model_notice,
     notice,
 )
-from parallel_transcription.results.counting import confirming, explored
+from parallel_transcription.report.pages.limits import held_up, limits
+from parallel_transcription.results.counting import confirming, explored, usable_cpus
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
     NOTHING,
     UNKNOWN,
     as_written,
+    cpus,
     fixed,
     integer,
+    listing,
     percent,
     plural,
     seconds,
@@ -38,17 +41,19 @@ Fact = tuple[str, str]
 def machine_view(results: Results, label: str) -> View:
     """A machine's description as rows of name and value."""
     facts = results.machines.get(label, {})
-    logical = facts.get("logical_cpus")
     named = [
         ("Processor", facts.get("cpu_model")),
         ("Cores", _cores(facts)),
-        ("Usable by the runs", _usable(results, logical)),
+        ("Usable by the runs", _usable(results, facts)),
         ("Memory", _gigabytes(facts.get("memory_mb"))),
         ("Limited to", _limits(facts)),
         ("Caches", mapping_text(facts.get("caches"))),
         ("Virtualised", _virtual(facts)),
         *((f"GPU {place}", _gpu(gpu)) for place, gpu in enumerate(facts.get("gpus") or [])),
         ("System", _joined(facts.get("os"), facts.get("kernel"), facts.get("architecture"))),
+        ("NUMA nodes", _nodes(facts)),
+        ("Kinds of CPUs", _kinds(facts)),
+        ("CPU clock", _clock(results, facts)),
         ("CPU governor", facts.get("governor")),
         ("Versions", _versions(facts)),
         ("Engine", _engine(facts.get("engine"))),
@@ -62,7 +67,9 @@ def machine_view(results: Results, label: str) -> View:
         "rows": [(name, value) for name, value in rows if value],
         "warnings": _unlike_runs(results, facts),
         "cpu": clean(facts.get("cpu_model"), 80),
-        "cpus": plural(int(logical), "CPU") if isinstance(logical, int) else "",
+        "cpus": _of_all(usable_cpus(results.runs, facts), facts.get("logical_cpus")),
+        "limits": limits(results, facts),
+        "held_up": held_up(results),
     }
 
 
@@ -73,12 +80,49 @@ def _cores(facts: Mapping[str, Any]) -> str:
     return ", ".join(texts)
 
 
-def _usable(results: Results, logical: int | None) -> str:
+def _usable(results: Results, facts: Mapping[str, Any]) -> str:
     """The CPUs that the runs could use, where those are not all."""
-    usable = results.runs["affinity_cpus"].dropna()
-    if not len(usable) or not logical or usable.median() == logical:
+    usable, logical = usable_cpus(results.runs, facts), facts.get("logical_cpus")
+    return cpus(usable) if usable and logical and usable != logical else ""
+
+
+def _of_all(usable: float | None, logical: Any) -> str:
+    """How many CPUs the runs could use, and of how many: "8 CPUs", "1.5 of 8 CPUs"."""
+    if not isinstance(logical, int):
+        return cpus(usable) if usable else ""
+    if not usable or usable >= logical:
+        return plural(logical, "CPU")
+    return f"{as_written(usable)} of {plural(logical, 'CPU')}"
+
+
+def _nodes(facts: Mapping[str, Any]) -> str:
+    """The NUMA nodes that the runs' CPUs are spread over, where there are several."""
+    nodes = facts.get("numa_nodes")
+    if not isinstance(nodes, dict) or len(nodes) < 2:
         return ""
-    return plural(int(usable.median()), "CPU")
+    return f"{len(nodes)}, with " + listing([integer(count) for count in nodes.values()]) + " CPUs"
+
+
+def _kinds(facts: Mapping[str, Any]) -> str:
+    """The kinds of CPUs of a hybrid processor, the fastest first."""
+    kinds = facts.get("cpu_kinds")
+    texts = []
+    for kind in kinds if isinstance(kinds, list) else []:
+        mhz = kind.get("max_mhz")
+        texts.append(cpus(kind.get("cpus")) + (f" up to {integer(mhz)} MHz" if mhz else ""))
+    return listing(texts)
+
+
+def _clock(results: Results, facts: Mapping[str, Any]) -> str:
+    """The clock in the passes (their middle and lowest), and the highest that there is."""
+    seen = results.runs["cpu_mhz"].dropna()
+    texts = []
+    if len(seen):
+        texts.append(f"{integer(seen.median())} MHz in the middle of the passes")
+        texts.append(f"{integer(seen.min())} in the slowest")
+    if facts.get("max_mhz"):
+        texts.append(f"{integer(facts['max_mhz'])} at most")
+    return ", ".join(texts)
 
 
 def _gigabytes(megabytes: float | None) -> str:
@@ -95,6 +139,11 @@ def _unlike_runs(results: Results, facts: Mapping[str, Any]) -> list[str]:
             "The runs were made with more than one set of package versions; those of the first "
             "record are shown."
         )
+    if facts.get("mixed_limits"):
+        texts.append(
+            "The runs under this label did not all have the same CPUs and memory to use: their "
+            "control group, its quota or their affinity changed between them."
+        )
     if facts.get("mixed_code"):
         texts.append("The runs were made by more than one version of the measuring code.")
     if bool(results.runs["packed"].any()):
@@ -110,7 +159,7 @@ def _limits(facts: Mapping[str, Any]) -> str:
     """What a container or a batch system leaves of the machine."""
     texts = []
     if isinstance(facts.get("cgroup_cpus"), (int, float)):
-        texts.append(f"{as_written(facts['cgroup_cpus'])} CPUs")
+        texts.append(cpus(facts["cgroup_cpus"]))
     if isinstance(facts.get("cgroup_memory_mb"), (int, float)):
         texts.append(_gigabytes(facts["cgroup_memory_mb"]))
     return ", ".join(texts)
