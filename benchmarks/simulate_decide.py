@@ -2,9 +2,9 @@
 
 A study has the sides of the default study on two cores: one model with two workers, its double
 (A/A), two models, two processes, one worker, four workers, two threads. Two models, two processes,
-four workers and two threads take `ratio` times as long as one model, one worker 1.9 times. A match
-costs what it costs there (seconds for a start and a pass), and the planner (`findings.planner`)
-chooses matches until it stops. Nothing here is measured.
+four workers and two threads take `ratio` times as long as one model, one worker 1.9 times, which
+four rounds before the matches show. A match costs what it costs there (seconds for a start and a
+pass), and the planner (`findings.planner`) chooses matches until it stops. Nothing here is measured.
 
 A verdict is false if it says "within" of a ratio of at least 1.05, or "beyond" of a ratio below
 1.05, or of one beyond on the other side. A false study has at least one false verdict. Kinds:
@@ -12,6 +12,9 @@ A verdict is false if it says "within" of a ratio of at least 1.05, or "beyond" 
     white     every pass has noise of its own; the spread is that of a pair's log ratio
     states    also each process is for all of its life in one of two states 8 % apart, evenly often
     lopsided  the same, but only the sides that take `ratio` times as long have states
+    odd       the same, but only the two processes have states
+    edge      white; two models and four workers take `ratio` times as long, the others as long as
+              is just within the margin: both errors are as likely as can be at ratio 1.05
     drift     also the machine's speed walks (1 % from pass to pass) and slows down by 0.2 % a pass
     stalls    also one pass of 50 takes three times as long
 
@@ -35,7 +38,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from parallel_transcription import statistics  # noqa: E402
-from parallel_transcription.findings import planner  # noqa: E402
+from parallel_transcription.findings import deciding, planner  # noqa: E402
 
 MARGIN = 0.05
 ONE, DOUBLE = "one model", "its double"
@@ -48,7 +51,7 @@ PAIRS = (
 )  # fmt: skip
 HEADLINE = 4
 RATIOS, SPREADS = (1.00, 1.02, 1.05, 1.10), (0.02, 0.04, 0.08, 0.12)
-KINDS = ("white", "states", "lopsided", "drift", "stalls")
+KINDS = ("white", "states", "lopsided", "odd", "edge", "drift", "stalls")
 STATES, STEP, SLOPE, STALLS, STALL = 0.08, 0.01, 0.002, 0.02, 3.0
 
 
@@ -79,12 +82,18 @@ class Outcome:
     @property
     def at_least(self) -> float:
         """Lower end of the exact one-sided 99.9 % interval of the rate of false studies."""
-        return float(stats.beta.ppf(0.001, self.false, self.studies - self.false + 1)) if self.false else 0.0
+        return (
+            float(stats.beta.ppf(0.001, self.false, self.studies - self.false + 1))
+            if self.false
+            else 0.0
+        )
 
 
 def truth(cell: Cell) -> dict[str, float]:
     """Log time of each side over that of one model."""
     at = {side: math.log(cell.ratio) for side in AT_RATIO}
+    if cell.kind == "edge":
+        at |= {side: math.log1p(MARGIN) - 1e-6 for side in AT_RATIO[1::2][:1] + AT_RATIO[3:]}
     return {ONE: 0.0, DOUBLE: 0.0, FEWER: math.log(1.9), **at}
 
 
@@ -109,6 +118,10 @@ def passes(
         times += rng.choice([-STATES / 2, STATES / 2], len(sides))
     if cell.kind == "lopsided":
         times += rng.choice([-STATES / 2, STATES / 2], len(sides)) * [s in AT_RATIO for s in sides]
+    if cell.kind == "odd":
+        times += rng.choice([-STATES / 2, STATES / 2], len(sides)) * [
+            s == AT_RATIO[1] for s in sides
+        ]
     if cell.kind == "stalls":
         times += np.where(rng.random(shape) < STALLS, math.log(STALL), 0.0)
     if cell.kind == "drift":
@@ -125,7 +138,11 @@ def study(cell: Cell, seed: int) -> tuple[list[planner.Standing], float, int]:
     """One study: where its pairs stand at the end, seconds spent, matches."""
     rng = np.random.default_rng([seed, round(1000 * cell.ratio), round(1000 * cell.spread)])
     prior = cell.spread * rng.uniform(0.7, 1.4)  # what a few rounds say of the spread
-    contests = [planner.Contest(a, b, (), prior) for a, b in PAIRS]
+    true = truth(cell)
+    contests = [
+        planner.Contest(a, b, (), prior, settled=settled(true[a] - true[b], cell, rng))
+        for a, b in PAIRS
+    ]
     costs = {side: planner.Cost(cell.start_s, cell.pass_s) for side in truth(cell)}
     spent, matches, walk = 0.0, 0, 0.0
     while True:
@@ -137,8 +154,16 @@ def study(cell: Cell, seed: int) -> tuple[list[planner.Standing], float, int]:
         for k, one in enumerate(contests):
             if one.side_a in place and one.side_b in place:
                 ratios = times[:, place[one.side_a]] - times[:, place[one.side_b]]
-                contests[k] = replace(one, matches=(*one.matches, tuple(ratios.tolist())))
+                met = (*one.matches, tuple(ratios.tolist()))
+                contests[k] = replace(one, matches=met, stage=one.stage or matches + 1)
         spent, matches = spent + step.seconds, matches + 1
+
+
+def settled(true: float, cell: Cell, rng: np.random.Generator) -> bool:
+    """Whether four rounds show a pair far beyond the margin, over 20 pairs of a report."""
+    logs = true + rng.normal(0, 1.3 * cell.spread, 4)
+    found = statistics.compare(np.exp(logs), np.ones(4), MARGIN)
+    return deciding.is_settled(found, logs.tolist(), 20)
 
 
 def simulate(cell: Cell, studies: int, seed: int = 1) -> Outcome:
@@ -190,7 +215,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
     wanted = cells(args.minutes, tuple(args.kinds))
-    print("| noise | ratio | spread | false | headline (of 4) | all four | pairs (of 6) | min | matches |")
+    print(
+        "| noise | ratio | spread | false | headline (of 4) | all four | pairs (of 6) | min | matches |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     bad = []
     with ProcessPoolExecutor(args.processes) as pool:

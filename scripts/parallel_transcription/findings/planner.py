@@ -3,18 +3,16 @@
 A contest is a pair that a question wants decided, in order of weight; those that share a side are
 measured in one match, so that a pass of the common side serves all of them. After each match:
 
-1. Contests are decided as in the report (`sizes`): within the margin by Hochberg's step-up over
-   the repeated p-values of all contests of a machine, beyond it by Holm's. Those that have no look
-   yet count with p = 1: the family is there from the start, and no decision is taken back.
-2. Of each open contest: how many more matches would decide it with a chance of one half, if its
-   ratio is, of those that its matches leave likely (one standard error), the easiest to decide.
-   So none is dropped because of its ratio alone; what drops it is its spread, and its price.
-3. By weight, contests are taken as long as all taken fit into the time left (`_seconds`). Before
-   any match has shown a spread, the first contests are taken as they come.
-4. The next match has the sides of those taken that have the fewest matches, then by weight, up to
-   `MOST_SIDES`.
+1. Contests are decided as in the report (`sequential.sizes`): 5 % of false verdicts over all of
+   them. Those that rounds have settled (`Contest.settled`) need no match.
+2. Of each open contest: the chance that the time left decides it in matches of given sides, if its
+   ratio is, of those that its matches leave likely (one standard error), the easiest to decide. So
+   none is dropped because of its ratio alone; what drops it is its spread, and its price.
+3. The sides of the next match are those with which most contests are expected to be decided in the
+   time left, a contest's weight falling by `LESS` from one to the next. If even the best chance of
+   a single contest is below `SLIM`, the rest of the budget is not spent.
 
-`blocks_of` sets how many passes a match has, once for all of a study: its first match.
+How many passes a match has is chosen in the same way before the first match, once for a study.
 """
 
 from __future__ import annotations
@@ -30,12 +28,12 @@ from parallel_transcription import statistics
 from parallel_transcription.statistics import sequential
 
 MOST_SIDES = 5
-BLOCKS = (4, 6, 8, 10)  # passes of each side that a match may have
+BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12)  # passes of each side that a match may have
 LIKELY_SD = 0.08  # spread of a pair of passes, before any is known: 6 to 17 % were seen
 PROCESS_SD = 0.01  # spread between matches that is assumed beside that of passes
 PRIOR_FREEDOM = 4  # matches that the assumed spread of a contest weighs as much as
-FAIR_CHANCE, GOOD_CHANCE = 0.5, 0.8  # of deciding: to go on; as a promise to a reader
-TRIMMING = 1.06  # how much more the trimmed mean of 6 varies than the mean
+LESS, SLIM, GOOD_CHANCE = 0.9, 0.1, 0.8
+TRIMMING = {4: 1.20, 5: 1.13, 6: 1.10, 7: 1.08, 8: 1.07}  # by blocks: its variance over the mean's
 DECIDED, OVER, HOPELESS = "decided", "budget spent", "would not be decided"
 
 Sides = tuple[str, ...]
@@ -46,13 +44,17 @@ Match = tuple[float, ...]
 class Contest:
     """A pair to decide, and its matches: log(A / B) of their blocks, oldest first.
 
-    `prior_sd`: spread of the log ratio in rounds, nan if unknown.
+    `prior_sd`: spread of the log ratio of a pair of passes in rounds, nan if unknown. `stage`: the
+    number of the machine's match in which it was first. `settled`: rounds have shown it to lie so
+    far beyond the margin that no match is spent on it.
     """
 
     side_a: str
     side_b: str
     matches: tuple[Match, ...] = ()
     prior_sd: float = math.nan
+    stage: int = 0
+    settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,6 @@ class Standing:
     matches: int
     log_ratio: float  # nan before the first match
     sd: float  # of the values of matches, as it is planned with
-    fair: int | None  # further matches for a fair chance, at the easiest likely ratio
     more_s: float | None
 
 
@@ -91,10 +92,14 @@ class Measure:
 
 @dataclass(frozen=True)
 class Stop:
-    """No further match: `DECIDED`, `OVER` or `HOPELESS`, and where each contest stands."""
+    """No further match: `DECIDED`, `OVER` or `HOPELESS`, and where each contest stands.
+
+    `more_s`: as of a standing, for all that is open and can be decided, together; pairs share sides.
+    """
 
     why: str
     standings: tuple[Standing, ...]
+    more_s: float
 
 
 def next_match(
@@ -115,79 +120,53 @@ def next_match(
         margin: Of equivalence.
         alpha: The level, kept over all contests together.
     """
-    where = standings(contests, costs, margin, alpha)
-    still = [k for k, s in enumerate(where) if s.size == statistics.OPEN]
-    if not still:
-        return Stop(DECIDED, tuple(where))
-    blocks, left = blocks_of(contests, costs, margin), budget_s - spent_s
-    known = any(contest.matches for contest in contests)
-    taken: dict[int, int] = {}
-    for k in still:
-        need = where[k].fair if known else (where[k].fair or sequential.FIRST)
-        if need is None:
-            continue
-        fits = _seconds({**taken, k: need}, contests, costs, blocks) <= left
-        one = _price(_sides([k], contests), costs, blocks)
-        if fits or (not known and one <= left and not taken):
-            taken[k] = need
-    if not taken:
-        cheapest = min(_price(_sides([k], contests), costs, blocks) for k in still)
-        return Stop(OVER if cheapest > left else HOPELESS, tuple(where))
-    order = sorted(taken)
-    sides = _sides(order, contests)
-    return Measure(sides, blocks, _price(sides, costs, blocks), min(taken))
+    plan = _Plan(contests, costs, margin, alpha)
+    if not plan.still:
+        return Stop(DECIDED, tuple(plan.standings()), 0.0)
+    left = budget_s - spent_s
+    best = max(
+        (plan.wave(blocks, left) for blocks in plan.blocks),
+        key=lambda wave: (wave.expected, -wave.blocks),
+    )
+    if best.places:
+        sides = _sides(best.places, contests)
+        seconds = _price(sides, costs, best.blocks)
+        return Measure(sides, best.blocks, seconds, min(best.places))
+    cheapest = min(_price(plan.pair(k), costs, plan.blocks[0]) for k in plan.still)
+    why = OVER if cheapest > left else HOPELESS
+    return Stop(why, tuple(plan.standings()), plan.more_s())
 
 
-def standings(
-    contests: Sequence[Contest], costs: Mapping[str, Cost], margin: float, alpha: float = 0.05
-) -> list[Standing]:
-    """Where each contest stands; see `Standing`."""
-    blocks = blocks_of(contests, costs, margin)
-    spread = _spread_of_passes(contests)
-    found = []
-    decided = sizes([contest.matches for contest in contests], margin, alpha)
-    beyond = max(1, decided.count(statistics.OPEN))
-    for contest, size in zip(contests, decided, strict=True):
-        values = _values(contest.matches)
-        have, sd = len(values), _spread(contest, spread, blocks)
-        seen = float(np.mean(values)) if have else math.nan
-        fair, more_s = None, 0.0 if size != statistics.OPEN else None
-        if size == statistics.OPEN:
-            easiest = _easiest(seen, sd, have, margin)
-            n = _needed(sd, easiest, margin, alpha, beyond, FAIR_CHANCE, have)
-            fair = None if n is None else n - have
-            n = _needed(sd, seen if have else 0.0, margin, alpha, beyond, GOOD_CHANCE, have)
-            pair = (contest.side_a, contest.side_b)
-            more_s = None if n is None else (n - have) * _price(pair, costs, blocks)
-        found.append(Standing(size, have, seen, sd, fair, more_s))
-    return found
-
-
-def sizes(matches: Sequence[tuple[Match, ...]], margin: float, alpha: float = 0.05) -> list[str]:
-    """How each contest stands to the margin, with 5 % of false verdicts over all of them.
-
-    Within: Hochberg (1988), as p-values of pairs with a common side depend positively; beyond:
-    Holm (1979). `benchmarks/simulate_decide.py` checks both.
-    """
-    tests = [_tested(one, margin) for one in matches]
-    equal = statistics.adjust([t[0] for t in tests], "hochberg")
-    different = statistics.adjust([t[1] for t in tests])
-    beyond = statistics.adjust([t[2] for t in tests])
+def sizes(contests: Sequence[Contest], margin: float, alpha: float = 0.05) -> list[str]:
+    """How each contest stands to the margin; those without a look are open."""
+    values = [_values(contest.matches) for contest in contests]
+    measured = [k for k, contest in enumerate(contests) if contest.matches and not contest.settled]
+    family = [
+        _tested(
+            values[k],
+            margin,
+            contests[k].stage,
+            tuple(
+                values[other]
+                for other in measured
+                if other != k and contests[other].stage <= contests[k].stage
+            ),
+        )
+        for k in measured
+    ]
+    found = dict(zip(measured, sequential.sizes(family, alpha), strict=True))
     return [
-        statistics.size_of(float(within), float(other), float(outside), alpha)
-        for within, other, outside in zip(equal, different, beyond, strict=True)
+        statistics.BEYOND if contest.settled else found.get(k, statistics.OPEN)
+        for k, contest in enumerate(contests)
     ]
 
 
 @lru_cache(maxsize=4096)
-def _tested(matches: tuple[Match, ...], margin: float) -> tuple[float, float, float]:
-    """p-values: equivalent, different, beyond the margin on the side of the estimate; else 1."""
-    values = _values(matches)
-    if len(values) < sequential.FIRST:
-        return 1.0, 1.0, 1.0
-    tests = sequential.match_tests(values, margin)
-    beyond = tests.p_below if np.mean(values) < 0 else tests.p_above
-    return float(tests.p_equivalent), float(tests.p_difference), float(beyond)
+def _tested(
+    values: tuple[float, ...], margin: float, stage: int, alike: tuple[tuple[float, ...], ...]
+) -> sequential.Tested:
+    tests = sequential.match_tests(values, margin, alike)
+    return sequential.Tested.of(tests, math.exp(float(np.mean(values))), stage)
 
 
 @lru_cache(maxsize=4096)
@@ -195,52 +174,109 @@ def _values(matches: tuple[Match, ...]) -> tuple[float, ...]:
     return tuple(sequential.match_value(match) for match in matches if match)
 
 
+@dataclass(frozen=True)
+class _Wave:
+    """Contests that one match serves, and how many of them (by weight) time decides."""
+
+    places: tuple[int, ...]
+    blocks: int
+    expected: float
+
+
+class _Plan:
+    """What is planned with: open contests, their spreads and likely ratios."""
+
+    def __init__(
+        self, contests: Sequence[Contest], costs: Mapping[str, Cost], margin: float, alpha: float
+    ):
+        self._contests, self._costs, self._margin, self._alpha = contests, costs, margin, alpha
+        self._sizes = sizes(contests, margin, alpha)
+        self.still = [k for k, size in enumerate(self._sizes) if size == statistics.OPEN]
+        self._of_passes = _spread_of_passes(contests)
+        first = next((c.matches[0] for c in contests if c.matches), None)
+        self.blocks = BLOCKS if first is None else (len(first),)
+
+    def pair(self, k: int) -> Sides:
+        """The sides of a contest."""
+        return self._contests[k].side_a, self._contests[k].side_b
+
+    def wave(self, blocks: int, left: float) -> _Wave:
+        """The contests with which most are expected to be decided, taken one by one by weight."""
+        best = _Wave((), blocks, 0.0)
+        for k in self.still:
+            places = (*best.places, k)
+            sides = _sides(places, self._contests)
+            if not set(self.pair(k)) <= set(sides):
+                continue
+            more = int(left / _price(sides, self._costs, blocks))
+            chances = [self._chance(one, more, blocks, len(places) - 1) for one in places]
+            expected = sum(c * LESS**one for c, one in zip(chances, places, strict=True))
+            if chances[-1] >= SLIM and expected > best.expected:
+                best = _Wave(places, blocks, expected)
+        return best
+
+    def _chance(self, k: int, more: int, blocks: int, others: int) -> float:
+        values = _values(self._contests[k].matches)
+        sd = self._spread(k, blocks)
+        easiest = _easiest(float(np.mean(values)) if values else 0.0, sd, len(values), self._margin)
+        return _chance(len(values) + more, _rounded(sd), round(easiest, 3), self._margin,
+                       self._alpha, len(self.still), others) if more > 0 else 0.0  # fmt: skip
+
+    def _spread(self, k: int, blocks: int) -> float:
+        """The spread of a contest's matches: what passes let expect, and its own as it shows."""
+        contest = self._contests[k]
+        own = [(len(m), float(np.std(m, ddof=1))) for m in contest.matches if len(m) > 1]
+        sd, _ = statistics.pooled_sd(own)
+        for other in (self._of_passes, contest.prior_sd, LIKELY_SD):
+            sd = sd if math.isfinite(sd) else other
+        expected = _of_matches(sd, blocks) ** 2
+        values = _values(contest.matches)
+        freedom = max(0, len(values) - 1)
+        seen = float(np.var(values, ddof=1)) if freedom else 0.0
+        return math.sqrt((PRIOR_FREEDOM * expected + freedom * seen) / (PRIOR_FREEDOM + freedom))
+
+    def _needed(self, k: int) -> int | None:
+        """Further matches that decide an open contest with a good chance at the ratio seen."""
+        values = _values(self._contests[k].matches)
+        seen = float(np.mean(values)) if values else 0.0
+        sd = _rounded(self._spread(k, self.blocks[0]))
+        others = sum(bool(self._contests[one].matches) for one in self.still if one != k)
+        n = _needed(sd, round(seen, 3), self._margin, self._alpha, len(self.still), len(values),
+                    others)  # fmt: skip
+        return None if n is None else n - len(values)
+
+    def standings(self) -> list[Standing]:
+        """Where each contest stands; see `Standing`."""
+        found = []
+        for k, (contest, size) in enumerate(zip(self._contests, self._sizes, strict=True)):
+            values = _values(contest.matches)
+            more_s: float | None = 0.0
+            if size == statistics.OPEN:
+                need = self._needed(k)
+                price = _price(self.pair(k), self._costs, self.blocks[0])
+                more_s = None if need is None else need * price
+            seen = float(np.mean(values)) if values else math.nan
+            found.append(Standing(size, len(values), seen, self._spread(k, self.blocks[0]), more_s))
+        return found
+
+    def more_s(self) -> float:
+        """What decides all that is open and can be decided (s)."""
+        needs = {k: need for k in self.still if (need := self._needed(k)) is not None}
+        return _seconds(needs, self._contests, self._costs, self.blocks[0])
+
+
 # --- spread, and the matches that it asks for -----------------------------------------------------
-
-
-def blocks_of(contests: Sequence[Contest], costs: Mapping[str, Cost], margin: float) -> int:
-    """Blocks of a match: those of the first match; else what decides soonest at the prior spread.
-
-    More blocks pay the start of a side more often; fewer give more matches, the unit of inference.
-    """
-    for contest in contests:
-        if contest.matches:
-            return len(contest.matches[0])
-    priors = [c.prior_sd for c in contests if math.isfinite(c.prior_sd)]
-    sd = float(np.median(priors)) if priors else LIKELY_SD
-    sides = list(dict.fromkeys(s for c in contests for s in (c.side_a, c.side_b)))
-    if not sides:
-        return BLOCKS[0]
-
-    def seconds(blocks: int) -> tuple[float, int]:
-        need = _needed(_of_matches(sd, blocks), 0.0, margin, 0.05, 1, GOOD_CHANCE, 0)
-        return (need or 10_000) * _price(sides, costs, blocks), blocks
-
-    return min(BLOCKS, key=seconds)
 
 
 def _of_matches(sd: float, blocks: int) -> float:
     """The spread of matches of so many blocks, by that of a pair of passes."""
-    return math.sqrt(TRIMMING * sd**2 / blocks + PROCESS_SD**2)
+    return math.sqrt(TRIMMING.get(blocks, 1.05) * sd**2 / blocks + PROCESS_SD**2)
 
 
 def _spread_of_passes(contests: Sequence[Contest]) -> float:
     """The spread of log ratios within matches, over all contests; nan before the first match."""
     groups = [(len(m), float(np.std(m, ddof=1))) for c in contests for m in c.matches if len(m) > 1]
     return statistics.pooled_sd(groups)[0]
-
-
-def _spread(contest: Contest, of_passes: float, blocks: int) -> float:
-    """The spread of a contest's matches: what passes let expect, and its own as it gets known."""
-    own = [(len(m), float(np.std(m, ddof=1))) for m in contest.matches if len(m) > 1]
-    sd, _ = statistics.pooled_sd(own)
-    for other in (of_passes, contest.prior_sd, LIKELY_SD):
-        sd = sd if math.isfinite(sd) else other
-    expected = _of_matches(sd, blocks) ** 2
-    values = _values(contest.matches)
-    freedom = max(0, len(values) - 1)
-    seen = float(np.var(values, ddof=1)) if freedom else 0.0
-    return math.sqrt((PRIOR_FREEDOM * expected + freedom * seen) / (PRIOR_FREEDOM + freedom))
 
 
 def _easiest(log_ratio: float, sd: float, matches: int, margin: float) -> float:
@@ -252,21 +288,26 @@ def _easiest(log_ratio: float, sd: float, matches: int, margin: float) -> float:
     return lowest if width - lowest > highest - width else highest
 
 
-def _needed(
-    sd: float, log_ratio: float, margin: float, alpha: float, family: int, power: float, have: int
-) -> int | None:
-    """`sequential.matches_needed`, with spread and ratio rounded so that it is cached."""
-    return _needed_rounded(
-        float(f"{sd:.2g}"), round(log_ratio, 3), margin, alpha, family, power, have
-    )
+def _rounded(sd: float) -> float:
+    """A spread, so that what is computed from it is computed once."""
+    return float(f"{sd:.2g}")
 
 
 @lru_cache(maxsize=65536)
-def _needed_rounded(
-    sd: float, log_ratio: float, margin: float, alpha: float, family: int, power: float, have: int
+def _chance(
+    matches: int, sd: float, log_ratio: float, margin: float, alpha: float, family: int, others: int
+) -> float:
+    return sequential.chance(
+        matches, sd, log_ratio, margin, alpha, family=family, others=others
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=65536)
+def _needed(
+    sd: float, log_ratio: float, margin: float, alpha: float, family: int, have: int, others: int
 ) -> int | None:
     return sequential.matches_needed(
-        sd, log_ratio, margin, alpha, family=family, power=power, have=have
+        sd, log_ratio, margin, alpha, family=family, power=GOOD_CHANCE, have=have, others=others
     )
 
 

@@ -96,6 +96,7 @@ class Question(ABC):
     sorted_by: ClassVar[tuple[str, ...]] = ()  # columns that order the rows on a page
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
     figure: ClassVar[str | None] = ""  # its figure; "" is the one named as the question
+    decided: ClassVar[int] = 99  # its place among those that name pairs for matches to decide
 
     known: ClassVar[dict[str, type[Question]]] = {}
 
@@ -110,6 +111,10 @@ class Question(ABC):
     @abstractmethod
     def judge(self, machine: Machine) -> Finding | None:
         """The finding; None where the study does not ask the question."""
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """Pairs of arms that matches should decide, in order of weight; ratio = first / second."""
+        return ()
 
     def page_rows(self, evidence: Sequence[Row]) -> list[int]:
         """Places of the rows of evidence that a page shows, in their order there."""

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import show
+from parallel_transcription.findings import near, show
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
@@ -42,6 +42,7 @@ class BestThreads(PairedQuestion):
     """Numbers of threads against each other, and the best setting."""
 
     id, number, order = "best_threads", 3, 2
+    decided = 5
     asks = "Which cpu_threads is best on this machine, and does it matter?"
     asks_in_short = "Does the number of threads matter?"
     claim = (
@@ -80,6 +81,25 @@ class BestThreads(PairedQuestion):
                 cases.evidence += ranking
         cases.runs = [row["configuration"] for row in cases.evidence]
         return cases
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """The recommended number of threads against the engine's own choice, and the next best."""
+        target = near.recommended(machine)
+        for group in _groups(machine) if target is not None else ():
+            same = group[group["num_workers"] == target["total_workers"]]
+            if not (same["arm"] == target["arm"]).any():
+                one = same[same["cpu_threads"] == target["cpu_threads"]]
+                if one.empty or near.in_main_group(machine, [(one.iloc[0]["arm"],) * 2]) == []:
+                    continue
+                chosen = one.iloc[0]["arm"]
+            else:
+                chosen = target["arm"]
+            others = [a for a in same.to_dict("records") if a["arm"] != chosen]
+            own = [a["arm"] for a in others if a["cpu_threads"] == 0]
+            fastest = sorted((_mean_s(machine, a["arm"]), a["arm"]) for a in others)
+            for arm in dict.fromkeys([*own, *(arm for _, arm in fastest[:1])]):
+                yield chosen, arm
+            return
 
     def compared(self, judged: Judged) -> None:
         """Nothing to add: the evidence are the rankings."""
@@ -145,6 +165,13 @@ def _groups(machine: Machine) -> Iterator[Any]:
         yield group.sort_values(["num_workers", "cpu_threads", "arm"])
 
 
+def _mean_s(machine: Machine, arm: str) -> float:
+    """The geometric mean of an arm's makespans in time (s); infinite where there is none."""
+    times = machine.times(arm)
+    calm = times[~times["censored"].astype(bool)]
+    return statistics.geometric_interval(calm["makespan_s"])[0] if len(calm) else float("inf")
+
+
 def _ranks(evidence: list[Row]) -> list[list[Row]]:
     """The rankings, each from its best setting on."""
     ranks: list[list[Row]] = []
@@ -162,8 +189,7 @@ def _rank(machine: Machine, group: Any) -> list[Row]:
         times = machine.times(arm["arm"])
         calm = times[~times["censored"].astype(bool)]
         # one that never finished in time can tie with nothing, and it is not the best
-        known = statistics.geometric_interval(calm["makespan_s"])[0] if len(calm) else float("inf")
-        entries.append((known, arm, calm))
+        entries.append((_mean_s(machine, arm["arm"]), arm, calm))
     entries.sort(key=lambda e: (e[0], e[1]["arm"]))
     if not entries or entries[0][2].empty:
         return []
