@@ -31,6 +31,7 @@ class DecidingPair:
     arm_a: str
     arm_b: str
     prior_sd: float = math.nan  # spread of the log ratios of its rounds
+    prior: float = math.nan  # their mean
     settled: bool = False  # by rounds
     questions: tuple[str, ...] = field(default=(), compare=False)  # all that ask for it
 
@@ -71,7 +72,8 @@ def _pair(
     a, b = (side["makespan_s"].to_numpy(float) for side in (rounds.a, rounds.b))
     censored = rounds.result.censored_a or rounds.result.censored_b
     sure = not censored and is_settled(rounds.result, np.log(a / b).tolist(), family)
-    return DecidingPair(questions[0], *arms, rounds.result.sd, sure, questions)
+    prior = float(np.log(rounds.result.ratio))
+    return DecidingPair(questions[0], *arms, rounds.result.sd, prior, sure, questions)
 
 
 def is_settled(rounds: statistics.Comparison, log_ratios: Sequence[float], family: int) -> bool:
@@ -119,7 +121,9 @@ def contests(
                 met.append(tuple(float(r) for r in ratios[np.isfinite(ratios)]))
                 stage = stage or number
         found.append(
-            Contest(pair.arm_a, pair.arm_b, tuple(met), pair.prior_sd, stage, pair.settled)
+            Contest(
+                pair.arm_a, pair.arm_b, tuple(met), pair.prior_sd, pair.prior, stage, pair.settled
+            )
         )
     return found
 

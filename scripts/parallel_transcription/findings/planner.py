@@ -44,7 +44,7 @@ Match = tuple[float, ...]
 class Contest:
     """A pair to decide, and its matches: log(A / B) of their blocks, oldest first.
 
-    `prior_sd`: spread of the log ratio of a pair of passes in rounds, nan if unknown. `stage`: the
+    `prior_sd`, `prior`: spread and mean of the log ratio in rounds, nan if unknown. `stage`: the
     number of the machine's match in which it was first. `settled`: rounds have shown it to lie so
     far beyond the margin that no match is spent on it.
     """
@@ -53,6 +53,7 @@ class Contest:
     side_b: str
     matches: tuple[Match, ...] = ()
     prior_sd: float = math.nan
+    prior: float = math.nan
     stage: int = 0
     settled: bool = False
 
@@ -94,7 +95,7 @@ class Measure:
 class Stop:
     """No further match: `DECIDED`, `OVER` or `HOPELESS`, and where each contest stands.
 
-    `more_s`: as of a standing, for all that is open and can be decided, together; pairs share sides.
+    `more_s`: as of a standing, for all that is open and can be decided; pairs share sides.
     """
 
     why: str
@@ -218,9 +219,19 @@ class _Plan:
     def _chance(self, k: int, more: int, blocks: int, others: int) -> float:
         values = _values(self._contests[k].matches)
         sd = self._spread(k, blocks)
-        easiest = _easiest(float(np.mean(values)) if values else 0.0, sd, len(values), self._margin)
+        easiest = self._easiest(k, values, sd)
         return _chance(len(values) + more, _rounded(sd), round(easiest, 3), self._margin,
                        self._alpha, len(self.still), others) if more > 0 else 0.0  # fmt: skip
+
+    def _easiest(self, k: int, values: tuple[float, ...], sd: float) -> float:
+        """The easiest likely ratio, by matches, else by rounds, else that of two equal sides."""
+        contest = self._contests[k]
+        if values:
+            return _easiest(float(np.mean(values)), sd / math.sqrt(len(values)), self._margin)
+        if math.isfinite(contest.prior):
+            error = contest.prior_sd / 2 if math.isfinite(contest.prior_sd) else LIKELY_SD
+            return _easiest(contest.prior, error, self._margin)
+        return 0.0
 
     def _spread(self, k: int, blocks: int) -> float:
         """The spread of a contest's matches: what passes let expect, and its own as it shows."""
@@ -279,11 +290,9 @@ def _spread_of_passes(contests: Sequence[Contest]) -> float:
     return statistics.pooled_sd(groups)[0]
 
 
-def _easiest(log_ratio: float, sd: float, matches: int, margin: float) -> float:
+def _easiest(log_ratio: float, error: float, margin: float) -> float:
     """The log ratio within one standard error of that seen that is the easiest to decide."""
-    if not matches:
-        return 0.0
-    width, theta, error = math.log1p(margin), abs(log_ratio), sd / math.sqrt(matches)
+    width, theta = math.log1p(margin), abs(log_ratio)
     lowest, highest = max(0.0, theta - error), theta + error
     return lowest if width - lowest > highest - width else highest
 

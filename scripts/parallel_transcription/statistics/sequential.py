@@ -369,7 +369,7 @@ def _decide(
 
 @cache
 def _critical(matches: int, alpha: float, others: int) -> tuple[float, float]:
-    """t that a look must reach, and its degrees of freedom, with so many other pairs."""
+    """The t that a look must reach, and its degrees of freedom, with so many other pairs."""
     freedom = (matches - 1) * (1 + SHARED * others)
     return float(special.stdtrit(freedom, 1 - nominal_level(matches, alpha))), freedom
 

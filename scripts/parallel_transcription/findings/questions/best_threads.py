@@ -85,7 +85,9 @@ class BestThreads(PairedQuestion):
     def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
         """The recommended number of threads against the engine's own choice, and the next best."""
         target = near.recommended(machine)
-        for group in _groups(machine) if target is not None else ():
+        if target is None:
+            return
+        for group in _groups(machine):
             same = group[group["num_workers"] == target["total_workers"]]
             if not (same["arm"] == target["arm"]).any():
                 one = same[same["cpu_threads"] == target["cpu_threads"]]

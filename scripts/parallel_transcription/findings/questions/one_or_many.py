@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import one_against_others as matched
 from parallel_transcription.findings import near, show
+from parallel_transcription.findings import one_against_others as matched
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import (
     Answer,
