@@ -139,8 +139,9 @@ def study(cell: Cell, seed: int) -> tuple[list[planner.Standing], float, int]:
     rng = np.random.default_rng([seed, round(1000 * cell.ratio), round(1000 * cell.spread)])
     true = truth(cell)
     contests = []
+    more = rng.uniform(0.9, 1.4)
     for a, b in PAIRS:  # four rounds before the matches; processes of their own differ more
-        logs = true[a] - true[b] + rng.normal(0, 1.3 * cell.spread, 4)
+        logs = true[a] - true[b] + rng.normal(0, more * cell.spread, 4)
         found = statistics.compare(np.exp(logs), np.ones(4), MARGIN)
         settled = deciding.is_settled(found, logs.tolist(), deciding.REPORTED_PAIRS)
         contests.append(planner.Contest(a, b, (), found.sd, float(np.mean(logs)), settled=settled))

@@ -31,7 +31,8 @@ MOST_SIDES = 5
 BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12)  # passes of each side that a match may have
 LIKELY_SD = 0.08  # spread of a pair of passes, before any is known: 6 to 17 % were seen
 PROCESS_SD = 0.01  # spread between matches that is assumed beside that of passes
-PRIOR_FREEDOM = 4  # matches that the assumed spread of a contest weighs as much as
+PRIOR_FREEDOM = 8  # matches that the assumed spread of a contest weighs as much as
+FAR = 2.0  # spreads beyond the margin at which rounds say that a contest will be decided so
 LESS, SLIM, GOOD_CHANCE = 0.9, 0.1, 0.8
 TRIMMING = {4: 1.20, 5: 1.13, 6: 1.10, 7: 1.08, 8: 1.07}  # by blocks: its variance over the mean's
 DECIDED, OVER, HOPELESS = "decided", "budget spent", "would not be decided"
@@ -224,23 +225,18 @@ class _Plan:
                        self._alpha, len(self.still), others) if more > 0 else 0.0  # fmt: skip
 
     def _easiest(self, k: int, values: tuple[float, ...], sd: float) -> float:
-        """The easiest likely ratio, by matches, else by rounds, else that of two equal sides."""
+        """The easiest likely ratio: by matches, by rounds if far off, else that of equal sides."""
         contest = self._contests[k]
         if values:
             return _easiest(float(np.mean(values)), sd / math.sqrt(len(values)), self._margin)
-        if math.isfinite(contest.prior):
-            error = contest.prior_sd / 2 if math.isfinite(contest.prior_sd) else LIKELY_SD
-            return _easiest(contest.prior, error, self._margin)
+        if abs(contest.prior) > math.log1p(self._margin) + FAR * self._of_passes:
+            return contest.prior
         return 0.0
 
     def _spread(self, k: int, blocks: int) -> float:
         """The spread of a contest's matches: what passes let expect, and its own as it shows."""
         contest = self._contests[k]
-        own = [(len(m), float(np.std(m, ddof=1))) for m in contest.matches if len(m) > 1]
-        sd, _ = statistics.pooled_sd(own)
-        for other in (self._of_passes, contest.prior_sd, LIKELY_SD):
-            sd = sd if math.isfinite(sd) else other
-        expected = _of_matches(sd, blocks) ** 2
+        expected = _of_matches(self._of_passes, blocks) ** 2
         values = _values(contest.matches)
         freedom = max(0, len(values) - 1)
         seen = float(np.var(values, ddof=1)) if freedom else 0.0
@@ -285,9 +281,21 @@ def _of_matches(sd: float, blocks: int) -> float:
 
 
 def _spread_of_passes(contests: Sequence[Contest]) -> float:
-    """The spread of log ratios within matches, over all contests; nan before the first match."""
-    groups = [(len(m), float(np.std(m, ddof=1))) for c in contests for m in c.matches if len(m) > 1]
-    return statistics.pooled_sd(groups)[0]
+    """The spread of log ratios within matches, over all contests; a stall does not count.
+
+    Before the first match: that of rounds, over all contests as well, since few rounds know it
+    badly.
+    """
+    off = [
+        np.abs(np.asarray(m) - np.median(m)) * math.sqrt(len(m) / (len(m) - 1))
+        for contest in contests
+        for m in contest.matches
+        if len(m) > 2
+    ]
+    if off:
+        return 1.4826 * float(np.median(np.concatenate(off)))
+    known = [c.prior_sd**2 for c in contests if math.isfinite(c.prior_sd)]
+    return math.sqrt(float(np.mean(known))) if known else LIKELY_SD
 
 
 def _easiest(log_ratio: float, error: float, margin: float) -> float:
