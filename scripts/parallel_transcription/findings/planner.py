@@ -28,7 +28,7 @@ from parallel_transcription import statistics
 from parallel_transcription.statistics import sequential
 
 MOST_SIDES = 5
-BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12)  # passes of each side that a match may have
+BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20)  # passes of each side that a match may have
 LIKELY_SD = 0.08  # spread of a pair of passes, before any is known: 6 to 17 % were seen
 PROCESS_SD = 0.01  # spread between matches that is assumed beside that of passes
 PRIOR_FREEDOM = 8  # matches that the assumed spread of a contest weighs as much as
@@ -166,9 +166,9 @@ def sizes(contests: Sequence[Contest], margin: float, alpha: float = 0.05) -> li
 @lru_cache(maxsize=4096)
 def _tested(
     values: tuple[float, ...], margin: float, stage: int, alike: tuple[tuple[float, ...], ...]
-) -> sequential.Tested:
+) -> sequential.PValues:
     tests = sequential.match_tests(values, margin, alike)
-    return sequential.Tested.of(tests, math.exp(float(np.mean(values))), stage)
+    return sequential.PValues.of(tests, math.exp(float(np.mean(values))), stage)
 
 
 @lru_cache(maxsize=4096)
@@ -222,7 +222,7 @@ class _Plan:
         sd = self._spread(k, blocks)
         easiest = self._easiest(k, values, sd)
         return _chance(len(values) + more, _rounded(sd), round(easiest, 3), self._margin,
-                       self._alpha, len(self.still), others) if more > 0 else 0.0  # fmt: skip
+                       self._alpha, len(self.still), others, len(values))  # fmt: skip
 
     def _easiest(self, k: int, values: tuple[float, ...], sd: float) -> float:
         """The easiest likely ratio: by matches, by rounds if far off, else that of equal sides."""
@@ -312,11 +312,12 @@ def _rounded(sd: float) -> float:
 
 @lru_cache(maxsize=65536)
 def _chance(
-    matches: int, sd: float, log_ratio: float, margin: float, alpha: float, family: int, others: int
-) -> float:
+    matches: int, sd: float, log_ratio: float, margin: float, alpha: float, family: int,
+    others: int, have: int,
+) -> float:  # fmt: skip
     return sequential.chance(
-        matches, sd, log_ratio, margin, alpha, family=family, others=others
-    )  # fmt: skip
+        matches, sd, log_ratio, margin, alpha, family=family, others=others, have=have
+    )
 
 
 @lru_cache(maxsize=65536)

@@ -8,9 +8,10 @@ observations as they have passes. What is tested are these values, by Student's 
 significance level approach (Jennison and Turnbull, Group Sequential Methods, 2000, section 4.4) its
 p-value is compared with the nominal level that a group-sequential z test has at this look; the z
 values of looks n and m correlate by sqrt(n / m). The level is spent as a function of the number of
-matches (Lan and DeMets 1983), the share s(n) = (n - 4) / (n - 4 + `HALF`) after n: most of it at
-the first look, which is all that a budget of minutes can pay; it grows to 1 and needs no largest
-number, so that a budget can be extended at any time and looks that were made stay as they were. The
+matches (Lan and DeMets 1983), the share s(n) = 1 - `REST` x sqrt(`FIRST` / n) after n: most of it
+at the first look, which is all that a few minutes can pay, and the rest so slowly that an hour
+still has some; it grows to 1 and needs no largest number, so that a budget can be extended at any
+time and looks that were made stay as they were. The
 *repeated p-value* is the smallest level at which some look so far rejects (Jennison and Turnbull,
 chapter 9); it is a p-value whenever one stops, so corrections of families such as Holm's keep their
 level on it (Maurer and Bretz 2013). Repeated confidence intervals invert the same looks.
@@ -31,8 +32,8 @@ this floor is waived where every match lies further out than states can (`STATES
 **Checked and left out.** More degrees of freedom from the passes within a match (as mixed models
 give where their variance between matches comes out as zero): up to 3.6 times the level at small
 levels. Looks after 3 or 4 matches: where one side alone has states 8 % apart, 6 to 11 % false
-"within" at the margin's edge. Half of the level at the third look, as is usual: a third less power
-within three minutes.
+"within" at the margin's edge. Half of the level at the third look: a third less power within three
+minutes.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ from parallel_transcription.statistics.comparison import (
 from parallel_transcription.statistics.intervals import median_interval
 
 FIRST = 5  # matches before the first look
-HALF = 0.4  # 71 % of the level is spent at the first look, 83 % after one match more
+REST = 0.3  # of the level is left after the first look
 SHARED = 0.5  # of the degrees of freedom of other pairs
 OWN = 1.2  # how much larger a pair's own variance may be than the one that it shares
 STATES = 0.10  # how far apart (log) two states of a process may be; 8 % were seen
@@ -87,9 +88,9 @@ def match_value(log_ratios: ArrayLike) -> float:
 
 
 def is_look(matches: int) -> bool:
-    """Whether so many matches are looked at: all from `FIRST` to 8, then in growing steps."""
+    """Whether so many matches are looked at: 5, 6, 8, 10, 12, 16, 20, 24, 32 and so on."""
     step = 1
-    while matches > 8 * step:
+    while matches > 6 * step:
         step *= 2
     return matches >= FIRST and matches % step == 0
 
@@ -101,8 +102,7 @@ def looks_at(matches: int) -> tuple[int, ...]:
 
 def spent(matches: int) -> float:
     """The share of the level that is spent after so many matches."""
-    after = matches - FIRST + 1
-    return after / (after + HALF)
+    return 1 - REST * math.sqrt(FIRST / matches)
 
 
 class _Step(NamedTuple):
@@ -125,11 +125,11 @@ def _step(matches: int) -> _Step:
         rho = np.sqrt(before / matches)
         s = np.sqrt(1 - rho**2)
         survived = _step(before).density
-        low, high = np.full(len(_LEVELS), -3.0), np.full(len(_LEVELS), 9.0)
-        for _ in range(40):
-            z = (low + high) / 2
-            beyond = (survived * special.ndtr((rho * _Z - z[:, None]) / s)).sum(axis=1) * _STEP
-            low, high = np.where(beyond > target, z, low), np.where(beyond > target, high, z)
+        # the chance to lie beyond each z, which falls with z: read off where it is the target
+        tail = survived @ special.ndtr((rho * _Z[:, None] - _Z) / s) * _STEP
+        log_tail = np.log(np.maximum(tail, 1e-300))[:, ::-1]
+        wanted = zip(np.log(target), log_tail, strict=True)
+        z = np.array([np.interp(log_target, one, _Z[::-1]) for log_target, one in wanted])
         kernel = np.exp(-(((_Z - rho * _Z[:, None]) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi))
         density = survived @ kernel * _STEP
     cut = np.clip((z[:, None] - _Z) / _STEP + 0.5, 0, 1)  # the cell of the boundary counts in part
@@ -311,7 +311,7 @@ def _ladder(
 # --- families, and what a number of matches can show ----------------------------------------------
 
 
-class Tested(NamedTuple):
+class PValues(NamedTuple):
     """p-values of a pair, not adjusted: within the margin, different, beyond on the seen side.
 
     `stage` orders pairs by when their first match was; see `sizes`.
@@ -323,13 +323,13 @@ class Tested(NamedTuple):
     stage: int = 0
 
     @classmethod
-    def of(cls, tests: Tests, ratio: float, stage: int = 0) -> Tested:
+    def of(cls, tests: Tests, ratio: float, stage: int = 0) -> PValues:
         """Those of a comparison that nobody has adjusted."""
         beyond = tests.p_below if ratio < 1 else tests.p_above
         return cls(float(tests.p_equivalent), float(tests.p_difference), float(beyond), stage)
 
 
-def sizes(family: Sequence[Tested], alpha: float = 0.05) -> list[str]:
+def sizes(family: Sequence[PValues], alpha: float = 0.05) -> list[str]:
     """How each pair that has matches stands to the margin: all pairs of a machine together.
 
     A pair errs in one way only: "within" is false where it is beyond, and the other way round. So
@@ -349,7 +349,7 @@ def sizes(family: Sequence[Tested], alpha: float = 0.05) -> list[str]:
 
 
 def _decide(
-    family: Sequence[Tested], places: list[int], size: list[str], waiting: int, alpha: float
+    family: Sequence[PValues], places: list[int], size: list[str], waiting: int, alpha: float
 ) -> None:
     """Decides pairs of one stage, in place; `waiting` pairs of earlier ones are open."""
     ones = [1.0] * waiting
@@ -376,11 +376,11 @@ def _critical(matches: int, alpha: float, others: int) -> tuple[float, float]:
 
 def chance(
     matches: int, sd: float, log_ratio: float, margin: float, alpha: float = 0.05, *,
-    family: int = 1, others: int = 0,
+    family: int = 1, others: int = 0, have: int = 0,
 ) -> float:  # fmt: skip
-    """The chance that the last look of so many matches shows within the margin, or beyond it.
+    """The chance that the best of the looks up to so many matches decides a pair.
 
-    Close enough (normal, the spread's own error as in t). 0 before the first look.
+    Within the margin or beyond it, whatever is true. All looks together decide a little more often.
 
     Args:
         matches: In all.
@@ -390,16 +390,28 @@ def chance(
         alpha: The level.
         family: How many pairs are shown beyond the margin at this level together (Bonferroni).
         others: Pairs whose spread is shared.
+        have: Matches that there are; looks up to these are over.
     """
-    looks = looks_at(matches)
     width, theta = math.log1p(margin), abs(log_ratio)
-    if not looks or theta == width:
-        return 0.0
-    n, error = looks[-1], max(sd, 1e-9) / math.sqrt(looks[-1])
     level = alpha if theta < width else alpha / family
-    if states_p(n) > level and not theta - width > STATES:
+    return max(
+        (
+            _chance_at(n, sd, theta, width, level, others)
+            for n in looks_at(matches)
+            if n > have and theta != width
+        ),
+        default=0.0,
+    )
+
+
+def _chance_at(
+    matches: int, sd: float, theta: float, width: float, level: float, others: int
+) -> float:
+    """The chance that one look decides; normal, the error of the spread as in t."""
+    if states_p(matches) > level and not theta - width > STATES:
         return 0.0
-    t, freedom = _critical(n, level, others)
+    error = max(sd, 1e-9) / math.sqrt(matches)
+    t, freedom = _critical(matches, level, others)
 
     def reached(distance: float) -> float:
         return float(special.ndtr((distance / error - t) / math.sqrt(1 + t * t / (2 * freedom))))
@@ -411,15 +423,15 @@ def chance(
 
 def matches_needed(
     sd: float, log_ratio: float, margin: float, alpha: float = 0.05, *, family: int = 1,
-    power: float = 0.8, have: int = 0, most: int = 512, others: int = 0,
+    power: float = 0.8, have: int = 0, most: int = 256, others: int = 0,
 ) -> int | None:  # fmt: skip
-    """Matches in all at which the chance to decide a pair reaches `power`; None: over `most`.
+    """Matches in all after which the chance to decide a pair (`chance`) is `power` at least.
 
-    At least one more than `have`; else as `chance`.
+    None: more than `most`.
     """
-    for n in looks_at(most):
-        if n > have and chance(
-            n, sd, log_ratio, margin, alpha, family=family, others=others
-        ) >= power:  # fmt: skip
+    width, theta = math.log1p(margin), abs(log_ratio)
+    level = alpha if theta < width else alpha / family
+    for n in looks_at(most) if theta != width else ():
+        if n > have and _chance_at(n, sd, theta, width, level, others) >= power:
             return n
     return None
