@@ -63,9 +63,9 @@ from parallel_transcription.statistics.comparison import (
 from parallel_transcription.statistics.intervals import median_interval
 
 FIRST = 5  # matches before the first look
-REST = 0.3  # of the level is left after the first look
-SHARED = 0.5  # of the degrees of freedom of other pairs
-OWN = 1.2  # how much larger a pair's own variance may be than the one that it shares
+REST = 0.2  # of the level is left after the first look
+SHARED = 0.75  # of the degrees of freedom of other pairs
+OWN = 1.5  # how much larger a pair's own variance may be than the one that it shares
 STATES = 0.10  # how far apart (log) two states of a process may be; 8 % were seen
 TRIMMED_FROM = 4  # blocks of a match from which on its fastest and slowest do not count
 
