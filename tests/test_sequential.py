@@ -99,7 +99,7 @@ def test_other_pairs_help_to_know_the_spread_and_cannot_make_a_wild_pair_calm():
     wild = np.random.default_rng(9).normal(0, 0.05, 6)
     alone = sequential.variances(calm[0])[6]
     shared = sequential.variances(calm[0], calm[1:])[6]
-    assert shared[1] == pytest.approx(2 * alone[1])
+    assert shared[1] == pytest.approx((1 + 2 * sequential.SHARED) * alone[1])
     beside_calm = sequential.variances(wild, calm)[6][0]
     assert beside_calm == pytest.approx(wild.var(ddof=1) / sequential.OWN)
     assert sequential.variances(calm[0], [wild])[6][0] > alone[0]

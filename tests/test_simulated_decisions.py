@@ -2,13 +2,17 @@
 
 import math
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 
 from project import ROOT
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from simulate_decide import Cell, simulate
+SPEC = spec_from_file_location("simulate_decide", ROOT / "benchmarks/simulate_decide.py")
+simulation = module_from_spec(SPEC)
+sys.modules[SPEC.name] = simulation  # its dataclasses look there
+SPEC.loader.exec_module(simulation)
+Cell = simulation.Cell
 
 STUDIES = 200
 
@@ -26,9 +30,20 @@ STUDIES = 200
 def test_false_verdicts_are_rare(cell):
     # 3 standard errors above 5 %: what a sound procedure exceeds in less than one of 500 tries
     limit = 0.05 + 3 * math.sqrt(0.05 * 0.95 / STUDIES)
-    assert simulate(cell, STUDIES).false / STUDIES <= limit
+    assert simulation.simulate(cell, STUDIES).false / STUDIES <= limit
 
 
 def test_equal_sides_are_decided_within_three_minutes_where_the_spread_is_small():
-    outcome = simulate(Cell(1.00, 0.04), 60)
+    outcome = simulation.simulate(Cell(1.00, 0.04), 60)
     assert outcome.headline > 3.5 and outcome.minutes <= 3.0
+
+
+def test_a_procedure_that_errs_is_found_out(monkeypatch):
+    spending_p = simulation.planner.sequential.spending_p
+    monkeypatch.setattr(
+        simulation.planner.sequential, "spending_p", lambda n, p: spending_p(n, p) / 10
+    )
+    simulation.planner._tested.cache_clear()
+    bold = simulation.simulate(Cell(1.05, 0.04), 60)
+    simulation.planner._tested.cache_clear()
+    assert bold.false / 60 > 0.05 + 3 * math.sqrt(0.05 * 0.95 / 60)

@@ -18,10 +18,9 @@ level on it (Maurer and Bretz 2013). Repeated confidence intervals invert the sa
 
 **A spread that is shared.** Five matches know their spread badly (t with 4 degrees of freedom).
 Other pairs of the same matches have the same machine and nearly the same passes: their spread is
-pooled with the pair's own (as in Dunnett's test), at half of their degrees of freedom since pairs
-share a side; but the pair's own variance, if larger than `OWN` times the pooled one, is never taken
-for less than 1 / `OWN` of it, so that a side with a spread of its own is not thought as quiet as
-the others.
+pooled with the pair's own (as in Dunnett's test), at `SHARED` of their degrees of freedom since
+pairs share a side. The variance that is used is never less than the pair's own over `OWN`, so that
+a side with a spread of its own is not thought as quiet as the others.
 
 **Two states.** A process can sit in one of two states for all of its life, and a few matches
 in the same state look as if there were no noise. So there is no look before `FIRST` matches (all of
