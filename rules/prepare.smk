@@ -37,7 +37,8 @@ rule prepare_model:
         name=lambda wildcards: PLAN.model_of_key[wildcards.key],
         # Not tracked, since it asks for inputs: what a study wants of a model makes no other model. On a
         # cluster each run tries it, on the node that measures.
-        trials=lambda wildcards, input: "[]" if ON_CLUSTER else PLAN.trials(wildcards.key),
+        asked=lambda wildcards, input: PLAN.asked_of_model(wildcards.key),
+        tried=lambda wildcards, input: "no" if ON_CLUSTER else "yes",
     shell:
-        "python scripts/prepare_model.py --model {params.name:q} --try {params.trials:q}"
-        " --models-folder results/models --out {output:q} > {log:q} 2>&1"
+        "python scripts/prepare_model.py --model {params.name:q} --asked {params.asked:q}"
+        " --tried {params.tried} --models-folder results/models --out {output:q} > {log:q} 2>&1"

@@ -27,7 +27,8 @@ rule transcribe:
         ),
         # Snakemake does not track a parameter that asks for inputs: another name measures nothing again.
         study=of_wildcards(lambda wildcards, input: STUDY.settings["name"]),
+        planned=of_wildcards(lambda wildcards, input: PLAN.planned(wildcards.run)),
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
-        " --study {params.study:q} --manifests {input:q} --log {log:q} --record {output:q}"
+        " --study {params.study:q} --planned {params.planned:q} --manifests {input:q} --log {log:q} --record {output:q}"
         " --parent $PPID"

@@ -58,7 +58,8 @@ def confirm_settings(results: Path, study: str, candidates: Path, log: Path, out
         specification = plan.specification(machine, run_id)
         record = Path(plan.record(machine, run_id))
         if not is_measured(record, specification):
-            done = measure_specified(specification, name, plan.manifests(run_id), log, record)
+            manifests, planned = plan.manifests(run_id), plan.planned(run_id)
+            done = measure_specified(specification, name, manifests, log, record, planned)
             with contextlib.suppress(OSError):
                 print(describe(done), file=sys.stderr, flush=True)
     write_json(out, runs)

@@ -1,8 +1,10 @@
-"""Blocks expand to their union; rounds interleave; matched arms are neighbours in turn AB, BA."""
+"""Blocks expand to their union; rounds interleave; matched arms are neighbours in random turns."""
 
 import itertools
 
-from hypothesis import given
+import numpy as np
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_transcription.study.grid import (
@@ -58,33 +60,112 @@ def test_every_run_is_scheduled_once_and_rounds_do_not_mix(workers, threads, rou
     assert [r for _, r in runs] == sorted(r for _, r in runs)
 
 
-@given(numbers, numbers)
-def test_every_other_round_runs_backwards(workers, threads):
-    points = points_of({"strategy": "one_model", "num_workers": workers, "cpu_threads": threads})
-    runs = schedule(points)
-    order = {r: [p.id for p, n in runs if n == r] for r in (1, 2, 3)}
-    assert order[1] == order[2][::-1] == order[3]
+MATCHED = (
+    {"strategy": "one_model", "num_workers": [1, 2, 4], "cpu_threads": [1, 2], "replica": [1, 2]},
+    {"strategy": ["multi_model", "multi_process"], "instances": [2, 4], "cpu_threads": [1, 2]},
+)
+names = st.text(max_size=12)
 
 
-def test_matched_arms_run_next_to_each_other():
+@given(names)
+@settings(max_examples=30, deadline=None)
+def test_matched_arms_stay_together_in_every_round(name):
+    """Whatever is drawn: each group of matched arms is one unbroken stretch, so is its work."""
+    points = points_of(*MATCHED)
+    for number in (1, 2, 3, 4):
+        order = [p.configuration for p, r in schedule(points, name) if r == number]
+        assert len(order) == len(points)
+        for group in (
+            lambda c: (neighbourhood(c), c.total_workers),
+            lambda c: (c.files_in_parallel, c.cpu_threads),
+        ):
+            arms = [group(c) for c in order]
+            changes = sum(a != b for a, b in itertools.pairwise(arms))
+            assert changes == len(set(arms)) - 1
+
+
+@given(names, st.sets(st.integers(0, 9)))
+@settings(max_examples=30, deadline=None)
+def test_more_configurations_do_not_change_the_order_of_the_others(name, left_out):
+    points = points_of(*MATCHED)
+    fewer = [p for k, p in enumerate(points) if k not in left_out]
+    kept = {p.id for p in fewer}
+    assert [(p.id, r) for p, r in schedule(points, name) if p.id in kept] == [
+        (p.id, r) for p, r in schedule(fewer, name)
+    ]
+    assert schedule(points[::-1], name) == schedule(points, name)
+
+
+SEEDS = [f"study {k}" for k in range(60)]
+
+
+def slots(points, name):
+    """The slot of each configuration in each round, from 0: shape (rounds, configurations)."""
+    runs = schedule(points, name)
+    place = {p.id: k for k, p in enumerate(points)}
+    found = np.empty((max(r for _, r in runs), len(points)))
+    for k, (p, r) in enumerate(runs):
+        found[r - 1, place[p.id]] = k % len(points)
+    return found
+
+
+def test_each_of_two_comes_first_as_often_in_odd_as_in_even_rounds():
+    """A period of two rounds has no phase of its own: AB, BA would have given 1 and 0."""
+    points = points_of({"strategy": "one_model", "num_workers": 2, "replica": [1, 2]}, rounds=8)
+    first = np.array([slots(points, name)[:, 0] == 0 for name in SEEDS])
+    for rounds in (first[:, ::2], first[:, 1::2]):
+        assert 0.38 < rounds.mean() < 0.62  # 240 draws: four standard deviations
+    turns = {tuple(row) for row in first}
+    assert len(turns) > 40, "studies of other names are measured in other turns"
+
+
+@pytest.mark.parametrize("period", [2.0, 3.0, 1.0, 0.5])
+def test_a_disturbance_with_a_period_biases_no_pair(period):
+    """Of any phase; and of no study it is the same sign in all rounds by rule."""
+    points = points_of(*MATCHED, rounds=8)
+    pairs = list(itertools.combinations(range(len(points)), 2))
+    biases = []
+    for name in SEEDS:
+        when = np.arange(8)[:, None] + slots(points, name) / len(points)
+        effect = np.sin(2 * np.pi * when / period + 0.7)
+        biases.append([(effect[:, a] - effect[:, b]).mean() for a, b in pairs])
+    mean = np.abs(np.mean(biases, axis=0))
+    limit = 5 * np.std(biases, axis=0) / np.sqrt(len(SEEDS))
+    assert (mean <= limit).all()
+
+
+def test_a_drift_cancels_on_average():
+    points = points_of(*MATCHED, rounds=5)
+    biases = []
+    for name in SEEDS:
+        place = slots(points, name)
+        biases.append([(place[:, a] - place[:, 0]).mean() for a in range(1, len(points))])
+    limit = 5 * np.std(biases, axis=0) / np.sqrt(len(SEEDS))
+    assert (np.abs(np.mean(biases, axis=0)) <= limit).all()
+
+
+def test_replicas_are_as_far_apart_as_the_arms_whose_noise_they_stand_for():
     points = points_of(
-        {"strategy": "one_model", "num_workers": [1, 2, 4], "cpu_threads": [1, 2]},
-        {"strategy": ["multi_model", "multi_process"], "instances": [2, 4], "cpu_threads": [1, 2]},
+        {"strategy": "one_model", "num_workers": 4, "replica": [1, 2]},
+        {"strategy": ["multi_model", "multi_process"], "instances": 4},
     )
-    first = [p.configuration for p, r in schedule(points) if r == 1]
-    arms = [(neighbourhood(c), c.total_workers) for c in first]
-    changes = sum(a != b for a, b in itertools.pairwise(arms))
-    assert changes == len(set(arms)) - 1, "each group of matched arms is one unbroken stretch"
+    strategy = [(p.configuration.strategy, p.configuration.replica) for p in points]
+    one, again = strategy.index(("one_model", 1)), strategy.index(("one_model", 2))
+    other = strategy.index(("multi_model", 1))
+    place = np.array([slots(points, name) for name in SEEDS])
+    apart = np.abs(place[..., one] - place[..., again]).mean()
+    assert apart == pytest.approx(np.abs(place[..., one] - place[..., other]).mean(), abs=0.3)
+    assert apart > 1.3
 
 
 def test_order_depends_on_the_study_not_on_python_hashes():
     block = {"strategy": "one_model", "num_workers": [4, 1, 2], "cpu_threads": [2, 1]}
     order = [
         (p.configuration.cpu_threads, p.configuration.num_workers)
-        for p, r in schedule(points_of(block))
+        for p, r in schedule(points_of(block), "a study")
         if r == 1
     ]
-    assert order == [(2, 1), (2, 2), (2, 4), (1, 1), (1, 2), (1, 4)]
+    assert order == [(1, 4), (1, 2), (1, 1), (2, 1), (2, 2), (2, 4)]
 
 
 def test_only_narrows_by_id_dimension_or_a_list_of_these():

@@ -257,6 +257,20 @@ def damage_size(folder, change):
     replace_weights(folder, change(content))
 
 
+def change_json(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def renumber_tokenizer(folder, token, number):
+    """Give a token another number, or take it out."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    added = [one for one in tokenizer["added_tokens"] if one["content"] != token]
+    assert len(added) < len(tokenizer["added_tokens"]), token
+    if number is not None:
+        added.append({"id": number, "content": token})
+    change_json(folder / "tokenizer.json", added_tokens=added)
+
+
 DAMAGE = {
     "no model.bin": (lambda f: (f / "model.bin").unlink(), "has no model.bin"),
     "transformers": (
@@ -269,6 +283,19 @@ DAMAGE = {
             (f / "pytorch_model-00001-of-00002.bin").touch(),
         ),
         "transformers model",
+    ),
+    "transformers without tokenizer.json": (
+        lambda f: (
+            (f / "model.bin").unlink(),
+            (f / "tokenizer.json").unlink(),
+            (f / "preprocessor_config.json").unlink(),
+            (f / "model.safetensors.index.json").touch(),
+        ),
+        r"WhisperTokenizerFast.*&& ct2-transformers-converter.*--copy_files tokenizer.json --quant",
+    ),
+    "adapter": (
+        lambda f: ((f / "model.bin").unlink(), (f / "adapter_config.json").touch()),
+        "adapter .LoRA.*merge_and_unload",
     ),
     "whisper.cpp": (
         lambda f: ((f / "model.bin").unlink(), (f / "ggml-tiny.bin").touch()),
@@ -297,7 +324,55 @@ DAMAGE = {
     "bad config": (lambda f: (f / "config.json").write_text("{"), "config.json is no valid"),
     "list as config": (lambda f: (f / "config.json").write_text("[]"), "holds no dict"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing"),
-    "bad tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "is no tokenizer"),
+    "bad tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "has no tokens"),
+    "heads of more layers": (
+        lambda f: change_json(f / "config.json", alignment_heads=[[3, 0], [4, 0]]),
+        r"head 0 of layer 4, but the decoder has 4 layers of 6 heads each.*another model",
+    ),
+    "more heads": (
+        lambda f: change_json(f / "config.json", alignment_heads=[[3, 6]]),
+        "head 6 of layer 3",
+    ),
+    "a negative head": (
+        lambda f: change_json(f / "config.json", alignment_heads=[[-1, 0]]),
+        "head 0 of layer -1",
+    ),
+    "half a head": (
+        lambda f: change_json(f / "config.json", alignment_heads=[[0.5, 0]]),
+        "no list of pairs",
+    ),
+    "heads in words": (
+        lambda f: change_json(f / "config.json", alignment_heads="all"),
+        "no list of pairs",
+    ),
+    "a language beyond the vocabulary": (
+        lambda f: change_json(f / "config.json", lang_ids=[50259, 51865]),
+        "lang_ids has token 51865, but the model has tokens 0 to 51864",
+    ),
+    "suppressed beyond the vocabulary": (
+        lambda f: change_json(f / "config.json", suppress_ids_begin=[51865]),
+        "suppress_ids_begin has token 51865",
+    ),
+    "suppressed in words": (
+        lambda f: change_json(f / "config.json", suppress_ids=["a"]),
+        "suppress_ids is no list",
+    ),
+    "nothing suppressed": (
+        lambda f: (f / "config.json").write_text("{}"),
+        "has no suppress_ids",
+    ),
+    "tokenizer of another model": (
+        lambda f: renumber_tokenizer(f, "<|startoftranscript|>", 50300),
+        r"startoftranscript.. is token 50300, which is .*different models",
+    ),
+    "tokenizer of a larger model": (
+        lambda f: renumber_tokenizer(f, "<|30.00|>", 51865),
+        "has a token 51865, but the model has tokens 0 to 51864",
+    ),
+    "tokenizer without the task": (
+        lambda f: renumber_tokenizer(f, "<|transcribe|>", None),
+        "no token <.transcribe",
+    ),
     "no vocabulary": (lambda f: (f / "vocabulary.json").unlink(), "vocabulary.json is missing"),
     "short vocabulary": (
         lambda f: (f / "vocabulary.json").write_text('["a"]'),

@@ -28,7 +28,7 @@ from synthetic_study import as_results, configuration, make_tables
 pytestmark = pytest.mark.slow  # simulates thousands of studies
 
 MARGIN, ALPHA = 0.05, 0.05
-RATIOS, SPREADS, ROUNDS = (1.00, 1.02, 1.05, 1.10), (0.01, 0.03, 0.05), (3, 6, 10, 20)
+RATIOS, SPREADS, ROUNDS = (1.00, 1.02, 1.05, 1.10), (0.01, 0.03, 0.05), (4, 6, 10, 20)
 STUDIES = 10_000
 
 
@@ -90,7 +90,7 @@ def test_false_verdicts_are_rare(rounds, spread):
 
 
 @pytest.mark.parametrize("kind", ["heavy tails", "outliers", "skewed"])
-@pytest.mark.parametrize("rounds", [3, 6, 20])
+@pytest.mark.parametrize("rounds", [4, 6, 20])
 def test_false_verdicts_are_rare_with_other_noise(kind, rounds):
     for spread in (0.01, 0.05):
         false_faster = share(
@@ -160,7 +160,7 @@ def test_a_family_of_pairs_keeps_its_error_rate():
         assert not contradicts(false / studies, studies)
 
 
-@pytest.mark.parametrize("rounds", [3, 8])
+@pytest.mark.parametrize("rounds", [4, 8])
 @pytest.mark.parametrize("quantile", [0.3, 0.8])
 def test_censored_arms_that_are_equal_are_rarely_told_apart(rounds, quantile):
     studies = 600
@@ -183,13 +183,13 @@ def test_censored_arms_that_are_equal_are_rarely_told_apart(rounds, quantile):
 
 
 def test_an_arm_that_never_ends_in_time_is_slower_and_one_that_may_be_equal_is_not():
-    limit = np.full(3, 60.0)
-    late = np.array([True] * 3)
-    never = statistics.compare(limit, np.array([8.0, 8.1, 7.9]), MARGIN, censored_a=late)
+    limit = np.full(4, 60.0)
+    late = np.array([True] * 4)
+    never = statistics.compare(limit, np.array([8.0, 8.1, 7.9, 8.0]), MARGIN, censored_a=late)
     assert (never.outcome, never.size, never.bound) == (B_FASTER, BEYOND, "at least")
     assert np.isnan(never.high) and never.low > 5
     both = statistics.compare(limit, limit, MARGIN, censored_a=late, censored_b=late)
-    assert (both.rounds, both.censored_both, both.outcome) == (0, 3, INCONCLUSIVE)
+    assert (both.rounds, both.censored_both, both.outcome) == (0, 4, INCONCLUSIVE)
 
 
 def test_one_column_alone_is_judged_like_the_many():

@@ -320,6 +320,130 @@ def measured_half_an_hour_apart():
 
 
 @scenario
+def measured_apart_in_half_of_the_rounds():
+    """The later six rounds of many models are of a slower February; the first six are pairs."""
+    late_ones = lambda point, number: number > 6 and point.strategy == "multi_model"  # noqa: E731
+    return matched(
+        World(),
+        CONFIRMED,
+        rounds=range(1, 13),
+        at=lambda point, number: number + 744 * late_ones(point, number),
+        shift=lambda point, number: 1.08 if late_ones(point, number) else 1.0,
+    )
+
+
+@scenario
+def measured_apart_and_then_both_anew():
+    """What the report advises: later rounds of both, which are all that counts."""
+    many = strategy_is("multi_model")
+    planted = matched(
+        World(many=1.3),
+        REFUTED,
+        rounds=range(1, 11),
+        at=lambda point, number: number + (744 * many(point) if number < 5 else 1500),
+        shift=lambda point, number: 1 / 1.3 if many(point) and number < 5 else 1.0,
+    )
+
+    def check(outcome: Outcome) -> None:
+        notes = " ".join(outcome.finding("one_or_many").notes)
+        assert "apart" in notes and "min_rounds" not in notes
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def measured_apart_is_said_with_the_way_out():
+    many = strategy_is("multi_model")
+    planted = matched(World(), UNDECIDED, at=lambda point, number: number + 100 * many(point))
+
+    def check(outcome: Outcome) -> None:
+        found = outcome.finding("one_or_many")
+        said = " ".join([found.answer, *found.notes])
+        assert "apart" in said and "min_rounds=11" in said
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def killed_in_a_round_and_resumed_the_next_day():
+    """One round is lost as a pair, not the study; the next day the machine is 10 % slower."""
+    next_day = lambda p, n: n > 3 or (n == 3 and p.strategy != "one_model")  # noqa: E731
+    return matched(
+        World(),
+        CONFIRMED,
+        at=lambda p, n: n / 4 + 24 * next_day(p, n),
+        shift=lambda p, n: 1.10 if next_day(p, n) else 1.0,
+    )
+
+
+@scenario
+def a_round_that_takes_hours_is_together():
+    """Two hours apart, in rounds whose passes alone take most of an hour each."""
+    many = strategy_is("multi_model")
+    world = World(rtf=40.0, timeout_s=20_000.0)
+    return matched(world, CONFIRMED, at=lambda point, number: 9 * number + 2 * many(point))
+
+
+def told(rounds: Callable[[int], int], **judged: float):
+    """Records that say how many rounds were planned when they were measured, and the margin."""
+
+    def change(record: Record, point, number: int) -> Record:
+        values = {"equivalence_margin": 0.05, "confidence": 0.95, "disturbed_above": 0.05} | judged
+        return record | {"planned": {"rounds": rounds(number), "limits": {}, **values}}
+
+    return change
+
+
+def looks(rounds: Callable[[int], int], allowed: Verdicts) -> Planted:
+    grid = [arm(w=2, t=1), arm("multi_model", n=2, t=1)]
+    world = World(spread=0.022)
+    return matched(world, allowed, grid=grid, rounds=range(1, 9), change=told(rounds), seed=5)
+
+
+@scenario
+def eight_rounds_that_were_planned():
+    return looks(lambda number: 8, CONFIRMED)
+
+
+@scenario
+def eight_rounds_of_which_four_were_looked_at_one_by_one():
+    """The same times; but whoever looks five times until it pleases errs five times as often."""
+    return looks(lambda number: max(4, number), UNDECIDED)
+
+
+@scenario
+def the_margin_was_another_when_measured():
+    planted = matched(World(), CONFIRMED, change=told(lambda n: 6, equivalence_margin=0.02))
+
+    def check(outcome: Outcome) -> None:
+        notes = outcome.finding("one_or_many").notes
+        assert any("when measured" in note and "2 %" in note for note in notes)
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def one_hang_in_forty_rounds():
+    """However many others are alike: how long it would have taken nobody knows."""
+
+    def change(record: Record, point, number: int) -> Record:
+        if number == 17 and point.strategy == "multi_model":
+            late(record, 60.0)
+        return record
+
+    return matched(World(), NOT_CONFIRMED, CONFIRMED, rounds=range(1, 41), change=change)
+
+
+@scenario
+def two_states_of_all_processes():
+    """Each process is by chance 8 % slower, whatever its strategy: nothing is different."""
+    return matched(World(states=0.08, spread=0.003), NOT_REFUTED, NOT_REFUTED, rounds=range(1, 6))
+
+
+@scenario
 def two_models_of_opposite_truth():
     world = World(models=(Model("tiny", many=1.11), Model("large", cost=3.0, many=0.90)))
     planted = matched(world, REFUTED, grid=on("tiny", MATCHED) + on("large", MATCHED))
@@ -946,6 +1070,51 @@ def the_fastest_in_every_common_round():
 
 
 @scenario
+def the_fastest_by_a_chain_of_common_rounds():
+    """X beats Y, Y beats Z; Z was measured with Y only, in an hour that was fast for both."""
+    x, y, z = arm(w=2, t=4), arm(w=2, t=2), arm(w=2, t=1)
+    world = World(gain=0.0, cpus=16)
+    cost = {4: 1.0, 2: 1.1, 1: 1.2}
+    own = world.records([x, y], range(1, 7), shift=lambda p, n: cost[p.cpu_threads])
+    later = world.records(
+        [y, z],
+        range(7, 13),
+        seed=2,
+        at=lambda p, n: 500 + n + p.cpu_threads / 60,
+        shift=lambda p, n: 0.7 * cost[p.cpu_threads],
+    )
+    planted = Planted(own + later)
+
+    def check(outcome: Outcome) -> None:
+        assert settings(outcome)[2] == 4
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def fresh_rounds_measured_apart_confirm_nothing():
+    """The winner's fresh rounds are of January, the runner-up's of a slower February."""
+    x, y = arm(w=2, t=2), arm(w=2, t=1)
+    world, cost = World(gain=0.0), {2: 1.0, 1: 1.2}
+    grid = world.records([x, y], range(1, 7), shift=lambda p, n: cost[p.cpu_threads])
+    fresh = world.records(
+        [x, y],
+        range(901, 907),
+        seed=2,
+        at=lambda p, n: n - 800 + 744 * (p.cpu_threads == 1),
+        shift=lambda p, n: cost[p.cpu_threads],
+    )
+    planted = Planted(grid + fresh)
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.recommended.status == "not yet"
+
+    planted.check = check
+    return planted
+
+
+@scenario
 def most_workers_are_recommended_where_they_help():
     grid = [arm(c=1, t=1, f=4), *four_files(1, 2, 4)]
     planted = Planted(World(cpus=8).records(grid))
@@ -1057,14 +1226,10 @@ a-small-and-a-large-model-on-a-gpu
 as-few-files-as-gpus-in-a-list
 everything-fails-in-the-same-way
 everything-runs-into-the-limit
-measured-a-day-apart
-measured-a-month-apart
-measured-a-month-apart-hides-a-difference
 memory-feeds-one-core
 memory-feeds-one-core-of-many
 one-file-at-a-time-with-all-threads-is-fastest
 one-hang-at-exit
-one-hang-in-eight-rounds
 one-load-takes-too-long
 one-warm-up-takes-too-long
 others-slow-one-side-in-half-of-the-rounds
@@ -1072,16 +1237,13 @@ records-of-another-study-under-the-label
 seven-processes-hang-at-exit
 starts-without-memory-are-no-race
 the-best-number-of-threads-never-rests-on-survivors
-the-fastest-in-every-common-round
 the-same-twice-differs
 the-same-twice-differs-and-so-do-models
 threads-beyond-the-cpus-help
-three-rounds
 two-compute-types-of-unlike-truth
 two-models-of-opposite-truth
 two-models-one-of-them-equal
 two-of-three-gpus-work
-two-rounds
 two-threads-of-one-core
 """
 

@@ -122,6 +122,21 @@ def test_another_name_of_the_study_measures_nothing(checkout):
     assert transcribed(checkout.planned("--config", "name=another")) == []
 
 
+def test_another_margin_measures_nothing_and_records_keep_the_one_when_measured(checkout):
+    records = list((checkout.folder / MACHINE).glob("*.json"))
+    kept = [json.loads(path.read_text())["planned"] for path in records]
+    assert {planned["equivalence_margin"] for planned in kept} == {0.05}
+    assert {planned["rounds"] for planned in kept} >= {checkout.study()["rounds"]}
+    jobs = checkout.planned("--config", "equivalence_margin=0.1", "confidence=0.9")
+    assert transcribed(jobs) == []
+    assert "judge_findings" in jobs or "merge_timings" in jobs
+
+
+def test_another_order_of_the_rounds_measures_nothing(checkout):
+    """The study's name is the seed of the order."""
+    assert transcribed(checkout.planned("--config", "name=elsewhere", "together_h=2")) == []
+
+
 def test_a_changed_reference_transcript_measures_nothing(checkout):
     (checkout.folder / "audio/english-short.txt").write_text("something else\n")
     jobs = checkout.planned()

@@ -6,8 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from parallel_transcription.statistics import BEYOND, OPEN, WITHIN, compare_matches, sequential
-from parallel_transcription.statistics.sequential import PValues
+from parallel_transcription.statistics import (
+    BEYOND,
+    OPEN,
+    WITHIN,
+    compare_matches,
+    sequential,
+    stages,
+)
+from parallel_transcription.statistics.stages import PValues
 
 WIDTH = math.log1p(0.05)
 
@@ -115,31 +122,31 @@ def test_a_few_matches_in_one_state_show_nothing_beyond():
 def test_pairs_shown_beyond_do_not_count_among_those_that_may_be_within():
     far = PValues(1.0, 1e-5, 1e-5)
     equal = PValues(0.04, 0.9, 0.9)
-    assert sequential.sizes([far, equal]) == [BEYOND, WITHIN]
-    assert sequential.sizes([far, equal, equal]) == [BEYOND, WITHIN, WITHIN]
+    assert stages.sizes([far, equal]) == [BEYOND, WITHIN]
+    assert stages.sizes([far, equal, equal]) == [BEYOND, WITHIN, WITHIN]
     undecided = PValues(0.3, 0.3, 0.9)
-    assert sequential.sizes([equal, undecided]) == [OPEN, OPEN]
-    assert sequential.sizes([PValues(0.02, 0.9, 0.9), undecided]) == [WITHIN, OPEN]
+    assert stages.sizes([equal, undecided]) == [OPEN, OPEN]
+    assert stages.sizes([PValues(0.02, 0.9, 0.9), undecided]) == [WITHIN, OPEN]
 
 
 def test_pairs_that_join_later_take_no_decision_back():
     first = [PValues(0.04, 0.9, 0.9, stage=1), PValues(1.0, 0.01, 0.02, stage=1)]
-    alone = sequential.sizes(first)
+    alone = stages.sizes(first)
     for late in itertools.product((0.001, 0.3), repeat=3):
         later = [PValues(p, 0.9, 0.9, stage=4) for p in late]
-        assert sequential.sizes([*later, *first])[3:] == alone
+        assert stages.sizes([*later, *first])[3:] == alone
 
 
 def test_a_late_pair_pays_for_those_still_open():
     still_open = [PValues(0.5, 0.5, 0.5, stage=1)] * 2
-    assert sequential.sizes([*still_open, PValues(0.03, 0.9, 0.9, stage=2)])[2] == OPEN
-    assert sequential.sizes([*still_open, PValues(0.016, 0.9, 0.9, stage=2)])[2] == WITHIN
+    assert stages.sizes([*still_open, PValues(0.03, 0.9, 0.9, stage=2)])[2] == OPEN
+    assert stages.sizes([*still_open, PValues(0.016, 0.9, 0.9, stage=2)])[2] == WITHIN
 
 
 def test_a_family_of_unknown_p_values_decides_nothing():
     nan = float("nan")
-    assert sequential.sizes([PValues(nan, nan, nan)] * 3) == [OPEN] * 3
-    assert sequential.sizes([]) == []
+    assert stages.sizes([PValues(nan, nan, nan)] * 3) == [OPEN] * 3
+    assert stages.sizes([]) == []
 
 
 def test_the_chance_to_decide_is_about_what_studies_decide():
@@ -161,3 +168,15 @@ def test_matches_needed_reach_the_chance_and_are_none_at_the_margin():
     assert sequential.matches_needed(0.03, 0.0, 0.05) >= n
     assert sequential.matches_needed(0.03, WIDTH, 0.05) is None
     assert sequential.matches_needed(0.03, 0.0, 0.05, have=n) > n
+
+
+def test_comparisons_of_matches_are_settled_together():
+    rng = np.random.default_rng(11)
+    logs = [0.0, 0.3, -0.3, 0.05]
+    pairs = [rng.normal(log, 0.03, (6, 8)).tolist() for log in logs]
+    found = [compare_matches(one, 0.05, alike=[p for p in pairs if p is not one]) for one in pairs]
+    settled = stages.settle_matches(found, [1, 1, 1, 1])
+    assert [one.size for one in settled] == [WITHIN, BEYOND, BEYOND, OPEN]
+    assert [one.outcome for one in settled] == ["equivalent", "B faster", "A faster",
+                                                "inconclusive"]  # fmt: skip
+    assert stages.settle_matches([], []) == []

@@ -1,6 +1,5 @@
 """Whatever happens to the measured process, the outcome says so, and no process stays behind."""
 
-import itertools
 import json
 import os
 import platform
@@ -9,6 +8,7 @@ import threading
 import time
 import wave
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import jiwer
@@ -16,6 +16,8 @@ import numpy as np
 import psutil
 import pytest
 from faster_whisper import decode_audio
+from hypothesis import given
+from hypothesis import strategies as st
 
 import studies
 from measuring import BRIEF, CLIP, PROTOCOL, task
@@ -26,6 +28,7 @@ from parallel_transcription.measure.supervise import (
     stated_environment,
     supervise,
 )
+from parallel_transcription.measure.transcriber import SHORTEST_WINDOW_S, WINDOW_S, windows
 from project import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_left")]  # measures
@@ -80,22 +83,51 @@ def test_batches_hear_all_of_a_long_file(values):
         assert one["segments"] > 4 and one["last_end_s"] > 100
 
 
-@pytest.mark.parametrize("extra", [0, 1, 160])
-def test_a_last_window_of_almost_nothing_is_no_fault(tmp_path, extra):
-    sound = np.resize(decode_audio(CLIP), 30 * 16_000 + extra)
-    with wave.open(str(tmp_path / "long.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes((sound * 32_767).astype("<i2").tobytes())
+def write_wav(file, sound):
+    with wave.open(str(file), "wb") as opened:
+        opened.setparams((1, 2, 16_000, 0, "NONE", ""))
+        opened.writeframes((sound * 32_767).astype("<i2").tobytes())
+
+
+@pytest.mark.parametrize(("extra", "expected"), [(0, 1), (1, 1), (160, 1), (3_000, 1), (8_000, 2)])
+def test_a_rest_of_almost_nothing_gets_no_window_and_no_words(tmp_path, extra, expected):
+    write_wav(tmp_path / "long.wav", np.resize(decode_audio(CLIP), 30 * 16_000 + extra))
     files = [str(tmp_path / "long.wav")]
     outcome = supervise(task(files=files, batch_size=4, **ONCE), BRIEF, None)
     assert outcome["status"] == "ok", outcome["error"]
+    (one,) = outcome["starts"][0]["passes"][0]["transcriptions"]
+    assert one["decoded"]["windows"] == expected
+    assert one["last_end_s"] <= 30 * expected
+
+
+@pytest.mark.parametrize("vad_filter", [False, True])
+def test_both_sides_decode_the_same_audio(tmp_path, vad_filter):
+    """Pauses of 0.3 to 1.5 s: the pipeline's own voice detector would leave most of them out."""
+    clip = decode_audio(CLIP)
+    pauses = [np.zeros(int(16_000 * s), np.float32) for s in (0.3, 0.8, 1.5)]
+    write_wav(tmp_path / "a.wav", np.concatenate([part for p in pauses for part in (clip, p)]))
+    heard = []
+    for batch_size in (0, 4):
+        settings = {"batch_size": batch_size, "vad_filter": vad_filter}
+        outcome = supervise(task(files=[str(tmp_path / "a.wav")], **settings, **ONCE), BRIEF, None)
+        (one,) = outcome["starts"][0]["passes"][0]["transcriptions"]
+        heard.append(one["decoded"]["speech_s"])
+    assert heard[0] == pytest.approx(heard[1], rel=0.01)
+
+
+@given(st.floats(0.01, 10_000))
+def test_windows_cover_a_file_but_for_a_rest_without_room_for_a_word(seconds):
+    found = windows(seconds)
+    assert found[0]["start"] == 0 and all(a["end"] == b["start"] for a, b in pairwise(found))
+    assert all(0 < one["end"] - one["start"] <= WINDOW_S for one in found)
+    assert 0 <= seconds - found[-1]["end"] < SHORTEST_WINDOW_S
 
 
 @pytest.mark.alone
 def test_a_stagger_separates_the_starts_of_initialisations():
     staggered = task(strategy="multi_model", instances=3, init_stagger_s=0.2)
     loads = supervise(staggered, PROTOCOL, None)["starts"][0]["loads"]
-    gaps = [b["started_s"] - a["started_s"] for a, b in itertools.pairwise(loads)]
+    gaps = [b["started_s"] - a["started_s"] for a, b in pairwise(loads)]
     assert all(0.15 < gap < 1 for gap in gaps)
 
 

@@ -329,6 +329,9 @@ def test_what_the_decoder_did_stands_beside_a_text(tmp_path):
     ]
     assert (row["tokens"], row["temperature"], row["decodings"]) == (7, 0.4, 4)
     assert timings["decodings"].notna().sum() == 1  # records of before do not tell
+    assert pd.isna(row["speech_s"])
+    one["decoded"]["speech_s"] = 12.5
+    assert tables_of(tmp_path / "newer", record).timings["speech_s"].max() == 12.5
 
 
 def gpu(device, **more):

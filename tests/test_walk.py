@@ -79,9 +79,9 @@ def test_every_window_of_30_s_has_its_tokens(seconds, least, most):
 @pytest.mark.parametrize("option", ["vad_filter", "word_timestamps"])
 def test_where_the_tokens_cannot_be_known_temperature_and_probability_decide(option):
     plan = walk.planned(TOKENS, {"a": 58.0}, replace(AS_ALWAYS, **{option: True}))
-    good = decoded.summary("a", [segment(3)])
-    hot = decoded.summary("a", [segment(), segment(temperature=0.2)])
-    unlikely = decoded.summary("a", [segment(), segment(avg_logprob=-0.6)])
+    good = decoded.summary("a", [segment(3)], 30.0)
+    hot = decoded.summary("a", [segment(), segment(temperature=0.2)], 30.0)
+    unlikely = decoded.summary("a", [segment(), segment(avg_logprob=-0.6)], 30.0)
     assert walk.lost([good], plan) is None
     assert "at temperature 0.2" in walk.lost([good, hot], plan)
     assert "log-probability -0.60" in walk.lost([unlikely], plan)
@@ -100,7 +100,7 @@ def test_where_the_tokens_cannot_be_known_temperature_and_probability_decide(opt
     ],
 )
 def test_what_was_decoded_instead_is_told(segments, told):
-    found = walk.lost([decoded.summary("a", segments)], {"a": [TOKENS, TOKENS]})
+    found = walk.lost([decoded.summary("a", segments, 30.0)], {"a": [TOKENS, TOKENS]})
     assert found is None if told is None else told in found
 
 
@@ -129,15 +129,17 @@ def test_passes_of_intact_weights_are_not_marked(model, values):
 def test_a_window_that_was_decoded_again_counts_as_often():
     cold, hot = segment(), segment(temperature=0.4, avg_logprob=-0.9, seek=3000)
     again = segment(temperature=0.4, seek=3000)
-    found = decoded.summary("a", [cold, hot, again])
+    found = decoded.summary("a", [cold, hot, again], 30.0)
     assert (found.windows, found.decodings, found.temperature) == (2, 1 + 3, 0.4)
     assert (found.tokens, found.logprob) == (3 * TOKENS, -0.9)
-    assert decoded.summary("a", []).logprob is None
+    assert decoded.summary("a", [], 30.0).logprob is None
 
 
 def test_each_transcription_gets_what_was_decoded_for_it():
     heard = [{"file": "a", "text": "x"}, {"file": "a", "text": "y"}, {"file": "b", "text": None}]
-    sums = [decoded.summary("a", [segment(n, text=text)]) for n, text in ((5, " y"), (7, " x"))]
+    sums = [
+        decoded.summary("a", [segment(n, text=text)], 30.0) for n, text in ((5, " y"), (7, " x"))
+    ]
     decoded.attach(heard, sums)
     assert [one["decoded"] and one["decoded"]["tokens"] for one in heard] == [7, 5, None]
 
@@ -164,7 +166,7 @@ def test_a_trial_is_made_once_and_its_result_kept(model, tmp_path, monkeypatch):
 def test_another_model_compute_type_or_kernel_is_tried_for_itself(model, tmp_path, monkeypatch):
     monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)  # a capped run of these tests
     tried = []
-    good = decoded.summary("a synthetic window", [segment()])
+    good = decoded.summary("a synthetic window", [segment()], 30.0)
     monkeypatch.setattr(trial, "_try", lambda *asked: tried.append(asked) or (good, ""))
     for sha256, values in [
         ("1", {}),

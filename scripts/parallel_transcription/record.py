@@ -39,16 +39,15 @@ _SOUND = {
 }
 _HOST_GPU = {"name": _TEXT, "memory_mb": _NUMBER}
 _MEMORY = _closed({"rss": _NUMBER, "pss": _NUMBER, "uss": _NUMBER})
-_DECODED = _closed(
-    {
-        "tokens": {"type": "integer"},
-        "temperature": {"type": "number"},
-        "windows": {"type": "integer"},
-        "decodings": {"type": "integer"},
-        "compression_ratio": _NUMBER,
-        "logprob": _NUMBER,
-    }
-)
+_DECODED_FIELDS: dict[str, Any] = {
+    "tokens": {"type": "integer"},
+    "temperature": {"type": "number"},
+    "windows": {"type": "integer"},
+    "decodings": {"type": "integer"},
+    "compression_ratio": _NUMBER,
+    "logprob": _NUMBER,
+}
+_DECODED = _closed({**_DECODED_FIELDS, "speech_s": _NUMBER}, required=list(_DECODED_FIELDS))
 _TRANSCRIPTION_FIELDS: dict[str, Any] = {
     "counter": {"type": "integer", "minimum": 1},
     "file": {"type": "string"},
@@ -181,8 +180,18 @@ _KERNEL = _closed(
         "saturates": {"type": ["boolean", "null"]},
     }
 )
+#: What the study said when the run was measured of how it would be judged.
+_PLANNED = _closed(
+    {
+        "rounds": {"type": "integer", "minimum": 1},
+        "equivalence_margin": {"type": "number"},
+        "confidence": {"type": "number"},
+        "disturbed_above": {"type": "number"},
+        "limits": {"type": "object", "additionalProperties": _NUMBER},
+    }
+)
 #: Keys that records made before these existed lack.
-_NEW = ("job",)
+_NEW = ("job", "planned")
 
 
 def record_schema() -> dict[str, Any]:
@@ -235,6 +244,7 @@ def record_schema() -> dict[str, Any]:
             "packed": {"type": "boolean"},
             "log": _TEXT,
             "job": {"anyOf": [_JOB, {"type": "null"}]},
+            "planned": {"anyOf": [_PLANNED, {"type": "null"}]},
             "started_at": {"type": "number"},
             "finished_at": {"type": "number"},
             "status": _STATUS,

@@ -9,9 +9,9 @@ Per machine, and per model, compute type, device and workload (only equal work i
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
    that any file took from hand-out to text in a repeat that counts. A figure that is not known
    breaks its limit.
-3. The fastest (geometric mean of the makespan) admissible one is compared with every other
-   (paired by round, Bonferroni: it was chosen by the same data). Those shown equivalent are tied
-   with it.
+3. The fastest admissible one (by makespans relative to each other in common rounds, see
+   `together.relative_times`) is compared with every other (paired by round, Bonferroni: it was
+   chosen by the same data). Those shown equivalent are tied with it.
 4. Among the tied, and those that are neither tied nor slower while their ratio as seen is within
    the margin: least memory (on GPUs that of the GPUs, where it is known of all; differences up to
    5 % or 5 MB count as none), then fewest threads in all, fewest workers, fewest instances. That
@@ -28,7 +28,8 @@ throughput, cores used and memory (the same one), and better in one of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,10 +209,19 @@ def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
         kept = "no configuration keeps the limits"
         reason = kept if sound else "no configuration ran without trouble"
         return Choice(group, rows, memory, reason=reason)
-    allowed.sort(key=lambda r: (r["mean_makespan_s"], r["arm"]))
+    place = places(machine, [r["arm"] for r in allowed])
+    allowed.sort(key=lambda r: place[r["arm"]])
     winner = _most_frugal(_as_fast_as_the_first(machine, allowed), memory)
     rest = [r for r in allowed if r is not winner]
     return Choice(group, rows, memory, winner, rest[0] if rest else None)
+
+
+def places(machine: Machine, arms: Iterable[str]) -> dict[str, tuple[float, str]]:
+    """What to sort arms by, the fastest first; those without common rounds come last."""
+    return {
+        arm: (factor if math.isfinite(factor) else math.inf, arm)
+        for arm, factor in machine.relative_times(arms).items()
+    }
 
 
 def _as_fast_as_the_first(machine: Machine, allowed: list[Row]) -> list[Row]:
@@ -270,19 +280,20 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
     rows = confirming(machine.all_runs)
     own = rows[rows["arm"] == winner["arm"]]
     sound = bool((own["status"] == "ok").all())
-    status, rounds, ratios = "not yet", len(calm), (None, None, None)
+    status, rounds, ratios, level = "not yet", len(calm), (None, None, None), None
     if second is None:
         if rounds >= 2 and sound:
             status = "confirmed"
     else:
         pair = machine.compare(winner["arm"], second["arm"], confirmation=True).result
         if pair.rounds:
-            rounds, ratios = pair.rounds, plain((pair.ratio, pair.low, pair.high))
+            rounds = pair.rounds
+            ratios, level = plain((pair.ratio, pair.low, pair.high)), plain(pair.level)
             if pair.tests.p_not_above <= machine.alpha and sound:
                 status = "confirmed"
             elif pair.tests.p_above <= machine.alpha and pair.tests.p_difference <= machine.alpha:
                 status = "not confirmed"
-    return Confirmation(status, rounds, against, *ratios, rtfx, low, high)
+    return Confirmation(status, rounds, against, *ratios, rtfx, low, high, level)
 
 
 def _fresh(machine: Machine, winner: Row) -> pd.DataFrame:

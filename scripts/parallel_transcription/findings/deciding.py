@@ -17,7 +17,7 @@ from parallel_transcription import statistics
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.planner import Contest, Cost, Match
 from parallel_transcription.findings.questions import QUESTIONS
-from parallel_transcription.statistics import sequential
+from parallel_transcription.statistics.comparison import STATES
 
 PROCESS_S = 0.5  # a process until it loads; records tell only what follows
 REPORTED_PAIRS = 20  # as many as a report has, at least: what rounds settle is corrected for them
@@ -87,15 +87,15 @@ def is_settled(rounds: statistics.Comparison, log_ratios: Sequence[float], famil
         log_ratios: Of the rounds.
         family: Pairs of a report.
     """
-    if rounds.rounds < 3 or not log_ratios:
+    if not rounds.tested or not log_ratios:
         return False
-    far = math.log1p(rounds.margin) + sequential.STATES
-    beyond = min(rounds.tests.p_above, rounds.tests.p_below)
+    far = math.log1p(rounds.margin) + STATES
+    beyond = min(rounds.alone.p_above, rounds.alone.p_below)
     sides = {math.copysign(1, log_ratio) for log_ratio in log_ratios}
     return (
         len(sides) == 1
         and min(abs(log_ratio) for log_ratio in log_ratios) > far
-        and max(beyond, rounds.tests.p_difference) * family <= rounds.alpha
+        and max(beyond, rounds.alone.p_difference) * family <= rounds.alpha
     )
 
 

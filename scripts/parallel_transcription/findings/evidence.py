@@ -39,6 +39,7 @@ def pair_row(pair: Pair, result: Comparison) -> Row:
         "ratio": result.ratio,
         "low": result.low,
         "high": result.high,
+        "low_level": result.level,
         "low_equivalence": result.low_equivalence,
         "high_equivalence": result.high_equivalence,
         "median_ratio": result.median_ratio,
@@ -47,8 +48,10 @@ def pair_row(pair: Pair, result: Comparison) -> Row:
         "outcome": OUTCOMES.get(result.outcome, result.outcome),
         "size": result.size,
         "remark": BOUNDS.get(result.bound) or SLIGHTLY.get(result.slightly, ""),
-        "p_equivalent": result.tests.p_equivalent,
-        "p_difference": result.tests.p_difference,
+        "p_equivalent": result.alone.p_equivalent,
+        "p_difference": result.alone.p_difference,
+        "p_difference_adjusted": result.tests.p_difference,
+        "p_beyond_adjusted": result.p_beyond,
         "spread": result.sd,
         "makespan_a_s": pair.a["makespan_s"].median() if len(pair.a) else None,
         "makespan_b_s": pair.b["makespan_s"].median() if len(pair.b) else None,
@@ -60,10 +63,14 @@ def pair_row(pair: Pair, result: Comparison) -> Row:
 
 
 def faster_than_margin(result: Comparison, alpha: float, yes: str, no: str, neither: str) -> str:
-    """`yes` where B is shown to be faster than A by more than the margin, `no` where it is not."""
+    """`yes` where B is shown to be faster than A by more than the margin, `no` where it is not.
+
+    `yes` is corrected over the report, so that any such row counts; `no` is of this row alone, for
+    rules that ask it of all rows.
+    """
     if result.tests.p_above <= alpha and result.tests.p_difference <= alpha:
         return yes
-    return no if result.tests.p_not_above <= alpha else neither
+    return no if result.alone.p_not_above <= alpha else neither
 
 
 def some_and_none(outcomes: set[str], yes: str, no: str) -> Verdict:

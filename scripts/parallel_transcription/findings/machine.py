@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
+from parallel_transcription.findings.together import allowed, begun, occasions, relative_times
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.counting import (
     confirming,
@@ -20,6 +22,7 @@ from parallel_transcription.results.counting import (
 )
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 
 class Machine:
@@ -40,12 +43,17 @@ class Machine:
         self.margin = float(self.study["equivalence_margin"])
         self.confidence = float(self.study["confidence"])
         self.limits = dict(self.study["limits"])
+        self.together_h = float(self.study["together_h"])
         self.starts = runs[runs["files_in_parallel"] == 0]
         self.all_runs = runs[runs["files_in_parallel"] > 0]
         self.runs = explored(self.all_runs)
         self.timings = results.timings[results.timings["machine"] == label]
         self._times: dict[bool, dict[str, pd.DataFrame]] = {}
         self._pairs: dict[tuple[str, str, bool], Pair] = {}
+        #: Pairs that were asked for; `judge` empties it before each question.
+        self.asked: list[Pair] = []
+        #: All comparisons of the report that verdicts rest on, once they are known (`judge`).
+        self.family: statistics.Family | None = None
 
     @property
     def alpha(self) -> float:
@@ -73,6 +81,47 @@ class Machine:
         return per_round(confirming(self.all_runs))
 
     @cached_property
+    def begun(self) -> pd.Series:
+        """When the run of each (arm, round) began; see `together.begun`."""
+        return begun(self.all_runs)
+
+    @cached_property
+    def allowed(self) -> pd.Series:
+        """How far apart two runs of a round may have begun (s); see `together.allowed`."""
+        return allowed(self.all_runs, self.together_h)
+
+    @cached_property
+    def _occasions(self) -> pd.Series:
+        return occasions(self.begun, self.allowed)
+
+    @cached_property
+    def planned(self) -> pd.Series:
+        """Rounds planned when each (arm, round) was measured; nan where no record tells."""
+        keys = [self.all_runs["arm"], self.all_runs["round"]]
+        return self.all_runs["planned_rounds"].groupby(keys).max()
+
+    def correct(self, results: list[statistics.Comparison]) -> list[statistics.Comparison]:
+        """Comparisons with their outcomes, corrected over all those of the report.
+
+        Over themselves where the report's are not known, as when one question is asked alone.
+        """
+        family = self.family if self.family is not None else statistics.Family(results)
+        return family.correct(results)
+
+    def relative_times(self, arms: Iterable[str]) -> dict[str, float]:
+        """Times of arms relative to each other, from rounds that they have in common.
+
+        nan for one that was measured apart from the others, or never in time.
+        """
+        return relative_times({arm: self._by_occasion(arm) for arm in arms})
+
+    def _by_occasion(self, arm: str) -> pd.Series:
+        times = self.times(arm)
+        calm = times[~times["censored"].astype(bool) & times["makespan_s"].notna()]
+        occasion = [self._occasions[arm, number] for number in calm.index]
+        return calm["makespan_s"].astype(float).set_axis(occasion)
+
+    @cached_property
     def arms(self) -> pd.DataFrame:
         """A row per arm: dimensions, workload, in_use, total_workers, counts of statuses."""
         kept = [*DIMENSIONS, "configuration", "workload", "total_workers", "in_use", "threads",
@@ -91,9 +140,18 @@ class Machine:
 
         A window that fails faster-whisper's thresholds is decoded up to six times.
         """
+        return self._told("decodings").mean()
+
+    @cached_property
+    def speech(self) -> pd.Series:
+        """Seconds that were decoded per transcription, by arm; those that are not told lack."""
+        return self._told("speech_s").mean()
+
+    def _told(self, column: str) -> pd.api.typing.SeriesGroupBy:
+        """A column of the transcriptions where it is known, grouped by arm."""
         arms = self.runs.groupby("run", sort=True)["arm"].first()
-        told = self.timings[self.timings["decodings"].notna()]
-        return told.groupby(told["run"].map(arms))["decodings"].mean()
+        told = self.timings[self.timings[column].notna()]
+        return told.groupby(told["run"].map(arms))[column]
 
     def ordinary(self) -> pd.DataFrame:
         """Arms that answer questions 1 to 8: no A/A replicas, planted slow-downs or batches."""
@@ -115,10 +173,11 @@ class Machine:
         return known[arm]
 
     def compare(self, arm_a: str, arm_b: str, confirmation: bool = False) -> Pair:
-        """Makespans of two arms, paired by round."""
+        """Makespans of two arms, paired by the rounds in which they were measured together."""
         key = (arm_a, arm_b, confirmation)
         if key not in self._pairs:
             self._pairs[key] = self._compare(*key)
+        self.asked.append(self._pairs[key])
         return self._pairs[key]
 
     def _compare(self, arm_a: str, arm_b: str, confirmation: bool) -> Pair:
@@ -127,6 +186,11 @@ class Machine:
         a, b = a.loc[both], b.loc[both]
         usable = a["makespan_s"].notna() & b["makespan_s"].notna()
         a, b = a[usable.to_numpy()], b[usable.to_numpy()]
+        distance = [abs(self.begun[arm_a, n] - self.begun[arm_b, n]) for n in a.index]
+        apart = np.array(distance, float) > self.allowed.reindex(a.index).to_numpy(float)
+        a, b = a[~apart], b[~apart]
+        plans = [self.planned[arm, n] for arm in (arm_a, arm_b) for n in a.index]
+        last = int(a.index.max()) - (CONFIRMATION_ABOVE if confirmation else 0) if len(a) else 0
         result = statistics.compare(
             a["makespan_s"].to_numpy(float),
             b["makespan_s"].to_numpy(float),
@@ -134,9 +198,12 @@ class Machine:
             self.confidence,
             a["censored"].to_numpy(bool),
             b["censored"].to_numpy(bool),
+            statistics.share_of(statistics.look_at(last, plans)),
         )
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
-        return Pair(arm_a, arm_b, result, int(disturbed), a, b)
+        untimed = int(np.isnan(np.array(distance, float)).sum())
+        counts = int(apart.sum()), untimed
+        return Pair(arm_a, arm_b, result, int(disturbed), a, b, *counts, confirmation)
 
     def against(self, arms: pd.DataFrame, dimension: str, base: int) -> Iterator[tuple[Any, Pair]]:
         """Pairs that can be tested of arms and those that differ from them in one dimension.
@@ -172,12 +239,17 @@ class Machine:
             pair.b["cpu_s"].to_numpy(float)[known],
             self.margin,
             self.confidence,
+            share=pair.result.share,
         )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`."""
+    """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`.
+
+    `apart`: rounds left out since the two sides were measured apart (`together`); `untimed`: rounds
+    of records that do not tell when. `confirmation`: of the rounds that confirm chosen settings.
+    """
 
     arm_a: str
     arm_b: str
@@ -185,6 +257,9 @@ class Pair:
     disturbed: int
     a: pd.DataFrame
     b: pd.DataFrame
+    apart: int = 0
+    untimed: int = 0
+    confirmation: bool = False
 
     @property
     def testable(self) -> bool:

@@ -60,7 +60,7 @@ def matched_pairs(
             pair = machine.compare(one["arm"], other["arm"])
             if pair.result.rounds:
                 cases.append(Case(pair, _facts(one, other)))
-            else:
+            elif not pair.apart:  # that is said by `remarks.notes_on_runs_apart`
                 notes.append(
                     f"{one['configuration']} and {other['configuration']} have no common round "
                     "with a time on either side; not judged."

@@ -3,7 +3,7 @@
 A contest is a pair that a question wants decided, in order of weight; those that share a side are
 measured in one match, so that a pass of the common side serves all of them. After each match:
 
-1. Contests are decided as in the report (`sequential.sizes`): 5 % of false verdicts over all of
+1. Contests are decided as in the report (`stages.sizes`): 5 % of false verdicts over all of
    them. Those that rounds have settled (`Contest.settled`) need no match.
 2. Of each open contest: the chance that the time left decides it in matches of given sides, if its
    ratio is, of those that its matches leave likely (one standard error), the easiest to decide. So
@@ -25,7 +25,7 @@ from functools import lru_cache
 import numpy as np
 
 from parallel_transcription import statistics
-from parallel_transcription.statistics import sequential
+from parallel_transcription.statistics import sequential, stages
 
 MOST_SIDES = 5
 BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20)  # passes of each side that a match may have
@@ -156,7 +156,7 @@ def sizes(contests: Sequence[Contest], margin: float, alpha: float = 0.05) -> li
         )
         for k in measured
     ]
-    found = dict(zip(measured, sequential.sizes(family, alpha), strict=True))
+    found = dict(zip(measured, stages.sizes(family, alpha), strict=True))
     return [
         statistics.BEYOND if contest.settled else found.get(k, statistics.OPEN)
         for k, contest in enumerate(contests)
@@ -166,9 +166,9 @@ def sizes(contests: Sequence[Contest], margin: float, alpha: float = 0.05) -> li
 @lru_cache(maxsize=4096)
 def _tested(
     values: tuple[float, ...], margin: float, stage: int, alike: tuple[tuple[float, ...], ...]
-) -> sequential.PValues:
+) -> stages.PValues:
     tests = sequential.match_tests(values, margin, alike)
-    return sequential.PValues.of(tests, math.exp(float(np.mean(values))), stage)
+    return stages.PValues.of(tests, math.exp(float(np.mean(values))), stage)
 
 
 @lru_cache(maxsize=4096)

@@ -18,14 +18,16 @@ from typing import ClassVar
 
 import pandas as pd
 
-from parallel_transcription import statistics, words
+from parallel_transcription import words
 from parallel_transcription.findings.evidence import in_order, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.remarks import (
     correction_note,
+    looks_note,
     margin_words,
     notes_on_failures,
     notes_on_unlike_work,
+    too_few_note,
 )
 from parallel_transcription.findings.rounds import command, more_rounds
 from parallel_transcription.findings.show import with_varying
@@ -115,6 +117,10 @@ class Question(ABC):
     def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
         """Pairs of arms that matches should decide, in order of weight; ratio = first / second."""
         return ()
+
+    def comparisons(self, machine: Machine) -> list[Comparison]:
+        """What its verdict rests on and is corrected together with that of the other questions."""
+        return []
 
     def page_rows(self, evidence: Sequence[Row]) -> list[int]:
         """Places of the rows of evidence that a page shows, in their order there."""
@@ -206,7 +212,13 @@ class Cases:
 
 @dataclass(frozen=True)
 class Judged:
-    """The cases of a question with their comparisons, corrected over all of them."""
+    """The cases of a question with their comparisons, corrected over all of the report.
+
+    A rule that asks whether *any* of them is so rests on the corrected p-values (`tests` of a
+    result, and `size` and `outcome` where they say "beyond" and "faster"). One that asks whether
+    *all* are so rests on those of each alone (`alone`, and `size` where it says "within"): an
+    intersection-union test, which needs no correction (Berger 1982).
+    """
 
     machine: Machine
     cases: Cases
@@ -229,13 +241,17 @@ class Judged:
     def estimate(self, row: Row, of: str, name: str = "ratio", low: str = "low",
                  high: str = "high") -> str:  # fmt: skip
         """A number of a row with its interval, in words."""
-        return words.estimate(row[name], row[low], row[high], self.machine.confidence, of)
+        return words.estimate(row[name], row[low], row[high], self._level(row, low), of)
 
     def effect(self, row: Row, name: str, unit: str = words.TIMES, value: str = "ratio",
                low: str = "low", high: str = "high") -> Effect | None:  # fmt: skip
         """A number of a row with its interval, as the effect."""
         ends = (row[low], row[high])
-        return effect_of(name, row[value], ends, unit, self.machine.confidence)
+        return effect_of(name, row[value], ends, unit, self._level(row, low))
+
+    def _level(self, row: Row, low: str) -> float:
+        """The confidence of an interval, said beside its lower end; else the study's."""
+        return float(row.get(f"{low}_level") or self.machine.confidence)
 
 
 class PairedQuestion(Question):
@@ -262,15 +278,22 @@ class PairedQuestion(Question):
         """Notes of the question's own; empty ones are left out."""
         return ()
 
+    def comparisons(self, machine: Machine) -> list[Comparison]:
+        """Those of its pairs."""
+        cases = self.cases(machine)
+        if cases is None or not self.is_measured(cases):
+            return []
+        return [case.pair.result for case in cases.tested]
+
     def judge(self, machine: Machine) -> Finding | None:
-        """Pairs, enough of them?, Holm, rows, verdict, what would decide it, answer."""
+        """Pairs, enough of them?, corrected, rows, verdict, what would decide it, answer."""
         cases = self.cases(machine)
         if cases is None:
             return None
         if not self.is_measured(cases):
             notes = [*cases.notes, *notes_on_failures(machine, cases.arms)]
             return self.not_measured(machine, cases.evidence, cases.runs, notes)
-        judged = Judged(machine, cases, statistics.correct([c.pair.result for c in cases.tested]))
+        judged = Judged(machine, cases, machine.correct([c.pair.result for c in cases.tested]))
         self.compared(judged)
         verdict = self.verdict(judged)
         more, sentence = None, ""
@@ -288,7 +311,9 @@ class PairedQuestion(Question):
                 *cases.notes,
                 *self.remarks(judged, verdict),
                 sentence,
-                correction_note(len(judged.results), machine.confidence),
+                too_few_note(judged.results),
+                correction_note(machine, judged.results),
+                looks_note(machine, judged.results),
                 *notes_on_unlike_work(machine, judged.pairs),
                 *notes_on_failures(machine, cases.arms),
             ],

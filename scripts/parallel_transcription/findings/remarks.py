@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
+from parallel_transcription.findings.rounds import command, min_rounds
 from parallel_transcription.results.finding import Verdict
+from parallel_transcription.statistics import Comparison
+from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 #: Sides whose decodings differ by more than this share did unlike work.
 UNLIKE = 0.02
@@ -62,22 +65,34 @@ def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
 
 
 def notes_on_unlike_work(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
-    """A sentence on pairs of which one side decoded more: their times are of unlike work."""
-    known, unlike = machine.decodings, []
-    for pair in pairs:
-        if pair.arm_a in known.index and pair.arm_b in known.index:
-            a, b = known[pair.arm_a], known[pair.arm_b]
-            if abs(a - b) > UNLIKE * min(a, b):
-                unlike.append((pair, a, b))
-    if not unlike:
-        return []
-    pair, a, b = max(unlike, key=lambda found: abs(found[1] - found[2]))
-    one, other = pair.configurations
-    return [
-        f"{words.plural(len(unlike), 'pair')} with unlike work: windows were decoded again at a "
-        f"higher temperature on one side more than on the other ({one} {words.number(a)}, {other} "
-        f"{words.number(b)} decodings per file). The ratio is of that work as well."
+    """Sentences on pairs of which one side decoded more: their times are of unlike work."""
+    pairs, notes = list(pairs), []
+    if unlike := _unlike(machine.decodings, pairs):
+        (one, other), a, b = unlike[0]
+        notes.append(
+            f"{words.plural(len(unlike), 'pair')} with unlike work: windows were decoded again at "
+            f"a higher temperature on one side more than on the other ({one} {words.number(a)}, "
+            f"{other} {words.number(b)} decodings per file). The ratio is of that work as well."
+        )
+    if unlike := _unlike(machine.speech, pairs):
+        (one, other), a, b = unlike[0]
+        notes.append(
+            f"{words.plural(len(unlike), 'pair')} with unlike audio: {one} decoded "
+            f"{words.number(a)} s of each file, {other} {words.number(b)} s. The ratio is of that "
+            "as well."
+        )
+    return notes
+
+
+def _unlike(known: pd.Series, pairs: Iterable[Pair]) -> list[tuple[tuple[str, str], float, float]]:
+    """Configurations of pairs whose sides differ, and what each side has; the most unlike first."""
+    found = [
+        (pair.configurations, known[pair.arm_a], known[pair.arm_b])
+        for pair in pairs
+        if pair.arm_a in known.index and pair.arm_b in known.index
     ]
+    unlike = [(p, a, b) for p, a, b in found if abs(a - b) > UNLIKE * min(a, b)]
+    return sorted(unlike, key=lambda one: -abs(one[1] - one[2]))
 
 
 def notes_on_unlike_runs(machine: Machine) -> list[str]:
@@ -89,17 +104,112 @@ def notes_on_unlike_runs(machine: Machine) -> list[str]:
         notes.append("The runs under this label were made with more than one set of packages.")
     if machine.facts.get("mixed_code"):
         notes.append("The runs under this label were made by more than one version of the code.")
+    return [*notes, *_notes_on_plans(machine)]
+
+
+#: What a study says of how it is judged, in words.
+_PLANNED = {
+    "equivalence_margin": "The margin",
+    "confidence": "The confidence",
+    "disturbed_above": "The share of foreign load that marks a repeat as disturbed",
+}
+
+
+def _notes_on_plans(machine: Machine) -> list[str]:
+    """Sentences on what was another when the runs were measured than it is now."""
+    notes = []
+    for name, said in _PLANNED.items():
+        now = float(machine.study[name])
+        then = {float(p[name]) for p in machine.facts.get("planned") or [] if name in p} - {now}
+        if then:
+            values = words.listing([f"{100 * value:g} %" for value in sorted(then)])
+            notes.append(f"{said} was {values} when measured, and is {100 * now:g} % now.")
+    limits = {k: v for k, v in machine.limits.items() if v is not None}
+    for planned in machine.facts.get("planned") or []:
+        before = {k: v for k, v in (planned.get("limits") or {}).items() if v is not None}
+        if "limits" in planned and before != limits:
+            listed = ", ".join(f"{k} {v:g}" for k, v in sorted(before.items())) or "none"
+            notes.append(f"The limits were others when measured: {listed}.")
     return notes
 
 
-def correction_note(family: int, confidence: float) -> str:
-    """What was corrected, and what was not; empty for a single pair."""
+def correction_note(machine: Machine, results: Sequence[Comparison]) -> str:
+    """What was corrected, and what was not; empty where there is nothing to correct."""
+    family = machine.family.size if machine.family is not None else len(results)
     if family < 2:
         return ""
     return (
-        f"p-values are Holm-corrected over the {family} pairs of this question on this machine; "
-        f"the intervals of single pairs ({words.level(confidence)}) are not."
+        f'"Beyond the margin" and "faster" are Holm-corrected over all {family} comparisons of '
+        'times in this machine\'s report; "equivalent" holds for each pair by itself. Intervals '
+        "are those that decide: within the margin's band, or outside of it, where a pair is called "
+        "so."
     )
+
+
+def looks_note(machine: Machine, results: Iterable[Comparison]) -> str:
+    """A sentence on pairs whose rounds were looked at before, and what that costs."""
+    again = [r for r in results if r.tested and r.share < statistics.share_of(1)]
+    if not again:
+        return ""
+    share = min(r.share for r in again)
+    looks = next(k for k in range(2, 1000) if statistics.share_of(k) <= share)
+    return (
+        f"Rounds were added to {words.plural(len(again), 'pair')} after a look at earlier ones. "
+        f"That is paid for: look {looks} has a level of "
+        f"{words.number(100 * machine.alpha * share, 2)} %, all looks together "
+        f"{100 * machine.alpha:g} %."
+    )
+
+
+def too_few_note(results: Iterable[Comparison]) -> str:
+    """A sentence on pairs with fewer rounds than can carry a verdict."""
+    few = [r.rounds for r in results if not r.tested]
+    if not few:
+        return ""
+    return (
+        f"{words.plural(len(few), 'pair')} with fewer than {statistics.LEAST_ROUNDS} common rounds "
+        f"({words.listing([str(n) for n in sorted(set(few))])}): not tested, so open."
+    )
+
+
+def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
+    """Sentences on pairs whose sides were measured apart, and on records that do not tell when."""
+    known = list({(p.arm_a, p.arm_b, p.confirmation): p for p in pairs}.values())
+    apart = [p for p in known if p.apart]
+    notes = []
+    if apart:
+        one, other = apart[0].configurations
+        notes.append(
+            "Measured apart: not compared. In "
+            f"{words.plural(sum(p.apart for p in apart), 'round')} of "
+            f"{words.plural(len(apart), 'pair')} (such as {one} and {other}) the two sides began "
+            f"more than {machine.together_h:g} h and the length of the round apart; a change of "
+            f"the machine in between would pass for a difference.{_anew(machine, apart)}"
+        )
+    if any(p.untimed for p in known):
+        notes.append(
+            "Some records do not tell when they were measured: such rounds are paired by their "
+            "number alone."
+        )
+    return notes
+
+
+def _anew(machine: Machine, apart: Sequence[Pair]) -> str:
+    """The command that measures both sides of pairs anew that have too few rounds together."""
+    few = [p for p in apart if not p.result.tested]
+    if not few:
+        return ""
+    fresh = all(p.confirmation for p in few)
+    few = few if fresh else [p for p in few if not p.confirmation]
+    names = {n for p in few for n in p.configurations}
+    numbers = machine.all_runs["round"][machine.all_runs["configuration"].isin(names)]
+    if fresh:
+        last = int(numbers.max()) - CONFIRMATION_ABOVE
+        settings = f"confirmation_rounds={last + statistics.LEAST_ROUNDS}"
+        return f" Both anew, together: {command(machine, settings, names)}"
+    last = int(numbers[numbers <= CONFIRMATION_ABOVE].max())
+    rounds = last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1))
+    return f" Both anew, together: {min_rounds(machine, rounds, names).command}"
 
 
 def margin_words(machine: Machine) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
@@ -44,15 +46,37 @@ def _quoted(file: str) -> str:
     return tilde + shlex.quote(file.removeprefix(tilde))
 
 
+@dataclass(frozen=True)
+class _Need:
+    """What would decide an open pair: rounds in all, None where no reasonable number would."""
+
+    pair: Pair
+    comparison: Comparison
+    rounds: int | None
+
+    def chance(self, machine: Machine, rounds: int, family: int) -> float:
+        """That so many rounds decide the pair, if its true ratio and its spread are those seen."""
+        return statistics.chance_to_decide(
+            max(rounds, self.comparison.rounds + 1),
+            self.comparison.sd,
+            machine.margin,
+            next_level(machine, self.comparison),
+            self.comparison.ratio,
+            family,
+        )
+
+
 def more_rounds(
     machine: Machine, compared: list[tuple[Pair, Comparison]]
 ) -> tuple[MoreRounds | None, str]:
     """What would decide the open pairs of a question, and a sentence on it for the notes.
 
     Rounds needed so that each undecided pair is decided (within or beyond the margin) with a
-    chance of 90 %, if its true ratio is the one seen so far and the log ratios spread as those of
-    all the pairs together. A pair whose ratio lies so near the margin that no reasonable number of
-    rounds would do is left out of the plan and named in the sentence. Censored pairs too.
+    chance of 90 %, if its true ratio is the one seen so far and its log ratios go on to spread as
+    they did: each pair by its own spread, since pairs of unlike arms are not equally noisy. The
+    sentence says the chance that all are then decided. A pair whose ratio lies so near the margin
+    that no reasonable number of rounds would do is left out of the plan and named in the sentence.
+    Censored pairs too.
 
     Args:
         machine: Where they were measured.
@@ -61,44 +85,79 @@ def more_rounds(
     undecided = [(p, c) for p, c in compared if c.size == statistics.OPEN and c.rounds]
     if not undecided:
         return None, ""
-    groups = [(c.rounds, c.sd) for _, c in compared if not (c.censored_a or c.censored_b)]
-    sd, freedom = statistics.pooled_sd(groups)
-    if not freedom:
-        names = [n for p, _ in undecided for n in p.configurations]
-        rounds = int(machine.study.get("rounds") or 1)
-        rounds = max(rounds, *(c.rounds for _, c in undecided)) + 3
+    if unknown := [(p, c) for p, c in undecided if not c.tested]:
+        names = [n for p, _ in unknown for n in p.configurations]
+        rounds = max(_rounds_so_far(machine, p) + statistics.LEAST_ROUNDS - c.rounds
+                     for p, c in unknown)  # fmt: skip
+        few = f"{words.plural(len(unknown), 'pair')} with too few rounds to be tested"
         return (
             min_rounds(machine, rounds, names),
-            "The spread is not known from a single round; three more are a start.",
+            f"{few}; {statistics.LEAST_ROUNDS} are the least, and show how many it takes.",
         )
-    needs = [_rounds_for(machine, c, sd, len(compared)) for _, c in undecided]
-    wanted = max((n for n in needs if n), default=0)
-    hopeless = needs.count(None)
-    text = ""
-    if wanted:
-        text = (
-            f"About {words.plural(wanted, 'round')} in all would decide what is still open (log "
-            f"ratios spread by {words.number(100 * sd, 2)} %; power 90 %; if the true ratios are "
-            "those seen)."
-        )
-    if hopeless:
+    family = machine.family.size if machine.family is not None else len(compared)
+    needs = [_Need(p, c, _rounds_for(machine, c, family)) for p, c in undecided]
+    planned = [need for need in needs if need.rounds]
+    text = _plan_in_words(machine, planned, family)
+    if hopeless := len(needs) - len(planned):
         text += (
             f" {words.plural(hopeless, 'pair')} so near the margin, or cut by the time limit, that "
             f"more rounds (up to {statistics.MOST_ROUNDS}) would hardly decide."
         )
-    if not wanted:
+    if not planned:
         return None, text.strip()
-    decidable = [p for (p, _), need in zip(undecided, needs, strict=True) if need]
-    names = [n for p in decidable for n in p.configurations]
+    names = [n for need in planned for n in need.pair.configurations]
+    wanted = max((need.rounds or 0) + _elsewhere(machine, need.pair) for need in planned)
     return min_rounds(machine, wanted, names), text.strip()
 
 
-def _rounds_for(machine: Machine, comparison: Comparison, sd: float, family: int) -> int | None:
+def _plan_in_words(machine: Machine, planned: list[_Need], family: int) -> str:
+    if not planned:
+        return ""
+    wanted = max(need.rounds or 0 for need in planned)
+    spreads = [need.comparison.sd for need in planned]
+    ends = dict.fromkeys(words.number(100 * end(spreads), 2) for end in (min, max))
+    chance = math.prod(need.chance(machine, wanted, family) for need in planned)
+    together = ""
+    if len(planned) > 1:
+        rounds = sorted(need.rounds or 0 for need in planned)
+        together = (
+            f"; by pair {words.integer(rounds[0])} to {words.integer(rounds[-1])}; all "
+            f"{len(planned)} with a chance of {words.percent(chance, decimals=0)}"
+        )
+    return (
+        f"About {words.plural(wanted, 'round')} in all would decide what is still open (log ratios "
+        f"of these pairs spread by {' to '.join(ends)} %; 90 % for each pair{together}; if the "
+        "true ratios are those seen)."
+    )
+
+
+def next_level(machine: Machine, comparison: Comparison) -> float:
+    """The level that the next look at a comparison has; the first one if none was made."""
+    if not comparison.tested:
+        return machine.alpha * statistics.share_of(1)
+    return machine.alpha * comparison.share * statistics.share_of(2) / statistics.share_of(1)
+
+
+def _rounds_so_far(machine: Machine, pair: Pair) -> int:
+    """The last round of either arm of a pair."""
+    return max(int(machine.times(arm).index.max()) for arm in (pair.arm_a, pair.arm_b))
+
+
+def _elsewhere(machine: Machine, pair: Pair) -> int:
+    """Rounds of a pair that do not count, by number: one more is needed for each."""
+    return max(0, _rounds_so_far(machine, pair) - pair.result.rounds)
+
+
+def _rounds_for(machine: Machine, comparison: Comparison, family: int) -> int | None:
     """Rounds in all that decide an open pair; None where no reasonable number would."""
     if comparison.censored_a or comparison.censored_b:
         return None
     need = statistics.rounds_needed(
-        sd, machine.margin, ratio=comparison.ratio, alpha=machine.alpha, family=family
+        comparison.sd,
+        machine.margin,
+        ratio=comparison.ratio,
+        alpha=next_level(machine, comparison),
+        family=family,
     )
     # an undecided pair needs at least one more round, whatever the plan says
     return None if need is None else max(need, comparison.rounds + 1)

@@ -68,8 +68,8 @@ def threads() -> Column:
 
 
 def p_equivalent() -> Column:
-    """The p-value of the test for equivalence."""
-    return Column("p_equivalent", "p equivalent", Kind.P_VALUE)
+    """The p-value of the test for equivalence, of this pair alone."""
+    return Column("p_equivalent", "p equivalent (alone)", Kind.P_VALUE)
 
 
 def strategy() -> Column:

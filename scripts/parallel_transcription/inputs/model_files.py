@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypedDict, TypeVar
+from typing import Any, BinaryIO, TypedDict, TypeVar
 
 from parallel_transcription.errors import reason
+from parallel_transcription.inputs import model_config
+from parallel_transcription.inputs.model_config import Shape
 from parallel_transcription.inputs.model_names import ModelError
 
 T = TypeVar("T")
@@ -64,28 +69,38 @@ def _verify(folder: Path) -> ModelFacts:
         raise ModelError(f"there is no folder {str(folder)!r}; correct the path")
     if not (folder / "model.bin").is_file():
         raise ModelError(why_no_model(folder))
-    shapes = _read_weights_index(folder / "model.bin")
-    convolution = shapes.get("encoder/conv1/weight")
-    embeddings = shapes.get("decoder/embeddings/weight")
-    if convolution is None or embeddings is None or len(convolution[0]) != 3:
+    arrays = _read_weights_index(folder / "model.bin")
+    convolution = arrays.get("encoder/conv1/weight")
+    embeddings = arrays.get("decoder/embeddings/weight")
+    if convolution is None or embeddings is None or len(convolution.shape) != 3:
         raise ModelError("model.bin has no Whisper encoder and decoder; it holds another model")
-    mel_bins, rows = convolution[0][1], embeddings[0][0]
-    _read_json(folder / "config.json", dict)
+    mel_bins, rows = convolution.shape[1], embeddings.shape[0]
     tokens = _read_vocabulary(folder)
     if len(tokens) != rows:
         raise ModelError(
             f"the vocabulary has {len(tokens)} tokens, but model.bin has {rows}; "
             "the files come from different models"
         )
-    _check_tokenizer(folder)
+    multilingual = rows >= _MULTILINGUAL_FROM
+    heads = arrays.get("decoder/num_heads")
+    model_config.check_config(
+        read_config(folder),
+        Shape(_decoder_layers(arrays), heads.value if heads else None, rows),
+    )
+    model_config.check_tokens(read_tokenizer(folder), tokens, multilingual)
     _check_preprocessor(folder, mel_bins)
     return {
-        "multilingual": rows >= _MULTILINGUAL_FROM,
+        "multilingual": multilingual,
         "mel_bins": mel_bins,
         "vocabulary": rows,
-        "width": convolution[0][0],
-        "weights": embeddings[1],
+        "width": convolution.shape[0],
+        "weights": embeddings.type,
     }
+
+
+def _decoder_layers(arrays: Mapping[str, Array]) -> int:
+    found = (re.match(r"decoder/(layer_\d+)/", name) for name in arrays)
+    return len({match[1] for match in found if match})
 
 
 def why_no_model(folder: Path) -> str:
@@ -94,12 +109,17 @@ def why_no_model(folder: Path) -> str:
         names = {entry.name for entry in folder.iterdir()}
     except OSError as error:
         return f"{str(folder)!r} cannot be read: {reason(error)}"
-    weights = re.compile(r"(pytorch_model|model|flax_model).*\.(bin|safetensors|h5|msgpack)")
-    if any(weights.fullmatch(name) for name in names):
+    if {"adapter_config.json", "adapter_model.safetensors"} & names:
         return (
-            f"{str(folder)!r} holds a transformers model, not one in CTranslate2's format; convert "
-            "it: ct2-transformers-converter --model FOLDER --output_dir NEW_FOLDER "
-            "--copy_files tokenizer.json preprocessor_config.json --quantization float16"
+            f"{str(folder)!r} holds an adapter (LoRA), not a model; merge it into its model with "
+            "peft's merge_and_unload, save that, and convert it"
+        )
+    weights = re.compile(
+        r"(pytorch_model|model|flax_model|tf_model).*\.(bin|safetensors|h5|msgpack)(\.index\.json)?"
+    )
+    if any(weights.fullmatch(name) for name in names):
+        return f"{str(folder)!r} holds a transformers model, not one in CTranslate2's format; " + (
+            _how_to_convert(folder, names)
         )
     if any(name.startswith("ggml") for name in names):
         return f"{str(folder)!r} holds a whisper.cpp model; give one in CTranslate2's format"
@@ -111,11 +131,37 @@ def why_no_model(folder: Path) -> str:
     return f"{str(folder)!r} has no model.bin; give the folder of a model in CTranslate2's format"
 
 
+def _how_to_convert(folder: Path, names: set[str]) -> str:
+    """Commands that convert the Transformers model of this folder, with the files that it has."""
+    copied = [n for n in ("tokenizer.json", "preprocessor_config.json") if n in names]
+    old, new = str(folder), f"{folder.name or 'model'}-ct2"
+    first = ""
+    if "tokenizer.json" not in names:  # old models have its parts: vocab.json, merges.txt
+        code = (
+            "import sys, transformers; "
+            "transformers.WhisperTokenizerFast.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])"
+        )
+        first = f"python -c {shlex.quote(code)} {shlex.quote(old)} && "
+        copied.insert(0, "tokenizer.json")
+    command = ["ct2-transformers-converter", "--model", old, "--output_dir", new]
+    command += ["--copy_files", *copied, "--quantization", "float16"]
+    return f"convert it (pip install ctranslate2 transformers torch): {first}{shlex.join(command)}"
+
+
 _TYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 
 
-def _read_weights_index(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and type of every array in a model.bin, which must be whole.
+@dataclass(frozen=True)
+class Array:
+    """An array of a model.bin: dimensions, type; of a single whole number its value."""
+
+    shape: tuple[int, ...]
+    type: str
+    value: int | None = None
+
+
+def _read_weights_index(path: Path) -> dict[str, Array]:
+    """What every array in a model.bin is; the file must be whole.
 
     The layout is that of `ModelSpec._serialize` in ctranslate2/specs/model_spec.py (binary
     versions 4 to 6): version, name, revision, count; per array its name, dimensions, type, number
@@ -148,10 +194,13 @@ def _read_weights_index(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
                 (rank,) = _unpack(file, "B")
                 shape = _unpack(file, f"{rank}I")
                 kind_id, length = _unpack(file, "BI", "<BI")
-                file.seek(length, os.SEEK_CUR)
+                stored = _TYPES[kind_id] if kind_id < len(_TYPES) else "unknown"
+                start = file.tell()
+                value = _number(file, length) if not shape and stored.startswith("int") else None
+                file.seek(start + length)
                 if file.tell() > size:
                     raise EOFError
-                arrays[name] = (shape, _TYPES[kind_id] if kind_id < len(_TYPES) else "unknown")
+                arrays[name] = Array(shape, stored, value)
             (aliases,) = _unpack(file, "I")
             for _ in range(aliases):
                 alias, target = _read_string(file), _read_string(file)
@@ -174,6 +223,10 @@ def _unpack(file: BinaryIO, layout: str, packed: str | None = None) -> tuple[int
     if len(data) < struct.calcsize(packed):
         raise EOFError
     return struct.unpack(packed, data)
+
+
+def _number(file: BinaryIO, length: int) -> int:
+    return int.from_bytes(file.read(min(length, 8)), "little", signed=True)
 
 
 def _read_string(file: BinaryIO) -> str:
@@ -203,14 +256,19 @@ def _read_vocabulary(folder: Path) -> list[str]:
     return list(_read_json(folder / "vocabulary.json", list))
 
 
-def _check_tokenizer(folder: Path) -> None:
+def read_config(folder: Path) -> dict[str, Any]:
+    """What config.json holds. Raises ModelError if it is missing or damaged."""
+    return dict(_read_json(folder / "config.json", dict))
+
+
+def read_tokenizer(folder: Path) -> dict[str, Any]:
+    """What tokenizer.json holds. Raises ModelError if it is missing or damaged."""
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(
             "tokenizer.json is missing, and faster-whisper would download one in the middle of a "
             "measurement; copy it from where the model comes from"
         )
-    if not isinstance(_read_json(folder / "tokenizer.json", dict).get("model"), dict):
-        raise ModelError("tokenizer.json is no tokenizer; copy or download it again")
+    return dict(_read_json(folder / "tokenizer.json", dict))
 
 
 def _check_preprocessor(folder: Path, mel_bins: int) -> None:

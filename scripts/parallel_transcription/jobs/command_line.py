@@ -93,6 +93,7 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     rules = parser.add_argument_group("for the workflow's rules")
     rules.add_argument("--specification", help="the run as JSON; replaces what is above but two")
     rules.add_argument("--study", default="", help="the study's name, for the record")
+    rules.add_argument("--planned", default="null", help="how it will be judged, for the record")
     rules.add_argument("--manifests", nargs="*", default=[], help="its model's and audio's")
     rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
@@ -156,7 +157,7 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 def _run_specification(given: argparse.Namespace) -> int:
     record = measure_specified(
-        given.specification, given.study, given.manifests, given.log, given.record
+        given.specification, given.study, given.manifests, given.log, given.record, given.planned
     )
     # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
     run = f"{record['machine']}/{record['run']}"

@@ -44,6 +44,7 @@ class Run:
     audio: Sequence[Mapping[str, Any]]
     code: str
     specification: str = ""
+    planned: dict[str, Any] | None = None
     packing: Packing | None = None
 
 
@@ -101,6 +102,7 @@ def measure(
         "packed": slot.cores is not None,
         "log": str(log) if log else None,
         "job": cluster.this_job(),
+        "planned": run.planned,
         **outcome,
     }
     if record_file:
@@ -123,6 +125,7 @@ def measure_specified(
     manifests: Iterable[Path | str],
     log: Path | None,
     record_file: Path | None,
+    planned: str = "null",
 ) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
@@ -132,6 +135,7 @@ def measure_specified(
         manifests: Those of its model and its audio, as in `Plan.manifests`.
         log: Takes the measured process's own output.
         record_file: Where the record goes.
+        planned: JSON from `Plan.planned`, for the record. No part of the specification either.
 
     Raises:
         StudyError: for any other text, or where a manifest is missing.
@@ -150,6 +154,7 @@ def measure_specified(
             code=told["code"],
             specification=fingerprint_of(specification),
             packing=told.get("packing"),
+            planned=json.loads(planned),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StudyError(

@@ -23,7 +23,8 @@ class Decoded:
 
     `tokens` are text tokens; `temperature` is the highest that a window was decoded at in the end,
     `windows` are those that gave a text, `decodings` their decodings at all temperatures;
-    `compression_ratio` is the highest, `logprob` the lowest mean log-probability of a token.
+    `compression_ratio` is the highest, `logprob` the lowest mean log-probability of a token;
+    `speech_s` is the audio that was decoded: all of it, or what the voice detector left.
     """
 
     file: str
@@ -34,14 +35,21 @@ class Decoded:
     decodings: int
     compression_ratio: float | None
     logprob: float | None
+    speech_s: float
 
     def as_json(self) -> dict[str, Any]:
         """As a transcription in the run record keeps it."""
         return {k: v for k, v in asdict(self).items() if k not in ("file", "text")}
 
 
-def summary(file: str, segments: Iterable[Any]) -> Decoded:
-    """Add up the segments that `WhisperModel.transcribe` gave for a file."""
+def summary(file: str, segments: Iterable[Any], speech_s: float) -> Decoded:
+    """Add up the segments that `WhisperModel.transcribe` gave for a file.
+
+    Args:
+        file: Its path.
+        segments: All of them.
+        speech_s: `TranscriptionInfo.duration_after_vad`, in seconds.
+    """
     segments = list(segments)
     hottest: dict[int, float] = {}  # of each window, by where it begins
     for one in segments:
@@ -55,6 +63,7 @@ def summary(file: str, segments: Iterable[Any]) -> Decoded:
         decodings=sum(1 + round(t / TEMPERATURE_STEP) for t in hottest.values()),
         compression_ratio=max((float(one.compression_ratio) for one in segments), default=None),
         logprob=min((float(one.avg_logprob) for one in segments), default=None),
+        speech_s=float(speech_s),
     )
 
 

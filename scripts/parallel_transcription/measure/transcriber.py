@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -61,8 +60,15 @@ def model_options(
     }
 
 
-#: A file and its segments, kept until the clock has stopped.
-Kept = list[tuple[str, list[Any]]]
+#: In batches, a shorter rest of a file gets no window of its own: no word is as short, and the
+#: engine would invent some. One after another, windows end where a segment did.
+SHORTEST_WINDOW_S = 0.2
+#: In batches, silences are as long as one after another (`VadOptions`), not as the pipeline has
+#: them, so that both sides decode the same audio.
+_SILENCE_MS = 2000
+
+#: A file, its segments, and the seconds of it that were decoded, kept until the clock has stopped.
+Kept = list[tuple[str, list[Any], float]]
 
 
 def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Transcriber:
@@ -84,7 +90,7 @@ def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Tr
             if slowdown:
                 time.sleep(slowdown * (time.monotonic() - since))
                 since = time.monotonic()
-        kept.append((path, heard))
+        kept.append((path, heard, info.duration_after_vad))
         return Transcript(
             text="".join(segment.text for segment in heard).strip(),
             segments=len(heard),
@@ -99,7 +105,7 @@ def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Tr
 def take(kept: Kept) -> list[Decoded]:
     """Sum up what the transcribers kept, and forget it."""
     taken, kept[:] = list(kept), []
-    return [summary(file, segments) for file, segments in taken]
+    return [summary(file, segments, seconds) for file, segments, seconds in taken]
 
 
 def _one_after_another(model: Any, options: Mapping[str, Any]) -> _Begin:
@@ -116,23 +122,32 @@ def _in_batches(model: Any, options: Mapping[str, Any], batch_size: int) -> _Beg
     """The same with so many windows of a file decoded together.
 
     It does the same work: with timestamps, and all of the audio unless the options say
-    `vad_filter` (the pipeline's own defaults are without and with it). A pipeline has state of
-    its file, so each call gets its own; it costs nothing.
+    `vad_filter` (the pipeline's own defaults are without and with it), then the same speech. A
+    pipeline has state of its file, so each call gets its own; it costs nothing.
     """
     from faster_whisper import BatchedInferencePipeline, decode_audio
 
     options = {**options, "batch_size": batch_size, "without_timestamps": False}
 
-    def windows(seconds: float) -> list[dict[str, float]]:
-        starts = range(0, math.ceil(seconds), WINDOW_S)
-        return [{"start": start, "end": min(start + WINDOW_S, seconds)} for start in starts]
-
     def begin(path: str) -> tuple[Iterable[Any], Any]:
         audio = decode_audio(path)
-        cuts = {}
-        if not options["vad_filter"]:
-            cuts["clip_timestamps"] = windows(len(audio) / SAMPLES_PER_SECOND)
+        if options["vad_filter"]:  # a dictionary of each call's own, for the pipeline changes it
+            cuts: dict[str, Any] = {"vad_parameters": {"min_silence_duration_ms": _SILENCE_MS}}
+        else:
+            cuts = {"clip_timestamps": windows(len(audio) / SAMPLES_PER_SECOND)}
         segments, info = BatchedInferencePipeline(model).transcribe(audio, **options, **cuts)
         return segments, info
 
     return begin
+
+
+def windows(seconds: float) -> list[dict[str, float]]:
+    """Where the windows of a file begin and end, in seconds, when they are decoded together.
+
+    Whole ones of 30 s, and one for the rest unless that is too short to hold a word.
+    """
+    whole, rest = divmod(seconds, WINDOW_S)
+    ends = [(n + 1) * float(WINDOW_S) for n in range(int(whole))]
+    if rest >= SHORTEST_WINDOW_S or not ends:
+        ends.append(seconds)
+    return [{"start": float(n * WINDOW_S), "end": end} for n, end in enumerate(ends)]

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.decoded import Decoded
+from parallel_transcription.measure.transcriber import SHORTEST_WINDOW_S, WINDOW_S
 
 #: The planted text's is above -0.01; at -1 faster-whisper decodes again at a higher temperature.
 LEAST_LOGPROB = -0.5
-WINDOW_S = 30
 _ROUNDING_S = 0.05  # faster-whisper counts windows in whole frames of 10 ms
 
 #: Least and most text tokens of each file; None where they cannot be known.
@@ -36,10 +36,11 @@ def planned(tokens: int, seconds: Mapping[str, float], configuration: Configurat
     """
     if configuration.vad_filter or configuration.word_timestamps:
         return dict.fromkeys(seconds)
+    left_out = SHORTEST_WINDOW_S if configuration.batch_size else 0.0
     return {
         file: [
             tokens * max(0, math.ceil((length + rounding) / WINDOW_S))
-            for rounding in (-_ROUNDING_S, _ROUNDING_S)
+            for rounding in (-_ROUNDING_S - left_out, _ROUNDING_S)
         ]
         for file, length in seconds.items()
     }

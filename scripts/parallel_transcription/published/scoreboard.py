@@ -150,7 +150,8 @@ def _above(rows: list[Row], bounds: Bounds) -> tuple[Verdict, str]:
     )
     numbers = f"{words.times(min(values))} to {words.times(max(values))} times as fast"
     if len(values) == 1:
-        numbers = words.estimate(values[0], low[0], high[0], of="times as fast")
+        level = known[0].get(f"{bounds.low}_level") or 0.95
+        numbers = words.estimate(values[0], low[0], high[0], level, of="times as fast")
     if all(v > bounds.limit for v in low):
         return Verdict.CONFIRMED, numbers
     if all(v is not None and v < bounds.limit for v in high):

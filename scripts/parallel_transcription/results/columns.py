@@ -80,7 +80,15 @@ OPTIONS = (
     "temperature_fallback",
 )
 #: What the decoder did for a transcription.
-DECODED = ("tokens", "temperature", "windows", "decodings", "compression_ratio", "logprob")
+DECODED = (
+    "tokens",
+    "temperature",
+    "windows",
+    "decodings",
+    "compression_ratio",
+    "logprob",
+    "speech_s",
+)
 _STATUS = "ok, timeout (longer than `timeout_s`), failed, killed"
 
 _GRID = (
@@ -164,6 +172,9 @@ TIMINGS: tuple[Column, ...] = (
     Column("decodings", "number", "Their decodings, at all temperatures."),
     Column("compression_ratio", "number", "Highest of a segment."),
     Column("logprob", "number", "Lowest mean log-probability of a token in a segment."),
+    Column(
+        "speech_s", "number", "Audio that was decoded: all, or what `vad_filter` left of it.", "s"
+    ),
 )
 
 RUNS: tuple[Column, ...] = (
@@ -285,6 +296,7 @@ RUNS: tuple[Column, ...] = (
         "meter",
         "How often heat slowed a core or package down in the window, where it did so most.",
     ),
+    Column("planned_rounds", "number", "Rounds that the study planned when this was measured."),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",

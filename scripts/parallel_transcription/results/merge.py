@@ -46,6 +46,7 @@ class Hardware:
     versions: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
     kernels: set[str] = field(default_factory=set)
+    planned: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -64,6 +65,8 @@ class Hardware:
         self.versions.add(canonical_json(host.get("versions")))
         self.gpus.add(frozenset((gpu["name"], gpu["memory_mb"]) for gpu in host.get("gpus") or []))
         self.codes.add(record["code"])
+        if planned := record.get("planned"):
+            self.planned.add(canonical_json({k: planned[k] for k in planned if k != "rounds"}))
         if kernel := record["engine"].get("int8_kernel"):
             self.kernels.add(canonical_json(kernel))
         self.statuses[record["status"]] += 1
@@ -77,6 +80,7 @@ class Hardware:
             "mixed_limits": len(self.limits) > 1,
             "mixed_versions": len(self.versions) > 1,
             "mixed_code": len(self.codes) > 1,
+            "planned": [json.loads(planned) for planned in sorted(self.planned)],
             "int8_kernels": [json.loads(kernel) for kernel in sorted(self.kernels)],
         }
 

@@ -80,6 +80,7 @@ class Confirmation:
     rtfx: float | None = None
     rtfx_low: float | None = None
     rtfx_high: float | None = None
+    level: float | None = None  # confidence of `low` and `high`
 
 
 @dataclass(frozen=True)

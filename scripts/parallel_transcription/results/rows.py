@@ -87,6 +87,7 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
         "affinity_cpus": len(affinity) if affinity else host.get("affinity_cpus"),
         "code": record["code"],
         "gpus": configuration.gpus,
+        "planned_rounds": (record.get("planned") or {}).get("rounds"),
         **_cpus_of(host, affinity),
     }
 

@@ -16,6 +16,14 @@ Four outcomes of a comparison (`decide`):
 `size` says how the ratio stands to the margin: "within" (shown inside the band), "beyond" (shown
 outside the band), "open". Verdicts rest on `size`; "A faster" with an open size is a difference
 that may or may not matter.
+
+Fewer than `LEAST_ROUNDS` rounds are not tested. A process can sit in one of two states for all of
+its life (siblings, huge pages, a NUMA node), and a few rounds in which chance dealt both sides the
+same hand look as if there were no noise. Two states that both sides take alike give all of n rounds
+to one of them with probability 4^-n at most; no one-sided p-value of a difference, or of one beyond
+the margin, is smaller, but where every round lies further out than states can (`STATES`). A sign
+test's 2^-n would hold for every symmetric law; it is not taken, since over the pairs of a report no
+study of less than ten rounds could show anything then.
 """
 
 from __future__ import annotations
@@ -38,6 +46,8 @@ EQUIVALENT, A_FASTER, B_FASTER, INCONCLUSIVE = (
     "inconclusive",
 )
 WITHIN, BEYOND, OPEN = "within", "beyond", "open"
+LEAST_ROUNDS = 4  # fewer are not tested
+STATES = 0.10  # how far apart (log) two states of a process may be; 8 % were seen
 
 
 def band(margin: float) -> tuple[float, float]:
@@ -79,9 +89,7 @@ def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
     low, high = band(margin)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # nearly identical data, see `same`
-        p_equivalent, (_, p_lower, _), (_, p_upper, _) = ttost_paired(
-            a, b, low, high, transform=np.log
-        )
+        _, (_, p_lower, _), (_, p_upper, _) = ttost_paired(a, b, low, high, transform=np.log)
         d = np.log(a) - np.log(b)
         # rounding leaves a spread of 1e-16 where there is none: then the mean decides alone
         same = np.ptp(d, axis=0) < 1e-12
@@ -92,8 +100,29 @@ def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
     p_upper = np.where(same, np.where(mean < np.log(high) - 1e-12, 0.0, 1.0), p_upper)
     p_above = np.where(same, np.where(mean > np.log(high) + 1e-12, 0.0, 1.0), 1 - p_upper)
     p_below = np.where(same, np.where(mean < np.log(low) - 1e-12, 0.0, 1.0), 1 - p_lower)
-    p_equivalent = np.maximum(p_lower, p_upper)
-    return Tests(p_equivalent, p_difference, p_above, p_below, p_upper, p_lower)
+    return Tests(np.maximum(p_lower, p_upper), p_difference, p_above, p_below, p_upper, p_lower)
+
+
+def no_less_than_states(tests: Tests, d: np.ndarray, margin: float) -> Tests:
+    """The tests, "beyond the margin" and "different" no surer than states of processes let one be.
+
+    Args:
+        tests: As from `paired_tests`.
+        d: Log ratios, shape (n,) or (n, S).
+        margin: Of the tests.
+    """
+    low, high = np.log(band(margin))
+    different = 2 * np.minimum(_floor(d, 0.0), _floor(-d, 0.0))
+    return tests._replace(
+        p_above=np.maximum(tests.p_above, _floor(d, high)),
+        p_below=np.maximum(tests.p_below, _floor(-d, -low)),
+        p_difference=np.maximum(tests.p_difference, different),
+    )
+
+
+def _floor(d: np.ndarray, limit: float) -> Any:
+    """The smallest p-value for "above the limit" that states allow; 0 where they reach less far."""
+    return np.where(d.min(axis=0) > limit + STATES, 0.0, 0.25 ** len(d))
 
 
 def decide(p_equivalent: Any, p_difference: Any, log_ratio: Any, alpha: float = 0.05) -> Any:
@@ -167,11 +196,13 @@ class Look(NamedTuple):
 class Comparison(Estimates):
     """A against B on one machine: times of matched rounds, ratio = A / B.
 
-    `ratio`, `low`, `high`: geometric mean and its t interval at the study's confidence;
-    `low_equivalence`, `high_equivalence`: the interval that the equivalence test uses (90 % for a
-    95 % study; equivalent = it lies inside the band). `median_*`: the median ratio and its exact
-    interval. p-values are raw until `correct` has seen the family; then they are adjusted and
-    `outcome` and `size` are set.
+    `ratio`, `low`, `high`: geometric mean and the t interval that decides, at the confidence
+    `level`: where the ratio is within the margin that of the equivalence test, else that of the
+    test for "beyond", corrected as the p-values are (`settle`). So it lies inside the band where
+    the verdict is "within", outside of it where it is "beyond". `low_equivalence`,
+    `high_equivalence`: the interval that the equivalence test uses (90 % for a 95 % study).
+    `median_*`: the median ratio and its exact interval. `alone` are the p-values of this comparison
+    by itself, `tests` those adjusted over a family (`families`): the same until that is known.
     """
 
     rounds: int  # rounds that count
@@ -189,6 +220,9 @@ class Comparison(Estimates):
     unit: str = "round"  # what `rounds` counts: "round" | "match" (`sequential.compare_matches`)
     looks: tuple[Look, ...] = ()  # of matches, oldest first
     passes: int = 0  # blocks of all matches, so passes of each side
+    alone: Tests = NO_TESTS  # not adjusted
+    level: float = float("nan")  # confidence of `low` and `high`
+    share: float = 1.0  # of the level that this look has (`looks.share_of`)
 
     @classmethod
     def nothing(cls, margin: float, confidence: float, unit: str = "round") -> Comparison:
@@ -207,6 +241,22 @@ class Comparison(Estimates):
         """The p-value for "beyond the margin" on the side of the estimate."""
         return float(self.tests.p_below if self.ratio < 1 else self.tests.p_above)
 
+    @property
+    def tested(self) -> bool:
+        """Whether there are rounds enough to test something."""
+        return not np.isnan(self.alone.p_equivalent)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The t interval of the ratio at a confidence; nan ends where it is open or not known."""
+        if self.unit != "round" or self.rounds < 2:
+            return self.low, self.high
+        half = stats.t.ppf(0.5 + level / 2, self.rounds - 1) * self.sd / np.sqrt(self.rounds)
+        low, high = self.ratio * np.exp(-half), self.ratio * np.exp(half)
+        return (
+            float("nan") if self.censored_b else float(low),
+            float("nan") if self.censored_a else float(high),
+        )
+
 
 def compare(
     a: ArrayLike,
@@ -215,16 +265,23 @@ def compare(
     confidence: float = 0.95,
     censored_a: ArrayLike | None = None,
     censored_b: ArrayLike | None = None,
+    share: float = 1.0,
 ) -> Comparison:
     """Compares paired times `a` and `b` (shape (n,), one per round, seconds).
+
+    `share` is the share of the level that this look at the rounds has (`looks.share_of`); the
+    p-values are divided by it. That of states needs no share: what they show in so many rounds they
+    showed in fewer. Fewer than `LEAST_ROUNDS` rounds are not tested.
 
     Censored rounds: where `censored_a` is true, `a` is the time limit that A ran into ("> 60 s").
     - Both sides censored: the round says nothing; it is counted and left out.
     - One side censored: the limit stands in for the time, so the ratio is a bound: with A censored,
-      "at least". Only "A slower" can then be shown, and is, if it is significant even so; for
-      equivalence the round counts as outside of the band, and the t test gives way to an exact
-      sign test (`scipy.stats.binomtest`). The interval is open on the censored side; if rounds
-      are censored on both sides, there is none, and a sign test judges the difference as well.
+      "at least". Only "A slower" can then be shown, and is, if it is significant even so. That A is
+      not slower cannot, so neither can equivalence, however many rounds look alike: how long A
+      would have taken in this one nobody knows. In the place of the t test the other hypotheses
+      have an exact sign test (`scipy.stats.binomtest`). The interval is open on the censored side;
+      if rounds are censored on both sides, there is none, and a sign test judges the difference as
+      well.
     The result is judged alone; see `correct` for families.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -239,11 +296,13 @@ def compare(
     if rounds:
         d = np.log(a) - np.log(b)
         estimates = _cut(_estimates(np.exp(d), confidence), ca.any(), cb.any())
-    if rounds >= 2:
-        sd = float(d.std(ddof=1))
-        tests = Tests(*[float(p) for p in paired_tests(a, b, margin)])
-    if ca.any() or cb.any():
-        tests = _censored_tests(d, ca, cb, margin, tests)
+        sd = float(d.std(ddof=1)) if rounds >= 2 else sd
+    if rounds >= LEAST_ROUNDS:
+        tests = paired_tests(a, b, margin)
+        if ca.any() or cb.any():
+            tests = _censored_tests(d, ca, cb, margin, tests)
+        tests = Tests(*[np.minimum(1.0, p / share) for p in tests])
+        tests = Tests(*[float(p) for p in no_less_than_states(tests, d, margin)])
     result = Comparison(
         rounds=rounds,
         **asdict(estimates),
@@ -255,8 +314,47 @@ def compare(
         censored_b=int(cb.sum()),
         censored_both=censored_both,
         bound=_bound(ca.any(), cb.any()),
+        level=confidence,
+        share=share,
     )
-    return correct([result])[0] if rounds else result
+    return settle(result, result.tests) if rounds else result
+
+
+def settle(comparison: Comparison, adjusted: Tests) -> Comparison:
+    """The comparison with its outcome, its size, and the interval that decides.
+
+    "Within" rests on the p-value of the comparison alone: a claim that all of some pairs are within
+    the margin is false if one is not, and then this one's test alone errs (intersection-union test,
+    Berger 1982). "Beyond" and "faster" rest on the adjusted ones: of many pairs one may look so.
+
+    Args:
+        comparison: With p-values that nobody has adjusted, in `alone` or, as new, in `tests`.
+        adjusted: Over the family.
+    """
+    alone = comparison.alone if comparison.tested else comparison.tests
+    log_ratio = np.log(comparison.ratio) if comparison.rounds else 0.0
+    alpha = comparison.alpha
+    outcome = decide(alone.p_equivalent, adjusted.p_difference, log_ratio, alpha)
+    side = "p_below" if log_ratio < 0 else "p_above"
+    p_beyond = getattr(adjusted, side)
+    size = size_of(alone.p_equivalent, adjusted.p_difference, p_beyond, alpha)
+    slightly = ""
+    if outcome == EQUIVALENT and adjusted.p_difference <= alpha:
+        slightly = "A" if log_ratio < 0 else "B"
+    result = replace(
+        comparison, alone=alone, tests=adjusted, outcome=outcome, size=size, slightly=slightly
+    )
+    if comparison.unit != "round":
+        return result
+    factor = 1.0  # by which the correction has made the level smaller
+    if size != WITHIN and getattr(alone, side) > 0:
+        factor = p_beyond / getattr(alone, side)
+    level = 1 - 2 * alpha * comparison.share / max(1.0, factor)
+    low, high = result.interval(level)
+    ends = comparison.interval(1 - 2 * alpha * comparison.share)
+    return replace(
+        result, level=level, low=low, high=high, low_equivalence=ends[0], high_equivalence=ends[1]
+    )
 
 
 def _estimates(ratios: np.ndarray, confidence: float) -> Estimates:
@@ -297,8 +395,8 @@ def _censored_tests(
         return float(stats.binomtest(int(k), n, 0.5, alternative="greater").pvalue)
 
     # known to lie above/below: a censored A bounds d from below, a censored B from above
-    p_lower = sign(np.sum((d > low) & ~cb))
-    p_upper = sign(np.sum((d < high) & ~ca))
+    p_lower = 1.0 if cb.any() else sign(np.sum(d > low))
+    p_upper = 1.0 if ca.any() else sign(np.sum(d < high))
     p_above = sign(np.sum((d > high) & ~cb))
     p_below = sign(np.sum((d < low) & ~ca))
     p_equivalent = max(p_lower, p_upper)
@@ -315,60 +413,3 @@ def _censored_tests(
             p_difference = p_difference if d.mean() < 0 else float("nan")
             p_below = tests.p_below
     return Tests(p_equivalent, p_difference, p_above, p_below, p_upper, p_lower)
-
-
-def adjust(p_values: ArrayLike, method: str = "holm") -> np.ndarray:
-    """Adjusted p-values of a family, by Holm (1979), Hochberg (1988) or Bonferroni; nan stays nan.
-
-    Nan (nothing could be tested) can give no false verdict, so it does not count in the family.
-
-    Args:
-        p_values: Shape (n,).
-        method: "holm", "hochberg" (more power; for p-values that depend positively) or
-            "bonferroni".
-    """
-    p = np.asarray(p_values, float)
-    result = np.full(p.shape, np.nan)
-    known = p[~np.isnan(p)]
-    order = np.argsort(known)
-    if method == "holm":  # the k-th smallest of n times n - k, and never below a smaller one's
-        stepped = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
-    elif method == "hochberg":  # the same factors, from the largest down
-        steps = known[order] * np.arange(len(known), 0, -1)
-        stepped = np.minimum.accumulate(steps[::-1])[::-1]
-    elif method == "bonferroni":
-        stepped = known[order] * len(known)
-    else:
-        raise ValueError(f"the correction is holm, hochberg or bonferroni, not {method!r}")
-    adjusted = np.empty_like(known)
-    adjusted[order] = np.minimum(stepped, 1)
-    result[~np.isnan(p)] = adjusted
-    return result
-
-
-def correct(family: list[Comparison], method: str = "holm") -> list[Comparison]:
-    """Outcomes of a family of comparisons, every p-value adjusted over the family.
-
-    Holm (1979) controls the chance of any false label of a kind in the family. "bonferroni" is
-    for comparing all with the best one seen (see `findings.best_threads`).
-    """
-    if not family:
-        return []
-    adjusted = {
-        name: adjust([getattr(c.tests, name) for c in family], method) for name in Tests._fields
-    }
-    result = []
-    for k, comparison in enumerate(family):
-        tests = Tests(*[float(adjusted[name][k]) for name in Tests._fields])
-        log_ratio = np.log(comparison.ratio) if comparison.rounds else 0.0
-        alpha = comparison.alpha
-        outcome = decide(tests.p_equivalent, tests.p_difference, log_ratio, alpha)
-        p_beyond = tests.p_below if log_ratio < 0 else tests.p_above
-        size = size_of(tests.p_equivalent, tests.p_difference, p_beyond, alpha)
-        slightly = ""
-        if outcome == EQUIVALENT and tests.p_difference <= alpha:
-            slightly = "A" if log_ratio < 0 else "B"
-        result.append(
-            replace(comparison, tests=tests, outcome=outcome, size=size, slightly=slightly)
-        )
-    return result

@@ -6,6 +6,8 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
+from parallel_transcription.statistics.comparison import LEAST_ROUNDS, STATES
+
 MOST_ROUNDS = 200  # plans of more rounds than this are not given
 
 
@@ -18,7 +20,7 @@ def equivalence_power(
     given s, both one-sided tests reject iff the mean lies within +-(log(1 + m) - t s / sqrt(n)).
     statsmodels has this only for known variance.
     """
-    if rounds < 2:
+    if rounds < LEAST_ROUNDS:
         return 0.0
     if sd <= 0:
         return float(abs(np.log(ratio)) < np.log1p(margin))
@@ -34,14 +36,35 @@ def equivalence_power(
 def beyond_power(
     rounds: int, sd: float, margin: float, alpha: float = 0.05, ratio: float = 1.0
 ) -> float:
-    """Chance to show that the ratio lies beyond the margin (noncentral t, one-sided)."""
-    if rounds < 2:
+    """Chance to show that the ratio lies beyond the margin (noncentral t, one-sided).
+
+    Where so few rounds cannot rule out states of processes (`comparison`): that all rounds lie
+    further out than these, or less.
+    """
+    if rounds < LEAST_ROUNDS:
         return 0.0
     excess = abs(np.log(ratio)) - np.log1p(margin)
     if sd <= 0:
-        return float(excess > 0)
+        return float(excess > (STATES if 2 * 0.25**rounds > alpha else 0))
     shift = excess / (sd / np.sqrt(rounds))
-    return float(stats.nct.sf(stats.t.ppf(1 - alpha, rounds - 1), rounds - 1, shift))
+    power = float(stats.nct.sf(stats.t.ppf(1 - alpha, rounds - 1), rounds - 1, shift))
+    if 2 * 0.25**rounds > alpha:  # in the two-sided test, which "beyond" asks for as well
+        power = min(power, float(stats.norm.cdf((excess - STATES) / sd)) ** rounds)
+    return power
+
+
+def chance_to_decide(
+    rounds: int, sd: float, margin: float, alpha: float = 0.05, ratio: float = 1.0, family: int = 1
+) -> float:
+    """Chance that so many rounds show the ratio to be within the margin, or beyond it.
+
+    "Beyond" is corrected over `family` comparisons by Bonferroni (Holm needs no more), "within" is
+    not (`comparison.settle`).
+    """
+    return max(
+        equivalence_power(rounds, sd, margin, alpha, ratio),
+        beyond_power(rounds, sd, margin, alpha / max(1, family), ratio),
+    )
 
 
 def rounds_needed(
@@ -56,19 +79,14 @@ def rounds_needed(
 ) -> int | None:
     """Fewest rounds that decide, with the given power, whether the ratio is within the margin.
 
-    "Decide" = shown within the band, or shown beyond it, if the true ratio is `ratio` and the log
-    ratios have spread `sd`. `family` comparisons are corrected by Bonferroni (Holm needs no more).
-    None: more than `most`, as for ratios near the margin.
+    If the true ratio is `ratio` and the log ratios have spread `sd`; see `chance_to_decide`. None:
+    more than `most`, as for ratios near the margin.
     """
     if not np.isfinite(sd) or not np.isfinite(ratio):
         return None
-    level = alpha / max(1, family)
 
     def enough(n: int) -> bool:
-        return max(
-            equivalence_power(n, sd, margin, level, ratio),
-            beyond_power(n, sd, margin, level, ratio),
-        ) >= power  # fmt: skip
+        return chance_to_decide(n, sd, margin, alpha, ratio, family) >= power
 
     if not enough(most):
         return None

@@ -47,17 +47,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from parallel_transcription.statistics.comparison import (
-    BEYOND,
     NO_TESTS,
-    OPEN,
-    WITHIN,
+    STATES,
     Comparison,
     Look,
     Tests,
-    adjust,
     band,
-    correct,
-    size_of,
+    settle,
 )
 from parallel_transcription.statistics.intervals import median_interval
 
@@ -65,7 +61,6 @@ FIRST = 5  # matches before the first look
 REST = 0.2  # of the level is left after the first look
 SHARED = 0.75  # of the degrees of freedom of other pairs
 OWN = 1.5  # how much larger a pair's own variance may be than the one that it shares
-STATES = 0.10  # how far apart (log) two states of a process may be; 8 % were seen
 TRIMMED_FROM = 4  # blocks of a match from which on its fastest and slowest do not count
 
 _LEVELS = np.geomspace(1e-9, 0.9, 64)
@@ -269,18 +264,18 @@ def compare_matches(
     if not len(values):
         return Comparison.nothing(margin, confidence, unit="match")
     ladder = _ladder(values, [len(match) for match in blocks], confidence, others)
-    mean, low, high = np.exp(repeated_interval(values, confidence, others))
-    _, low_equivalence, high_equivalence = np.exp(
-        repeated_interval(values, 2 * confidence - 1, others)
-    )
-    median, median_low, median_high = median_interval(np.exp(values), confidence)
+    mean, low, high = repeated_interval(values, confidence, others)
+    _, low_equivalence, high_equivalence = repeated_interval(values, 2 * confidence - 1, others)
+    ends = (mean, low, high, low_equivalence, high_equivalence)
+    ratio, low, high, low_equivalence, high_equivalence = (float(np.exp(v)) for v in ends)
+    median_ratio, median_low, median_high = median_interval(np.exp(values), confidence)
     result = Comparison(
-        ratio=float(mean),
-        low=float(low),
-        high=float(high),
-        low_equivalence=float(low_equivalence),
-        high_equivalence=float(high_equivalence),
-        median_ratio=median,
+        ratio=ratio,
+        low=low,
+        high=high,
+        low_equivalence=low_equivalence,
+        high_equivalence=high_equivalence,
+        median_ratio=median_ratio,
         median_low=median_low,
         median_high=median_high,
         rounds=len(values),
@@ -289,10 +284,11 @@ def compare_matches(
         margin=margin,
         confidence=confidence,
         unit="match",
+        level=confidence,
         looks=tuple(ladder),
         passes=sum(len(match) for match in blocks),
     )
-    return correct([result])[0]
+    return settle(result, result.tests)
 
 
 def _ladder(
@@ -307,63 +303,7 @@ def _ladder(
     return ladder
 
 
-# --- families, and what a number of matches can show ----------------------------------------------
-
-
-class PValues(NamedTuple):
-    """p-values of a pair, not adjusted: within the margin, different, beyond on the seen side.
-
-    `stage` orders pairs by when their first match was; see `sizes`.
-    """
-
-    within: float
-    different: float
-    beyond: float
-    stage: int = 0
-
-    @classmethod
-    def of(cls, tests: Tests, ratio: float, stage: int = 0) -> PValues:
-        """Those of a comparison that nobody has adjusted."""
-        beyond = tests.p_below if ratio < 1 else tests.p_above
-        return cls(float(tests.p_equivalent), float(tests.p_difference), float(beyond), stage)
-
-
-def sizes(family: Sequence[PValues], alpha: float = 0.05) -> list[str]:
-    """How each pair that has matches stands to the margin: all pairs of a machine together.
-
-    A pair errs in one way only: "within" is false where it is beyond, and the other way round. So
-    pairs shown beyond do not count among those that may be within, nor the other way round. Within:
-    Hochberg's step-up (1988), as p-values of pairs with a common side depend positively; beyond:
-    Holm's. Pairs are taken in stages (Westfall and Krishen 2001): those whose first match came
-    later count together with what is still open of earlier stages, and never change what these
-    have decided. `benchmarks/simulate_decide.py` checks all of it at the margin's edges.
-    """
-    size = [OPEN] * len(family)
-    for stage in sorted({member.stage for member in family}):
-        places = [k for k, member in enumerate(family) if member.stage == stage]
-        waiting = sum(size[k] == OPEN for k, member in enumerate(family) if member.stage < stage)
-        for _ in range(2):  # each kind once more without those that the other has decided
-            _decide(family, places, size, waiting, alpha)
-    return size
-
-
-def _decide(
-    family: Sequence[PValues], places: list[int], size: list[str], waiting: int, alpha: float
-) -> None:
-    """Decides pairs of one stage, in place; `waiting` pairs of earlier ones are open."""
-    ones = [1.0] * waiting
-
-    def adjusted(name: str, without: str, method: str) -> dict[int, float]:
-        among = [k for k in places if size[k] != without]
-        p = [getattr(family[k], name) for k in among]
-        p = [1.0 if math.isnan(one) else one for one in p]
-        return dict(zip(among, adjust([*p, *ones], method), strict=False))
-
-    beyond, different = adjusted("beyond", WITHIN, "holm"), adjusted("different", WITHIN, "holm")
-    for k, p in beyond.items():
-        size[k] = BEYOND if size_of(1.0, different[k], p, alpha) == BEYOND else size[k]
-    for k, p in adjusted("within", BEYOND, "hochberg").items():
-        size[k] = WITHIN if p <= alpha else size[k]
+# --- what a number of matches can show ------------------------------------------------------------
 
 
 @cache

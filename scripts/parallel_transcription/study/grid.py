@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -69,30 +70,51 @@ def neighbourhood(configuration: Configuration) -> tuple[str, ...]:
     return tuple(str(getattr(configuration, name)) for name in _KEPT)
 
 
-def _within_neighbourhood(point: GridPoint) -> tuple[int, int, str, float, int, int]:
-    c = point.configuration
-    return (c.total_workers, c.callers, c.strategy, c.init_stagger_s, c.replica, c.batch_size)
+#: What configurations share that stand close together, from the widest circle to the closest:
+#: the work, its files, its threads, and as many workers.
+_CIRCLES = (
+    tuple(name for name in _KEPT if name not in ("files_in_parallel", "cpu_threads")),
+    ("files_in_parallel",),
+    ("cpu_threads",),
+    ("total_workers",),
+)
 
 
-def schedule(points: Sequence[GridPoint]) -> list[tuple[GridPoint, int]]:
+def schedule(points: Sequence[GridPoint], name: str = "") -> list[tuple[GridPoint, int]]:
     """The runs in the order of measurement: (grid point, round), rounds interleaved.
 
-    All points of round 1 come before any of round 2. Within a round, points that are compared
-    stand next to each other; every other round runs backwards (AB, BA, …), so that a drift of the
-    machine hits both sides alike.
+    All points of round 1 come before any of round 2. Within a round the order is drawn at random:
+    a turn that follows a rule, as AB, BA, meets a disturbance with a period of two rounds at the
+    same phase in every round, and takes it for a difference. What is drawn are whole circles of
+    configurations that are compared: those of equal work; in these, those of as many files; of as
+    many threads; of as many workers; and in the last one the configurations themselves. So matched
+    arms are neighbours, numbers of threads are close to each other, and A/A replicas are as far
+    apart as the arms whose noise they stand for.
+
+    Drawn is by hashes of the study's name, the round and the circle: the same everywhere, and
+    another configuration changes nothing in the order of the others. The order is no part of what
+    a run is told, so that a changed one reruns nothing.
+
+    Args:
+        points: The configurations.
+        name: The study's, the seed.
     """
-    first_seen: dict[tuple[str, ...], int] = {}
-    for point in points:
-        first_seen.setdefault(neighbourhood(point.configuration), len(first_seen))
-    ordered = sorted(
-        points,
-        key=lambda p: (first_seen[neighbourhood(p.configuration)], *_within_neighbourhood(p), p.id),
-    )
     runs: list[tuple[GridPoint, int]] = []
-    for round_number in range(1, max((p.rounds for p in ordered), default=0) + 1):
-        in_round = [(p, round_number) for p in ordered if p.rounds >= round_number]
-        runs += in_round if round_number % 2 else in_round[::-1]
+    for number in range(1, max((p.rounds for p in points), default=0) + 1):
+        in_round = [p for p in points if p.rounds >= number]
+        in_round.sort(key=lambda p: _place(p, f"{name} {number}"))
+        runs += [(point, number) for point in in_round]
     return runs
+
+
+def _place(point: GridPoint, seed: str) -> list[str]:
+    """Where a configuration stands in a round: a draw for each circle that it belongs to."""
+    told, place = seed, []
+    for circle in (*_CIRCLES, None):
+        values = point.id if circle is None else [getattr(point.configuration, n) for n in circle]
+        told = f"{told} {values}"
+        place.append(hashlib.sha256(told.encode()).hexdigest())
+    return place
 
 
 def matches(configuration: Configuration, configuration_id: str, only: Any) -> bool:

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription import fingerprint
 from parallel_transcription.inputs import models
@@ -28,6 +28,12 @@ from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
 NOT_IN_RESULTS = ("only", "machines")
+JUDGED_WITH: tuple[
+    Literal["equivalence_margin"],
+    Literal["confidence"],
+    Literal["disturbed_above"],
+    Literal["limits"],
+] = ("equivalence_margin", "confidence", "disturbed_above", "limits")
 
 
 class Specification(TypedDict):
@@ -129,16 +135,16 @@ class Plan:
         unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
         return [self.audio_manifest(self._audio_keys[file]) for file in unused]
 
-    def trials(self, key: str) -> str:
-        """What a model is tried with before any run, a JSON list of configurations.
+    def asked_of_model(self, key: str) -> str:
+        """What a model must be able to do before any run, a JSON list of configurations.
 
-        It has a wanted one on a CPU for each compute type and thread environment.
+        It has a wanted one for each device, compute type, thread environment and way to transcribe.
         """
         wanted = [point.configuration for point in self.study.wanted.values()]
         chosen = {
-            (c.compute_type, c.thread_env): c.as_json()
+            (c.device, c.compute_type, c.thread_env, c.language, c.word_timestamps): c.as_json()
             for c in wanted
-            if c.model == self.model_of_key[key] and c.device == "cpu"
+            if c.model == self.model_of_key[key]
         }
         return canonical_json(list(chosen.values()))
 
@@ -173,6 +179,20 @@ class Plan:
         if rest is None:
             rest = self._specifications[key] = canonical_json(self._specify(machine, point))
         return f'{{"round":{round_number},{rest[1:]}'
+
+    def planned(self, run: str) -> str:
+        """What the study says, before a run, of how it will be judged, as canonical JSON.
+
+        It is no part of the specification: another margin measures nothing again.
+        """
+        configuration_id, round_number = round_of(run)
+        confirms = round_number > CONFIRMATION_ABOVE
+        settings = self.study.settings
+        rounds = self.study.points[configuration_id].rounds
+        return canonical_json(
+            {name: settings[name] for name in JUDGED_WITH}
+            | {"rounds": settings["confirmation_rounds"] if confirms else rounds}
+        )
 
     def _specify(self, machine: str, point: GridPoint) -> Specification:
         settings = self.study.settings

@@ -190,6 +190,13 @@ SETTINGS: tuple[Key, ...] = (
         "Minimum rounds of the chosen configurations, whatever their blocks say. On the command "
         "line, with `only`, it settles an inconclusive answer.",
     ),
+    Key(
+        "together_h",
+        1,
+        positive(10_000),
+        "Two configurations are compared in rounds that began within so many hours of each other; "
+        "a round that takes longer may itself take so long.",
+    ),
     Key("repeats", 3, integer(1, 10_000), "Measured passes in each process."),
     Key("warmups", 1, integer(0, 100), "Passes before them that are recorded, not counted."),
     Key("timeout_s", 60, positive(604_800), "Longest pass in seconds; a longer one is censored."),
@@ -214,7 +221,7 @@ SETTINGS: tuple[Key, ...] = (
     Key("confidence", 0.95, share(), "Confidence of all intervals."),
     Key(
         "confirmation_rounds",
-        3,
+        4,
         integer(0, 90),
         "Fresh rounds that measure the best settings again before they are recommended.",
     ),
@@ -302,6 +309,7 @@ class Settings(TypedDict):
     only: NotRequired[Any]
     rounds: int
     min_rounds: NotRequired[int]
+    together_h: float
     repeats: int
     warmups: int
     timeout_s: float

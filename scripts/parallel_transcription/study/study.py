@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import yaml
 
 from parallel_transcription import host
-from parallel_transcription.inputs import models, patterns
+from parallel_transcription.inputs import model_options, models, patterns
 from parallel_transcription.inputs.model_names import ModelError, parse_model
 from parallel_transcription.study.configuration import ConfigurationError
 from parallel_transcription.study.dimensions import DIMENSIONS
@@ -143,7 +143,7 @@ def build_study(
         machines=machines,
         files=found.files,
         points=points,
-        schedule=schedule(wanted),
+        schedule=schedule(wanted, settings["name"]),
         passed_over=found.passed_over,
     )
 
@@ -320,11 +320,17 @@ def _audio_files(named: list[str], file: str, root: Path) -> patterns.Matched:
 
 
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
-    for name in sorted({point.configuration.model for point in points.values()}):
+    configurations = [point.configuration for point in points.values()]
+    for name in sorted({one.model for one in configurations}):
         try:
             models.identity(parse_model(name), root)
+            can = model_options.abilities_of(parse_model(name), root)
         except ModelError as error:
             raise StudyError(f"{file}: model: {error}") from None
+        asking = (one for one in configurations if one.model == name)
+        found = [p for one in asking for p in model_options.problems(name, can, one)] if can else []
+        if found:
+            raise StudyError("\n".join(f"{file}: {one}" for one in dict.fromkeys(found)))
 
 
 def check_values(values: Mapping[str, Any], where: str) -> None:

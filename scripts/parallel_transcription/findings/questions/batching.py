@@ -86,6 +86,14 @@ class Batching(PairedQuestion):
         pairs = machine.against(machine.unaltered(), "batch_size", base=0)
         return near.nearest(machine, [(p.arm_a, p.arm_b) for _, p in pairs])[:1]
 
+    def compared(self, judged: Judged) -> None:
+        """The comparison, and its interval as one of the speed-up."""
+        super().compared(judged)
+        for row in judged.rows:
+            ends = [1 / end if end and end > 0 else None for end in (row["high"], row["low"])]
+            row |= dict(zip(("speed_low", "speed_high"), ends, strict=True))
+            row["speed_low_level"] = row["low_level"]
+
     def verdict(self, judged: Judged) -> Verdict:
         """Some pair faster, or all decided?"""
         if _faster(judged):
@@ -149,7 +157,6 @@ def _faster(judged: Judged) -> int:
 def _facts(arm: Any, pair: Pair, errors: dict[str, float]) -> Row:
     in_batches, plain = pair.configurations
     result = pair.result
-    ends = [1 / end if end and end > 0 else None for end in (result.high, result.low)]
     return {
         "label": words.name_of(arm),
         "model": arm["model"],
@@ -162,8 +169,8 @@ def _facts(arm: Any, pair: Pair, errors: dict[str, float]) -> Row:
         "files": arm["files_in_parallel"],
         "batch_size": arm["batch_size"],
         "speed_up": 1 / result.ratio,
-        "speed_low": ends[0],
-        "speed_high": ends[1],
+        "speed_low": None,
+        "speed_high": None,
         "memory_mb": _memory(pair.a),
         "memory_plain_mb": _memory(pair.b),
         "wer": errors.get(in_batches),

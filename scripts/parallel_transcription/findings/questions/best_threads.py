@@ -5,11 +5,12 @@ more than the margin.
 
 Groups: one_model on the CPU, equal workload, model, compute type and callers (callers = files in
 parallel); settings are (num_workers, cpu_threads). Two things are done with a group:
-1. Does it matter? All pairs of thread counts at equal num_workers are compared by makespan, Holm
-   over all such pairs of the machine. No pair is chosen by its result.
-2. Which is best? The setting with the highest throughput (geometric mean over rounds); every other
-   one is compared with it, p-values multiplied by the number of settings compared (Bonferroni):
-   this keeps the level although the best was chosen by the same data (Gupta's subset selection).
+1. Does it matter? All pairs of thread counts at equal num_workers are compared by makespan. No pair
+   is chosen by its result.
+2. Which is best? The fastest setting, by makespans relative to each other in common rounds; every
+   other one is compared with it, p-values multiplied by the number of settings compared
+   (Bonferroni): this keeps the level although the best was chosen by the same data (Gupta's
+   subset selection).
    "tied" = shown equivalent to the best; "slower" = shown slower; "open" = neither.
 Verdict (of 1):
   confirmed     some pair differs by more than the margin
@@ -27,6 +28,7 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import near, show
+from parallel_transcription.findings.choose import places
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
@@ -98,8 +100,9 @@ class BestThreads(PairedQuestion):
                 chosen = target["arm"]
             others = [a for a in same.to_dict("records") if a["arm"] != chosen]
             own = [a["arm"] for a in others if a["cpu_threads"] == 0]
-            fastest = sorted((_mean_s(machine, a["arm"]), a["arm"]) for a in others)
-            for arm in dict.fromkeys([*own, *(arm for _, arm in fastest[:1])]):
+            place = places(machine, [a["arm"] for a in others])
+            fastest = sorted(place, key=lambda arm: place[arm])
+            for arm in dict.fromkeys([*own, *fastest[:1]]):
                 yield chosen, arm
             return
 
@@ -167,13 +170,6 @@ def _groups(machine: Machine) -> Iterator[Any]:
         yield group.sort_values(["num_workers", "cpu_threads", "arm"])
 
 
-def _mean_s(machine: Machine, arm: str) -> float:
-    """The geometric mean of an arm's makespans in time (s); infinite where there is none."""
-    times = machine.times(arm)
-    calm = times[~times["censored"].astype(bool)]
-    return statistics.geometric_interval(calm["makespan_s"])[0] if len(calm) else float("inf")
-
-
 def _ranks(evidence: list[Row]) -> list[list[Row]]:
     """The rankings, each from its best setting on."""
     ranks: list[list[Row]] = []
@@ -187,12 +183,13 @@ def _ranks(evidence: list[Row]) -> list[list[Row]]:
 def _rank(machine: Machine, group: Any) -> list[Row]:
     """Settings of a group, best first, each compared with the best (see the module's text)."""
     entries = []
+    place = places(machine, group["arm"])
     for _, arm in group.iterrows():
         times = machine.times(arm["arm"])
         calm = times[~times["censored"].astype(bool)]
-        # one that never finished in time can tie with nothing, and it is not the best
-        entries.append((_mean_s(machine, arm["arm"]), arm, calm))
-    entries.sort(key=lambda e: (e[0], e[1]["arm"]))
+        entries.append((place[arm["arm"]], arm, calm))
+    # one that never finished in time can tie with nothing, and it is not the best
+    entries.sort(key=lambda e: e[0])
     if not entries or entries[0][2].empty:
         return []
     best = entries[0][1]

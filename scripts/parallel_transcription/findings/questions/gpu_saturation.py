@@ -145,7 +145,7 @@ def _enough(machine: Machine, members: dict[int, Any]) -> int:
     """The smallest number beyond which no larger one is shown to be faster."""
     steps = list(combinations(members, 2))
     compared = [machine.compare(members[a]["arm"], members[b]["arm"]).result for a, b in steps]
-    tested = [(s, r) for s, r in zip(steps, compared, strict=True) if r.rounds >= 2]
+    tested = [(s, r) for s, r in zip(steps, compared, strict=True) if r.tested]
     corrected = statistics.correct([r for _, r in tested])
     better = {
         a

@@ -52,9 +52,9 @@ class OneAgainstOthers(PairedQuestion):
     number = 2
     to_measure = (
         "a study with both strategies, 2 or more instances, and as many workers in one_model, in "
-        "at least 3 rounds."
+        "at least 4 rounds."
     )
-    remedy_sets = "min_rounds=3"
+    remedy_sets = "min_rounds=4"
     would_change = by_verdict(
         "A matched pair shown to differ by more than {margin}, or left open by a wider grid.",
         "All pairs shown to be within {margin}, for example with another model or engine version.",

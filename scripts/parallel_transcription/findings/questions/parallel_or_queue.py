@@ -12,9 +12,9 @@ Compared, per workload, model, compute type, device and cpu_threads (one_model, 
   leave it at 1.0 for any number of workers.
 Judged are the rows with 2 or more workers in use and workers in use x threads <= usable CPUs
 (beyond that a missing gain says nothing about a queue); on CUDA all of them. Tests on paired log
-ratios of makespan, Holm-corrected over the judged rows:
-  parallel      gain over one worker above 1 + margin is shown
-  queue         gain over one worker below 1 + margin is shown
+ratios of makespan:
+  parallel      gain over one worker above 1 + margin is shown (corrected over the report)
+  queue         gain over one worker below 1 + margin is shown (of the row alone)
 Verdict:
   confirmed     at least one judged row is parallel and none is a queue (a queue gives no gain
                 anywhere)
@@ -124,7 +124,12 @@ class ParallelOrQueue(PairedQuestion):
         alpha = judged.machine.alpha
         for row, result in zip(judged.rows, judged.results, strict=True):
             row["p_parallel"] = result.tests.p_above
-            row["p_queue"] = result.tests.p_not_above
+            row["p_queue"] = result.alone.p_not_above
+            row |= {
+                "over_low": result.low,
+                "over_high": result.high,
+                "over_low_level": result.level,
+            }
             row["outcome"] = faster_than_margin(result, alpha, "parallel", "queue", "undecided")
 
     def verdict(self, judged: Judged) -> Verdict:
@@ -225,9 +230,11 @@ def _facts(
         "speed_up": s.ratio if s else None,
         "low": s.low if s else None,
         "high": s.high if s else None,
+        "low_level": s.level if s else None,
         "over_one_worker": g.ratio if g else None,
         "over_low": g.low if g else None,
         "over_high": g.high if g else None,
+        "over_low_level": g.level if g else None,
         "p_parallel": None,
         "p_queue": None,
         "cores_used": times["cores_used"].median() if len(times) else None,

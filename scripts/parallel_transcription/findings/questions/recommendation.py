@@ -21,7 +21,7 @@ from parallel_transcription.findings.choose import Choice, choices, confirmation
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict
-from parallel_transcription.findings.rounds import command
+from parallel_transcription.findings.rounds import command, next_level
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
 from parallel_transcription.results.recommended import Confirmation
 
@@ -141,7 +141,7 @@ def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
         f"{words.estimate(*merit, level, REAL_TIME)} on {words.number(row['cores_used'])} cores "
         f"and {words.number(row['memory_mb'])} MB"
         + (f", with {words.number(row['gpu_memory_mb'])} MB on GPUs." if on_gpus else "."),
-        *_in_fresh_rounds(choice, fresh, level),
+        *_in_fresh_rounds(choice, fresh),
     ]
     ties = [
         r
@@ -165,10 +165,10 @@ def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
     )
 
 
-def _in_fresh_rounds(choice: Choice, fresh: Confirmation, level: float) -> Iterable[str]:
-    if fresh.ratio is not None:
+def _in_fresh_rounds(choice: Choice, fresh: Confirmation) -> Iterable[str]:
+    if fresh.ratio is not None and fresh.level is not None:
         of = "times the makespan of the runner-up"
-        takes = words.estimate(fresh.ratio, fresh.low, fresh.high, level, of)
+        takes = words.estimate(fresh.ratio, fresh.low, fresh.high, fresh.level, of)
         rounds = words.plural(fresh.rounds, "fresh round")
         yield f"In {rounds} it takes {takes}: {fresh.status}."
     elif choice.runner_up is not None:
@@ -180,8 +180,10 @@ def _plan(machine: Machine, choice: Choice, fresh: Confirmation) -> MoreRounds |
     if fresh.status != "not yet" or choice.winner is None or choice.runner_up is None:
         return None
     sd = spread_of(machine, choice)
-    need = statistics.rounds_needed(sd, machine.margin, alpha=machine.alpha)
-    need = max(3, need or 3, fresh.rounds + 1)
+    arms = choice.winner["arm"], choice.runner_up["arm"]
+    level = next_level(machine, machine.compare(*arms, confirmation=True).result)
+    need = statistics.rounds_needed(sd, machine.margin, alpha=level)
+    need = max(statistics.LEAST_ROUNDS, need or 0, fresh.rounds + 1)
     names = [choice.winner["configuration"], choice.runner_up["configuration"]]
     return MoreRounds(need, command(machine, f"confirmation_rounds={need}", names))
 
