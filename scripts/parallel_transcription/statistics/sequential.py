@@ -30,9 +30,9 @@ this floor is waived where every match lies further out than states can (`STATES
 
 **Checked and left out.** More degrees of freedom from the passes within a match (as mixed models
 give where their variance between matches comes out as zero): up to 3.6 times the level at small
-levels. Looks after 3 or 4 matches: where one side alone has states 8 % apart, 6 to 11 % false
-"within" at the margin's edge. Half of the level at the third look: a third less power within three
-minutes.
+levels. Looks after 3 or 4 matches: where one side alone has states 8 % apart, 6 to 12 % of
+studies at the margin's edge with a false "within". Half of the level at the first look: a quarter
+less power within three minutes.
 """
 
 from __future__ import annotations
