@@ -3,7 +3,8 @@
 A contest is a pair that a question wants decided, in order of weight; those that share a side are
 measured in one match, so that a pass of the common side serves all of them. After each match:
 
-1. Contests are decided together (`stages.sizes`): 5 % of false verdicts over all of them. Those that rounds have settled (`Contest.settled`) need no match.
+1. Contests are decided together (`stages.sizes`): 5 % of false verdicts over all of them. Those
+   that rounds have settled (`Contest.settled`) need no match.
 2. Of each open contest: the chance that the time left decides it in matches of given sides, if its
    ratio is, of those that its matches leave likely (one standard error), the easiest to decide. So
    none is dropped because of its ratio alone; what drops it is its spread, and its price.
