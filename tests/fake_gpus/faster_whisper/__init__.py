@@ -26,7 +26,7 @@ class WhisperModel:
                 self._places.put(gpu)
 
     def transcribe(self, path, **options):
-        return self._segments(path), SimpleNamespace(language="en")
+        return self._segments(path), SimpleNamespace(language="en", duration_after_vad=1.0)
 
     def _segments(self, path):
         gpu = self._places.get()
