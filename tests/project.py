@@ -11,8 +11,6 @@ from pathlib import Path
 
 import yaml
 
-from parallel_transcription.study.study import load_study
-
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
     "Snakefile",
@@ -161,6 +159,8 @@ class Project:
 
     def planned_order(self) -> list[tuple[str, int]]:
         """Configuration and round of every run of the grid, in the order of the study."""
+        from parallel_transcription.study.study import load_study
+
         study = load_study([str(self.study_file)], self.folder, on_cluster=None)
         return [(point.id, number) for point, number in study.schedule]
 

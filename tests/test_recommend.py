@@ -200,7 +200,7 @@ def confirmed_by(shift, rounds=6):
     [
         (0.0, 6, "confirmed", "confirmed"),
         (-0.2, 6, "confirmed", "confirmed"),
-        (0.2, 6, "not confirmed", "refuted"),
+        (0.2, 6, "confirmed", "confirmed"),  # the other way round: see below
         (0.049, 6, "not yet", "inconclusive"),  # slower, but by the margin or not is open
         (0.0, 1, "not yet", "inconclusive"),
     ],
@@ -214,6 +214,14 @@ def test_fresh_rounds_confirm_or_do_not(shift, rounds, status, verdict):
         assert "confirmation_rounds=" in finding.more_rounds.command
     else:
         assert status in finding.answer
+
+
+def test_what_fresh_rounds_favour_is_recommended():
+    _, usual = confirmed_by(0.0)
+    _, turned = confirmed_by(0.2)
+    chosen = [next(r["label"] for r in f.evidence if r["chosen"]) for f in (usual, turned)]
+    assert chosen[0] != chosen[1]
+    assert any(note.startswith(f"Chosen first: {chosen[0]}.") for note in turned.notes)
 
 
 def test_without_a_runner_up_there_is_nothing_to_lose_against():
