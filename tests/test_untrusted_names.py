@@ -18,7 +18,7 @@ import yaml
 
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
-from parallel_transcription.untrusted import clean, hide_homes, hide_places, shorten_middle
+from parallel_transcription.untrusted import clean, hide_homes, hide_places, in_brief, shorten_middle
 from project import ROOT, Project
 
 CLIP = ROOT / "audio" / "english-short.opus"
@@ -230,6 +230,12 @@ def test_clean_text_is_one_line_of_letters():
     assert clean(None) == clean(float("nan")) == ""
     assert clean(" 3\u202f550 MB\xa0\u2003 \n") == "3\u202f550 MB"
     assert clean("שלום ä 你") == "שלום ä 你"
+
+
+def test_an_error_in_brief_keeps_its_cause_at_the_end():
+    error = "ProcessEnded: " + "somewhere " * 30 + ": killed by SIGKILL (most likely out of memory)"
+    assert in_brief(error + "\n  at line 3").endswith("(most likely out of memory)")
+    assert len(in_brief(error)) <= 160 and in_brief("") == ""
 
 
 def test_a_long_name_keeps_both_ends():

@@ -65,6 +65,12 @@ def clean(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"
 
 
+def in_brief(error: Any) -> str:
+    """The first line of an error, at most 160 letters: where it happened and, at its end, why."""
+    lines = str(error).strip().splitlines()
+    return shorten_middle(lines[0], 160) if lines else ""
+
+
 def shorten_middle(value: Any, limit: int) -> str:
     """`value` on one line with its middle left out: file names differ at both ends."""
     text = clean(value, 1000)

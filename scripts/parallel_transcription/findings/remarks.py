@@ -12,6 +12,7 @@ from parallel_transcription.findings.rounds import command, min_rounds
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.statistics import Comparison
 from parallel_transcription.study.runs import CONFIRMATION_ABOVE
+from parallel_transcription.untrusted import in_brief
 
 #: Sides whose decodings differ by more than this share did unlike work.
 UNLIKE = 0.02
@@ -49,7 +50,7 @@ def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
                 "(counted as at least that long)"
             )
         if bad:
-            error = row["error"].splitlines()[0][:160] if row["error"] else ""
+            error = in_brief(row["error"])
             notes.append(
                 f"{row['configuration']}: {', '.join(bad)}" + (f" ({error})" if error else "") + "."
             )

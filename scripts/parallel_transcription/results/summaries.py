@@ -18,7 +18,7 @@ from parallel_transcription.results.columns import METERS
 from parallel_transcription.results.counting import explored, median, times
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import DIMENSIONS
-from parallel_transcription.untrusted import clean
+from parallel_transcription.untrusted import in_brief
 from parallel_transcription.words import as_written, plural, strategy_name, strategy_place
 
 Row = dict[Hashable, Any]  # cells by column
@@ -41,7 +41,7 @@ def status_text(rows: pd.DataFrame) -> str:
             text = f"> {as_written(bound)} s" if not math.isnan(bound) else "timeout"
         else:
             errors = [e for e in rows.loc[rows["status"] == status, "error"] if e]
-            text = f"{status}: {clean(errors[0], 80)}" if errors else status
+            text = f"{status}: {in_brief(errors[0])}" if errors else status
         parts.append(text if count == total else f"{count} of {total} {text}")
     return "; ".join(parts) or "ok"
 

@@ -30,6 +30,7 @@ from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
+from parallel_transcription.untrusted import in_brief
 
 LIMIT = 0.10
 #: What the starts without a delay show, by the verdict on the claim.
@@ -134,7 +135,7 @@ def _of_other_causes(starts: Any) -> Any:
 def _left_out_note(left_out: Any) -> str:
     if left_out.empty:
         return ""
-    first = next((e.splitlines()[0][:160] for e in left_out["error"] if e), "")
+    first = next((in_brief(e) for e in left_out["error"] if e), "")
     return (
         f"{words.plural(len(left_out), 'cold start')} left out, which ended for other causes than "
         f"a race: {first}"
@@ -204,7 +205,7 @@ def _row(machine: Machine, kind: str, model: str, stagger: float, group: Any) ->
         "high": high,
         "upper_bound": statistics.upper_rate(failed, n, machine.confidence),
         "load_s": group["load_s"].median(),
-        "error": next((e.splitlines()[0][:160] for e in group["error"] if e), ""),
+        "error": next((in_brief(e) for e in group["error"] if e), ""),
         "configuration": min(group["configuration"]),
     }
 
