@@ -15,7 +15,7 @@ from pathlib import Path
 
 from parallel_transcription.errors import run
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.record import record_schema
+from parallel_transcription.record import match_schema, record_schema
 from parallel_transcription.results import columns
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.keys import Key
@@ -44,6 +44,7 @@ def reference() -> dict[Path, str]:
         "study": study_schema(),
         "configuration": configuration_schema(),
         "run_record": record_schema(),
+        "match_record": match_schema(),
     }
     return {
         **{page: with_tables(page, own) for page, own in tables.items()},

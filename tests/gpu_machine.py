@@ -39,22 +39,26 @@ class GpuMachine:
         lines = file.read_text().splitlines() if file.exists() else []
         return [event for event in map(json.loads, lines) if event["event"] == kind]
 
-    def run(
-        self, files: int = 3, gpus: list[str] | None = None, timeout_s: float = 60.0, **values
-    ) -> dict:
-        """Measure a configuration in a real measured process; what `supervise` returns."""
+    def task(self, files: int = 3, gpus: list[str] | None = None, **values) -> Task:
+        """What a measured process on this machine is told."""
         values = {"strategy": "one_model", "device": "cuda", "compute_type": "float16"} | values
         configuration = complete({"files_in_parallel": files, "language": "en"} | values)
         check(configuration)
         placed, environment = cuda.place(configuration, gpus)
         environment["PYTHONPATH"] = f"{self.fakes}:{SCRIPTS}"
         environment.setdefault("LD_LIBRARY_PATH", str(self.libraries))
-        task = Task(
+        return Task(
             configuration=placed,
             model_path="a-model",
             files=[f"file-{number}" for number in range(files)],
             environment=environment,
         )
+
+    def run(
+        self, files: int = 3, gpus: list[str] | None = None, timeout_s: float = 60.0, **values
+    ) -> dict:
+        """Measure a configuration in a real measured process; what `supervise` returns."""
+        task = self.task(files, gpus, **values)
         return supervise(task, replace(PROTOCOL, timeout_s=timeout_s), None)
 
 

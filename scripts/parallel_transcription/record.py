@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parallel_transcription.study.dimensions import DIMENSIONS
@@ -215,6 +215,46 @@ _PLANNED = _closed({**_PLANNED_FIELDS, "remeasure": {"type": "integer"}}, [*_PLA
 _NEW = ("job", "planned")
 
 
+#: What was measured with what, and on which host.
+_ORIGIN: dict[str, Any] = {
+    "code": {"type": "string"},
+    "specification": {"type": "string"},
+    "model": _open({"kind": _TEXT, "sha256": _TEXT}),
+    "audio": {
+        "type": "array",
+        "items": _open(_SOUND, required=list(_SOUND)),
+    },
+    "host": _open(
+        {
+            "logical_cpus": _NUMBER,
+            "affinity_cpus": _NUMBER,
+            "physical_cores": _NUMBER,
+            "threads_per_core": _NUMBER,
+            "usable_cpus": _NUMBER,
+            "usable_cores": _NUMBER,
+            "cgroup_cpus": _NUMBER,
+            "cgroup_memory_mb": _NUMBER,
+            "gpus": {
+                "type": ["array", "null"],
+                "items": _open(_HOST_GPU, required=list(_HOST_GPU)),
+            },
+        }
+    ),
+}
+_ENGINE: dict[str, Any] = {
+    "engine": {"type": "object", "properties": {"int8_kernel": _KERNEL}},
+    "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+_PLACE: dict[str, Any] = {
+    "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
+    "packed": {"type": "boolean"},
+    "log": _TEXT,
+    "job": {"anyOf": [_JOB, {"type": "null"}]},
+}
+# a dimension that is not there has its default; the id tells if that is wrong
+_CONFIGURATION = _closed({d.name: d.schema for d in DIMENSIONS}, ["strategy"])
+
+
 def record_schema() -> dict[str, Any]:
     """The closed JSON schema of a run record (draft 7, for fastjsonschema)."""
     record = _closed(
@@ -222,8 +262,7 @@ def record_schema() -> dict[str, Any]:
             "schema": {"const": SCHEMA_VERSION},
             "run": {"type": "string"},
             "configuration_id": {"type": "string"},
-            # a dimension that is not there has its default; the id tells if that is wrong
-            "configuration": _closed({d.name: d.schema for d in DIMENSIONS}, ["strategy"]),
+            "configuration": _CONFIGURATION,
             "round": {"type": "integer", "minimum": 1, "maximum": 999},
             "study": {"type": "string"},
             "machine": {"type": "string"},
@@ -239,36 +278,10 @@ def record_schema() -> dict[str, Any]:
                 },
                 ["repeats", "warmups", "timeout_s", "load_timeout_s"],
             ),
-            "code": {"type": "string"},
-            "specification": {"type": "string"},
-            "model": _open({"kind": _TEXT, "sha256": _TEXT}),
-            "audio": {
-                "type": "array",
-                "items": _open(_SOUND, required=list(_SOUND)),
-            },
-            "host": _open(
-                {
-                    "logical_cpus": _NUMBER,
-                    "affinity_cpus": _NUMBER,
-                    "physical_cores": _NUMBER,
-                    "threads_per_core": _NUMBER,
-                    "usable_cpus": _NUMBER,
-                    "usable_cores": _NUMBER,
-                    "cgroup_cpus": _NUMBER,
-                    "cgroup_memory_mb": _NUMBER,
-                    "gpus": {
-                        "type": ["array", "null"],
-                        "items": _open(_HOST_GPU, required=list(_HOST_GPU)),
-                    },
-                }
-            ),
+            **_ORIGIN,
             "node": {"type": "string"},
-            "engine": {"type": "object", "properties": {"int8_kernel": _KERNEL}},
-            "environment": {"type": "object", "additionalProperties": {"type": "string"}},
-            "affinity": {"type": ["array", "null"], "items": {"type": "integer"}},
-            "packed": {"type": "boolean"},
-            "log": _TEXT,
-            "job": {"anyOf": [_JOB, {"type": "null"}]},
+            **_ENGINE,
+            **_PLACE,
             "planned": {"anyOf": [_PLANNED, {"type": "null"}]},
             "started_at": {"type": "number"},
             "finished_at": {"type": "number"},
@@ -283,3 +296,79 @@ def record_schema() -> dict[str, Any]:
         "title": "Run record",
         **record,
     }
+
+
+#: A side of a match: its latest process, and its warm-ups.
+_SIDE = _closed(
+    {
+        "configuration_id": {"type": "string"},
+        "configuration": _CONFIGURATION,
+        "status": _STATUS,
+        "error": _TEXT,
+        "start": {"anyOf": [_START, {"type": "null"}]},  # null: none was started
+        **_ENGINE,
+        "warmups": {"type": "array", "items": _PASS},
+    }
+)
+
+
+def match_schema() -> dict[str, Any]:
+    """The closed JSON schema of a match record (draft 7, for fastjsonschema)."""
+    count = {"type": "integer", "minimum": 0}
+    turn = {"turn": count, "block": count, "side": count}
+    used = {"idle_cpu_s": {"type": "array", "items": _AMOUNT}}
+    one = _closed(turn | used | _PASS["properties"], [*turn, *used, *_PASS["required"]])
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Match record",
+        **_closed(
+            {
+                "schema": {"const": SCHEMA_VERSION},
+                "match": {"type": "string"},
+                "number": {"type": "integer", "minimum": 1, "maximum": 999_999},
+                "study": {"type": "string"},
+                "machine": {"type": "string"},
+                "seed": {"type": "integer"},
+                "together": {"type": "boolean"},
+                "apart_because": _TEXT,
+                "protocol": _closed(
+                    {
+                        "passes": {"type": "integer", "minimum": 1},
+                        "warmups": {"type": "integer", "minimum": 0},
+                        "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+                        "load_timeout_s": {"type": "number", "exclusiveMinimum": 0},
+                    }
+                ),
+                **_ORIGIN,
+                "node": {"type": "string"},
+                **_PLACE,
+                "planned": {"type": ["object", "null"]},
+                "started_at": {"type": "number"},
+                "finished_at": {"type": "number"},
+                "status": _STATUS,
+                "error": _TEXT,
+                "sides": {"type": "array", "items": _SIDE, "minItems": 2},
+                "passes": {"type": "array", "items": one},
+            }
+        ),
+    }
+
+
+def check_match(record: Mapping[str, Any]) -> None:
+    """What the schema of match records cannot say: its passes are whole blocks that went well.
+
+    Raises:
+        ValueError: for the first pass that is none of them.
+    """
+    sides = len(record["sides"])
+    for block in range(0, len(record["passes"]), sides):
+        passes = record["passes"][block : block + sides]
+        if sorted(one["side"] for one in passes) != list(range(sides)):
+            raise ValueError(f"block {block // sides + 1} is not one pass of every side")
+        for turn, one in enumerate(passes, block):
+            if (one["turn"], one["block"]) != (turn, block // sides):
+                raise ValueError(f"pass {turn + 1} says turn {one['turn']}, block {one['block']}")
+            if one["status"] != "ok" or one["makespan_s"] is None:
+                raise ValueError(f"pass {turn + 1} did not go well")
+            if len(one["idle_cpu_s"]) != sides:
+                raise ValueError(f"pass {turn + 1} tells CPU times of another number of sides")

@@ -67,22 +67,10 @@ def measure(
     if log:
         log.unlink(missing_ok=True)
     with packing.slot(run.packing) as slot:
-        described = host.describe(slot.cores)
-        placed, environment = cuda.place(run.configuration, slot.gpus)
-        task = Task(
-            configuration=placed,
-            model_path=str(PROJECT_ROOT / run.model["path"]),
-            files=[sound["path"] for sound in run.audio],
-            affinity=slot.cores,
-            environment=environment,
-            walk=_planned(run),
-            quota_cpus=described.get("cgroup_cpus"),
-        )
-        trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
+        surroundings = describe_surroundings(slot, log)
+        task = task_of(run, slot, surroundings["host"])
         outcome = supervise(task, run.protocol, log, listener)
-    engine = outcome["engine"]
-    if used := kernel.here(engine.get("gemm_int8"), outcome["environment"]):
-        engine["int8_kernel"] = used
+    name_kernel(outcome)
     configuration_id = identify(run.configuration)
     record = {
         "schema": SCHEMA_VERSION,
@@ -97,18 +85,51 @@ def measure(
         "specification": run.specification,
         "model": run.model,
         "audio": list(run.audio),
-        "host": described,
-        "node": host.node(),
-        "affinity": slot.cores,
-        "packed": slot.cores is not None,
-        "log": str(log) if log else None,
-        "job": cluster.this_job(),
+        **surroundings,
         "planned": run.planned,
         **outcome,
     }
     if record_file:
         write_json(record_file, record)
     return record
+
+
+def describe_surroundings(slot: packing.Slot, log: Path | None) -> dict[str, Any]:
+    """Where it is measured, as records have it."""
+    return {
+        "host": host.describe(slot.cores),
+        "node": host.node(),
+        "affinity": slot.cores,
+        "packed": slot.cores is not None,
+        "log": str(log) if log else None,
+        "job": cluster.this_job(),
+    }
+
+
+def task_of(run: Run, slot: packing.Slot, described: Mapping[str, Any]) -> Task:
+    """What a run's measured process does in a slot; the model has been tried there.
+
+    Raises:
+        WalkLost: where dummy weights do not say here what they should.
+    """
+    placed, environment = cuda.place(run.configuration, slot.gpus)
+    task = Task(
+        configuration=placed,
+        model_path=str(PROJECT_ROOT / run.model["path"]),
+        files=[sound["path"] for sound in run.audio],
+        affinity=slot.cores,
+        environment=environment,
+        walk=_planned(run),
+        quota_cpus=described.get("cgroup_cpus"),
+    )
+    trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
+    return task
+
+
+def name_kernel(outcome: dict[str, Any]) -> None:
+    """Add the engine's int8 kernel to what was measured, in place."""
+    if used := kernel.here(outcome["engine"].get("gemm_int8"), outcome["environment"]):
+        outcome["engine"]["int8_kernel"] = used
 
 
 def _planned(run: Run) -> walk.Planned | None:
@@ -124,6 +145,32 @@ def _again(planned: str) -> dict[str, Any]:
     """What measures disturbed passes again, as `Protocol` has it."""
     told = json.loads(planned) or {}
     return {name: told[name] for name in ("remeasure", "disturbed_above") if name in told}
+
+
+def specified(
+    specification: str, study: str, manifests: Iterable[Path | str], planned: str = "null"
+) -> Run:
+    """The run that a plan specifies; arguments and errors as of `measure_specified`."""
+    prepared = {path.stem: path for path in map(Path, manifests)}
+    try:
+        told = json.loads(specification)
+        return Run(
+            study=study,
+            machine=told["machine"],
+            configuration=complete(told["configuration"]),
+            round=told["round"],
+            protocol=Protocol(**told["protocol"], **_again(planned)),
+            model=_read(prepared[told["model"]]),
+            audio=[_read(prepared[key])[0] for key in told["audio"]],
+            code=told["code"],
+            specification=fingerprint_of(specification),
+            packing=told.get("packing"),
+            planned=json.loads(planned),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StudyError(
+            f"--specification is for the workflow; by hand, name the audio files ({error!r:.100})"
+        ) from None
 
 
 def measure_specified(
@@ -148,26 +195,7 @@ def measure_specified(
     Raises:
         StudyError: for any other text, or where a manifest is missing.
     """
-    prepared = {path.stem: path for path in map(Path, manifests)}
-    try:
-        told = json.loads(specification)
-        run = Run(
-            study=study,
-            machine=told["machine"],
-            configuration=complete(told["configuration"]),
-            round=told["round"],
-            protocol=Protocol(**told["protocol"], **_again(planned)),
-            model=_read(prepared[told["model"]]),
-            audio=[_read(prepared[key])[0] for key in told["audio"]],
-            code=told["code"],
-            specification=fingerprint_of(specification),
-            packing=told.get("packing"),
-            planned=json.loads(planned),
-        )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise StudyError(
-            f"--specification is for the workflow; by hand, name the audio files ({error!r:.100})"
-        ) from None
+    run = specified(specification, study, manifests, planned)
     return measure(run, log, record_file)
 
 

@@ -1,4 +1,9 @@
-"""What the supervisor and the measured process say to each other: the order, then events."""
+"""What the supervisor and the measured process say to each other: the order, then events.
+
+The order is the first line on the measured process's standard input. In a match each line after it
+is the number of a pass that may begin, a warm-up where it is below 1; where the lines end, the
+process ends. A run has no such lines: its order says how many passes there are.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +53,26 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MatchProtocol:
+    """How a match is measured.
+
+    `passes` are blocks, each of them one pass of every side; `warmups` passes of a side before its
+    first; `timeout_s` and `load_timeout_s` as of a run.
+    """
+
+    passes: int
+    warmups: int
+    timeout_s: float
+    load_timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """What the measured process is told.
 
     `first` is the number of its first repeat: above 1 where a process before it was cut off.
-    `live`: report every file while it runs.
+    `live`: report every file while it runs. `in_turns`: a side of a match, which is told when each
+    pass may begin; its warm-ups reach all workers, also where there are fewer files.
     """
 
     configuration: Configuration
@@ -68,10 +88,23 @@ class Order:
     remeasure: int = 0
     disturbed_above: float = 0.05
     quota_cpus: float | None = None
+    in_turns: bool = False
 
     def to_json(self) -> str:
-        """The order as it goes to the measured process."""
+        """The order as it goes to the measured process: one line."""
         return json.dumps(asdict(self))
+
+    @property
+    def warm_callers(self) -> int:
+        """Callers of a warm-up."""
+        workers = self.configuration.total_workers if self.in_turns else 0
+        return max(self.configuration.callers, workers)
+
+    @property
+    def warm_files(self) -> list[str]:
+        """Files of a warm-up: from the start again where there are fewer than its callers."""
+        wanted = max(len(self.files), self.warm_callers if self.in_turns else 0)
+        return [self.files[i % len(self.files)] for i in range(wanted)]
 
     @classmethod
     def from_json(cls, text: str) -> Order:

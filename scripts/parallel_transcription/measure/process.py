@@ -1,8 +1,9 @@
 """The measured process: loads the models, warms up, runs the files and reports what it saw.
 
 Started fresh for every run by `supervise` as `python -m parallel_transcription.measure.process FD`.
-The order comes as JSON on standard input, reports leave as JSON lines on file descriptor FD, and
-only between the timed windows. A window opens when all files are handed out at one moment and
+The order comes as a line of JSON on standard input; a side of a match then sleeps until a line says
+that its next pass may begin. Reports leave as JSON lines on file descriptor FD, and only between
+the timed windows. A window opens when all files are handed out at one moment and
 closes when the last one is finished; inside it nothing runs but the callers and the engine.
 """
 
@@ -12,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +42,20 @@ if TYPE_CHECKING:  # imported when the CPUs are set: libraries start their threa
 
 
 def run_pass(
-    strategy: Strategy, order: Order, live: Report | None = None, gpus: Gpus | None = None
+    strategy: Strategy,
+    files: Sequence[str],
+    callers: int,
+    instances: int,
+    live: Report | None = None,
+    gpus: Gpus | None = None,
 ) -> dict[str, Any]:
     """One pass over all files: the timed window and the meters at its two ends.
 
     Args:
         strategy: With its models loaded.
-        order: What to run.
+        files: What is handed out.
+        callers: How many take files.
+        instances: How many models the callers are dealt out to.
         live: Told of every file as it starts and finishes.
         gpus: Meters of the GPUs in use, if there are any.
 
@@ -57,8 +65,7 @@ def run_pass(
     from parallel_transcription.measure import limits, meters
 
     holding_back = limits.Limits()
-    callers, instances = order.configuration.callers, order.configuration.instances
-    window = Window(order.files, callers)
+    window = Window(files, callers)
 
     def call(caller: int) -> None:
         window.serve(caller, caller % instances, strategy.transcriber(caller), live)
@@ -115,12 +122,18 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return total
 
 
-def run(order: Order, report: Report) -> None:
-    """Load, warm up, repeat; every step is reported when it is over."""
+def run(order: Order, report: Report, turns: Iterable[int] = ()) -> None:
+    """Load, warm up, repeat; every step is reported when it is over.
+
+    Args:
+        order: What to run.
+        report: Told of each step.
+        turns: Of a side of a match: the numbers of its passes; taking one waits until it may begin.
+    """
     from parallel_transcription.measure.engine import engine
     from parallel_transcription.measure.strategies import make_strategy
 
-    strategy = make_strategy(order.configuration, order.model_path)
+    strategy = make_strategy(order.configuration, order.model_path, order.warm_callers)
     begin = time.monotonic()
     strategy.prepare()
     report(Prepared(time.monotonic() - begin))
@@ -140,7 +153,7 @@ def run(order: Order, report: Report) -> None:
     if failures:
         raise RuntimeError(f"{len(failures)} of {len(loads)} instances did not load: {failures[0]}")
     if order.files:
-        _passes(strategy, order, report, gpus, loaded.gpus)
+        _passes(strategy, order, report, turns, gpus, loaded.gpus)
     report(AllDone())
     strategy.close()
 
@@ -149,6 +162,7 @@ def _passes(
     strategy: Strategy,
     order: Order,
     report: Report,
+    turns: Iterable[int],
     gpus: Gpus | None,
     loaded: list[dict[str, Any]] | None,
 ) -> None:
@@ -158,9 +172,13 @@ def _passes(
     where = _place(order)
     numbers = [*range(1 - order.warmups, 1), *(order.first + k for k in range(order.repeats))]
     left = order.remeasure
-    for number in numbers:  # which grows while it is gone through
+    live = report if order.live else None
+    warm = order.warm_files, order.warm_callers
+    counted = order.files, order.configuration.callers
+    for number in turns if order.in_turns else numbers:  # which grow while they are gone through
         report(PassBegins(number, vars(meters.begun(strategy.snapshots()))))
-        result = run_pass(strategy, order, report if order.live else None, gpus)
+        files, callers = warm if number < 1 else counted
+        result = run_pass(strategy, files, callers, order.configuration.instances, live, gpus)
         decoded = strategy.decoded()
         attach(result["transcriptions"], decoded)
         if order.walk and result["status"] == "ok":
@@ -213,12 +231,12 @@ def main() -> None:
             reports.write(encode(event) + "\n")
             reports.flush()
 
-    order = Order.from_json(sys.stdin.read())
+    order = Order.from_json(sys.stdin.readline())
     die_with_parent(order.supervisor)
     if order.affinity:
         os.sched_setaffinity(0, order.affinity)  # before any library starts its threads
     try:
-        run(order, report)
+        run(order, report, map(int, sys.stdin))
     except Exception as error:
         import traceback
 

@@ -136,9 +136,10 @@ class ProcessStrategy:
     callers of one instance do not wait for each other outside the engine.
     """
 
-    def __init__(self, configuration: Configuration, model_path: str):
+    def __init__(self, configuration: Configuration, model_path: str, callers: int):
         self.configuration = configuration
         self.model_path = model_path
+        self.callers = callers
         self.processes: list[BaseProcess] = []
         self.controls: list[Connection] = []
         self.lines: dict[int, Connection] = {}
@@ -149,7 +150,7 @@ class ProcessStrategy:
         instances = self.configuration.instances
         devices = self.configuration.devices
         for i in range(instances):
-            callers = [c for c in range(self.configuration.callers) if c % instances == i]
+            callers = [c for c in range(self.callers) if c % instances == i]
             ours, theirs = zip(*(context.Pipe() for _ in range(len(callers) + 1)), strict=True)
             process = context.Process(
                 target=_instance_process,
@@ -283,8 +284,8 @@ def _instance_process(
     serve(control, lambda question: questions[question]())
 
 
-def make_strategy(configuration: Configuration, model_path: str) -> Strategy:
-    """The strategy that a configuration names."""
+def make_strategy(configuration: Configuration, model_path: str, callers: int) -> Strategy:
+    """The strategy that a configuration names, for so many callers at most."""
     if configuration.strategy == "multi_process":
-        return ProcessStrategy(configuration, model_path)
+        return ProcessStrategy(configuration, model_path, callers)
     return ThreadStrategy(configuration, model_path)

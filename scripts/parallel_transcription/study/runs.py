@@ -1,6 +1,10 @@
-"""The names of runs: a configuration and its round."""
+"""The names of runs and matches: a configuration and its round; configurations and a number."""
 
 from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
 
 #: Rounds above this number confirm the recommended settings; the study's own end before it.
 CONFIRMATION_ABOVE = 900
@@ -32,3 +36,29 @@ def is_confirmation(run: str) -> bool:
         return round_of(run)[1] > CONFIRMATION_ABOVE
     except ValueError:
         return False
+
+
+def match_key(configuration_ids: Iterable[str], workload: Iterable[str | None]) -> str:
+    """What all matches of the same sides on the same workload are named by: 12 hex digits.
+
+    Args:
+        configuration_ids: Of the sides; their order does not matter.
+        workload: SHA-256 of the model and of each audio file, as handed out.
+    """
+    what = json.dumps([sorted(configuration_ids), list(workload)])
+    return hashlib.sha256(what.encode()).hexdigest()[:12]
+
+
+def match_id(key: str, number: int) -> str:
+    """The match's id: its key and its number, from 1."""
+    return f"{key}-m{number:03d}"
+
+
+def match_of(match: str) -> tuple[str, int]:
+    """The key and the number that a match's id names.
+
+    Raises:
+        ValueError: if the text is no match's id.
+    """
+    key, _, number = match.rpartition("-m")
+    return key, int(number)

@@ -1,0 +1,215 @@
+"""One match: its sides measured in turns, and written down as a match record.
+
+The record is written after the warm-ups and after every block, each time whole. Until the match is
+over it says `killed`: so a kill loses no more than a block, and what is there tells the truth. Its
+whole blocks count, whatever became of the match: a number is never measured twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from parallel_transcription.errors import InputError
+from parallel_transcription.files import write_json
+from parallel_transcription.jobs import packing, room
+from parallel_transcription.jobs.transcribe import (
+    Run,
+    describe_surroundings,
+    name_kernel,
+    specified,
+    task_of,
+)
+from parallel_transcription.measure.match import supervise_match
+from parallel_transcription.measure.messages import MatchProtocol
+from parallel_transcription.record import SCHEMA_VERSION
+from parallel_transcription.study.configuration import canonical_json, identify
+from parallel_transcription.study.runs import match_id, match_key, match_of
+
+FOLDER = "matches"
+
+
+class MatchError(InputError):
+    """Sides that cannot be one match; the message says why."""
+
+
+def sides_of(
+    specifications: Iterable[str],
+    study: str,
+    manifests: Iterable[Path | str],
+    planned: str = "null",
+) -> list[Run]:
+    """The sides of a match from what a plan specifies of a run of each of them.
+
+    Args:
+        specifications: JSON from `Plan.specification`; rounds and repeats do not matter.
+        study: The study's name.
+        manifests: Those of all sides.
+        planned: JSON from `Plan.planned`.
+    """
+    known = list(manifests)
+    return [specified(one, study, known, planned) for one in specifications]
+
+
+def key_of(sides: Sequence[Run]) -> str:
+    """The key of the sides' matches, which their ids begin with."""
+    ids = [identify(side.configuration) for side in sides]
+    workload = [sides[0].model.get("sha256"), *(sound["sha256"] for sound in sides[0].audio)]
+    return match_key(ids, workload)
+
+
+def record_file(results: Path, machine: str, key: str, number: int) -> Path:
+    """Where a match's record goes."""
+    return results / machine / FOLDER / f"{match_id(key, number)}.json"
+
+
+def next_number(results: Path, machine: str, key: str) -> int:
+    """The number of the sides' next match: above all that are there, damaged ones as well."""
+    numbers = [0]
+    for path in (results / machine / FOLDER).glob(f"{key}-m*.json*"):
+        name = path.name.split(".json")[0]
+        if name.rpartition("-m")[2].isdecimal():
+            numbers.append(match_of(name)[1])
+    return max(numbers) + 1
+
+
+def fingerprint(sides: Sequence[Run]) -> str:
+    """What a record keeps of what its match was told, but for its length and its order."""
+    told = [
+        [
+            side.configuration.as_json(),
+            side.model.get("sha256"),
+            [sound["sha256"] for sound in side.audio],
+            [side.protocol.warmups, side.protocol.timeout_s, side.protocol.load_timeout_s],
+            side.code,
+            side.packing,
+        ]
+        for side in _in_order(sides)
+    ]
+    return hashlib.sha256(canonical_json(told).encode()).hexdigest()
+
+
+def is_measured_match(record: Path, sides: Sequence[Run]) -> bool:
+    """Whether a record is there of a match of these sides, with this code, also one cut off."""
+    known = _read(record)
+    return known is not None and known.get("specification") == fingerprint(sides)
+
+
+def measure_match(
+    sides: Sequence[Run],
+    number: int,
+    blocks: int,
+    seed: int,
+    record: Path | None,
+    log: Path | None = None,
+    on_block: Callable[[dict[str, Any]], bool | None] | None = None,
+    together: bool = True,
+) -> dict[str, Any]:
+    """Measure a match, and write its record; returns the record.
+
+    A record that is there already (`is_measured_match`) is returned as it is.
+
+    Args:
+        sides: Two or more, which differ in their configurations alone.
+        number: That of the match among those of the same sides, from 1 (`next_number`).
+        blocks: Passes of each side.
+        seed: Of the order of turns.
+        record: Where the record goes (`record_file`); nowhere unless given.
+        log: Takes the processes' own output.
+        on_block: Called with the record after the warm-ups and after each block, when it has been
+            written; the match ends where it returns False.
+        together: Whether all sides are loaded at once, if they fit; else one after another.
+
+    Raises:
+        MatchError: for sides that cannot be one match.
+        WalkLost: where dummy weights do not say here what they should.
+    """
+    sides = _in_order(sides)
+    _check(sides)
+    if record and is_measured_match(record, sides):
+        return _read(record) or {}
+    if log:
+        log.unlink(missing_ok=True)
+    first = sides[0]
+    protocol = MatchProtocol(
+        passes=blocks,
+        warmups=first.protocol.warmups,
+        timeout_s=first.protocol.timeout_s,
+        load_timeout_s=first.protocol.load_timeout_s,
+    )
+    with packing.slot(first.packing) as slot:
+        surroundings = describe_surroundings(slot, log)
+        tasks = [task_of(side, slot, surroundings["host"]) for side in sides]
+        about = _about(sides, number, seed, protocol) | surroundings
+
+        def note(outcome: dict[str, Any]) -> bool:
+            content = _write(record, sides, about, outcome)
+            return on_block is None or on_block(content) is not False
+
+        outcome = supervise_match(tasks, protocol, seed, log, note, together, room.lacking)
+    return _write(record, sides, about, outcome)
+
+
+def _in_order(sides: Sequence[Run]) -> list[Run]:
+    return sorted(sides, key=lambda side: identify(side.configuration))
+
+
+def _check(sides: Sequence[Run]) -> None:
+    """Raise MatchError unless the sides differ in their configurations alone."""
+    ids = [identify(side.configuration) for side in sides]
+    if len(set(ids)) < max(2, len(ids)):
+        raise MatchError(f"a match has two or more different sides, not {', '.join(ids)}")
+    first = sides[0]
+    for side in sides[1:]:
+        for name in ("study", "machine", "model", "audio", "code", "packing"):
+            if getattr(side, name) != getattr(first, name):
+                raise MatchError(f"{ids[0]} and the other sides of its match differ in {name}")
+
+
+def _about(sides: Sequence[Run], number: int, seed: int, protocol: MatchProtocol) -> dict[str, Any]:
+    """What is known of a match before it begins, as its record has it."""
+    first = sides[0]
+    return {
+        "schema": SCHEMA_VERSION,
+        "match": match_id(key_of(sides), number),
+        "number": number,
+        "study": first.study,
+        "machine": first.machine,
+        "seed": seed,
+        "protocol": dict(vars(protocol)),
+        "code": first.code,
+        "specification": fingerprint(sides),
+        "model": first.model,
+        "audio": list(first.audio),
+        "planned": first.planned,
+    }
+
+
+def _write(
+    record: Path | None, sides: Sequence[Run], about: dict[str, Any], outcome: dict[str, Any]
+) -> dict[str, Any]:
+    """The record of a match, written where one is asked for."""
+    told = []
+    for side, measured in zip(sides, outcome["sides"], strict=True):
+        name_kernel(measured)
+        configuration = side.configuration
+        told.append(
+            {"configuration_id": identify(configuration), "configuration": configuration.as_json()}
+            | measured
+        )
+    content = about | outcome | {"sides": told}
+    if record:
+        write_json(record, content)
+    return content
+
+
+def _read(record: Path) -> dict[str, Any] | None:
+    """The content of a record; None where there is none, or it cannot be read."""
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
