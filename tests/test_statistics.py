@@ -347,7 +347,7 @@ def test_the_corrections_are_those_of_statsmodels(method, values):
 
 
 def test_an_unknown_correction_is_refused():
-    with pytest.raises(ValueError, match="holm or bonferroni"):
+    with pytest.raises(ValueError, match="holm, hochberg or bonferroni"):
         statistics.adjust([0.1], "fdr")
 
 

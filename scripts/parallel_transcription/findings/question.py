@@ -100,6 +100,7 @@ class Question(ABC):
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
     by_time: ClassVar[bool] = False  # rests on times, which noise and neighbours move
     figure: ClassVar[str | None] = ""  # its figure; "" is the one named as the question
+    decided: ClassVar[int] = 99  # its place among those that name pairs for matches to decide
 
     known: ClassVar[dict[str, type[Question]]] = {}
 
@@ -114,6 +115,10 @@ class Question(ABC):
     @abstractmethod
     def judge(self, machine: Machine) -> Finding | None:
         """The finding; None where the study does not ask the question."""
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """Pairs of arms that matches should decide, in order of weight; ratio = first / second."""
+        return ()
 
     def comparisons(self, machine: Machine) -> list[Comparison]:
         """What its verdict rests on and is corrected together with that of the other questions."""

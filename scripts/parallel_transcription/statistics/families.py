@@ -16,13 +16,14 @@ from parallel_transcription.statistics.comparison import Comparison, Tests, sett
 
 
 def adjust(p_values: ArrayLike, method: str = "holm") -> np.ndarray:
-    """Adjusted p-values of a family, by Holm (1979) or Bonferroni; nan stays nan.
+    """Adjusted p-values of a family, by Holm (1979), Hochberg (1988) or Bonferroni; nan stays nan.
 
     Nan (nothing could be tested) can give no false verdict, so it does not count in the family.
 
     Args:
         p_values: Shape (n,).
-        method: "holm" or "bonferroni".
+        method: "holm", "hochberg" (more power; for p-values that depend positively) or
+            "bonferroni".
     """
     p = np.asarray(p_values, float)
     result = np.full(p.shape, np.nan)
@@ -30,10 +31,13 @@ def adjust(p_values: ArrayLike, method: str = "holm") -> np.ndarray:
     order = np.argsort(known)
     if method == "holm":  # the k-th smallest of n times n - k, and never below a smaller one's
         stepped = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
+    elif method == "hochberg":  # the same factors, from the largest down
+        steps = known[order] * np.arange(len(known), 0, -1)
+        stepped = np.minimum.accumulate(steps[::-1])[::-1]
     elif method == "bonferroni":
         stepped = known[order] * len(known)
     else:
-        raise ValueError(f"the correction is holm or bonferroni, not {method!r}")
+        raise ValueError(f"the correction is holm, hochberg or bonferroni, not {method!r}")
     adjusted = np.empty_like(known)
     adjusted[order] = np.minimum(stepped, 1)
     result[~np.isnan(p)] = adjusted

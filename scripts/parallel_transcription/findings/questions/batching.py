@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import show
+from parallel_transcription.findings import near, show
 from parallel_transcription.findings.evidence import median_of
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
@@ -35,6 +35,7 @@ class Batching(PairedQuestion):
     """Each configuration in batches against the same without."""
 
     id, number = "batching", 9
+    decided = 6
     asks = "Can a file be done faster by decoding its windows in batches?"
     asks_in_short = "Can windows in batches be faster?"
     claim = (
@@ -79,6 +80,11 @@ class Batching(PairedQuestion):
         for arm, pair in machine.against(arms, "batch_size", base=0):
             cases.tested.append(Case(pair, _facts(arm, pair, errors)))
         return cases
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """Batches against none, of the settings nearest to the recommended ones."""
+        pairs = machine.against(machine.unaltered(), "batch_size", base=0)
+        return near.nearest(machine, [(p.arm_a, p.arm_b) for _, p in pairs])[:1]
 
     def compared(self, judged: Judged) -> None:
         """The comparison, and its interval as one of the speed-up."""

@@ -27,8 +27,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from parallel_transcription import statistics, words
+<<<<<<< ours
 from parallel_transcription.findings import show
 from parallel_transcription.findings.choose import TROUBLE, places
+=======
+from parallel_transcription.findings import near, show
+from parallel_transcription.findings.choose import places
+>>>>>>> theirs
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
@@ -44,6 +49,7 @@ class BestThreads(PairedQuestion):
     """Numbers of threads against each other, and the best setting."""
 
     id, number, order = "best_threads", 3, 2
+    decided = 5
     asks = "Which cpu_threads is best on this machine, and does it matter?"
     asks_in_short = "Does the number of threads matter?"
     claim = (
@@ -82,6 +88,28 @@ class BestThreads(PairedQuestion):
                 cases.evidence += ranking
         cases.runs = [row["configuration"] for row in cases.evidence]
         return cases
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """The recommended number of threads against the engine's own choice, and the next best."""
+        target = near.recommended(machine)
+        if target is None:
+            return
+        for group in _groups(machine):
+            same = group[group["num_workers"] == target["total_workers"]]
+            if not (same["arm"] == target["arm"]).any():
+                one = same[same["cpu_threads"] == target["cpu_threads"]]
+                if one.empty or near.in_main_group(machine, [(one.iloc[0]["arm"],) * 2]) == []:
+                    continue
+                chosen = one.iloc[0]["arm"]
+            else:
+                chosen = target["arm"]
+            others = [a for a in same.to_dict("records") if a["arm"] != chosen]
+            own = [a["arm"] for a in others if a["cpu_threads"] == 0]
+            place = places(machine, [a["arm"] for a in others])
+            fastest = sorted(place, key=lambda arm: place[arm])
+            for arm in dict.fromkeys([*own, *fastest[:1]]):
+                yield chosen, arm
+            return
 
     def compared(self, judged: Judged) -> None:
         """Nothing to add: the evidence are the rankings."""

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import show
+from parallel_transcription.findings import near, show
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.one_against_others import verdict_of
 from parallel_transcription.findings.question import (
@@ -45,7 +45,11 @@ class NoiseFloor(PairedQuestion):
     """Configurations against themselves."""
 
     id, number, order = "noise_floor", 0, 1
+<<<<<<< ours
     by_time = False  # it is what tells
+=======
+    decided = 7
+>>>>>>> theirs
     asks = "How much do two measurements of the same thing differ?"
     claim = (
         "The same configuration measured twice in a round takes the same time, within the margin."
@@ -78,6 +82,11 @@ class NoiseFloor(PairedQuestion):
             [Case(p, {"kind": kind, "label": labels[p.arm_b]}) for p in pairs],
             arms=arms[arms["arm"].isin({a for p in pairs for a in (p.arm_a, p.arm_b)})],
         )
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """The replica of the settings nearest to the recommended ones."""
+        pairs = [(p.arm_a, p.arm_b) for _, p in machine.against(machine.arms, "replica", base=1)]
+        return near.nearest(machine, pairs)[:1]
 
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""

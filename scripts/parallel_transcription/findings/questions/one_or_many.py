@@ -10,11 +10,12 @@ Pairs and verdict: those of `one_against_others`, with one device each (lists of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from parallel_transcription import statistics, words
+from parallel_transcription.findings import near, show
 from parallel_transcription.findings import one_against_others as matched
-from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import (
     Answer,
@@ -75,6 +76,11 @@ class OneAgainstOthers(PairedQuestion):
         tested = [case for case in found if case.pair.testable]
         return Cases(tested, arms=arms, notes=notes)
 
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """The pair nearest to the recommended settings."""
+        found, _ = matched.matched_pairs(machine, self.strategy)
+        return near.nearest(machine, [(c.pair.arm_a, c.pair.arm_b) for c in found])[:1]
+
     def verdict(self, judged: Judged) -> Verdict:
         """Equal within the margin in all pairs?"""
         return matched.verdict_of(judged)
@@ -107,6 +113,7 @@ class OneOrMany(OneAgainstOthers):
     """One model against many models."""
 
     id, order = "one_or_many", 1
+    decided = 2
     strategy, other = "multi_model", "many models"
     asks = "Is one model with N workers as good as N models?"
     asks_in_short = "Is one model as fast as many?"
@@ -119,6 +126,7 @@ class Processes(OneAgainstOthers):
     """One model against many processes with one model each."""
 
     id, order = "processes", 2
+    decided = 3
     strategy, other = "multi_process", "many processes"
     asks = "Is one model with N workers as good as N processes with one model each?"
     asks_in_short = "Is it as fast as many processes?"

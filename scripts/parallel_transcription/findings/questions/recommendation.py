@@ -37,7 +37,11 @@ class Recommended(Question):
     """The recommended settings against the runner-up, in fresh rounds."""
 
     id, number = "recommendation", 8
+<<<<<<< ours
     by_time = True
+=======
+    decided = 1
+>>>>>>> theirs
     asks = "Which settings are recommended on this machine?"
     asks_in_short = "Are these settings the best?"
     claim = (
@@ -61,6 +65,12 @@ class Recommended(Question):
         show.text("standing", "standing", more="remark"),
         show.mark("chosen", "chosen", strong=True),
     )
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """The recommended settings against the runner-up, of the machine's own choice first."""
+        for choice in choices(machine)[:1]:
+            if choice.winner is not None and choice.runner_up is not None:
+                yield choice.winner["arm"], choice.runner_up["arm"]
 
     def page_rows(self, evidence: Sequence[Row]) -> list[int]:
         """The machine's own choice."""

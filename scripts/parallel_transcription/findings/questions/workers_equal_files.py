@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import show
+from parallel_transcription.findings import near, show
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
@@ -45,6 +45,7 @@ class WorkersEqualFiles(PairedQuestion):
     """Fewer and more workers than files against as many."""
 
     id, number = "workers_equal_files", 4
+    decided = 4
     asks = "Is num_workers = number of parallel files the best choice?"
     asks_in_short = "Are as many workers as files best?"
     claim = (
@@ -93,6 +94,30 @@ class WorkersEqualFiles(PairedQuestion):
                     if pair.testable:
                         cases.tested.append(Case(pair, _facts(machine, arm)))
         return cases
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """Fewer and more workers than files, at the recommended threads, most telling first.
+
+        That are the numbers of workers next to that of files.
+        """
+        target = near.recommended(machine)
+        if target is None:
+            return
+        cases = [
+            c for c in self.cases(machine).tested if c.row["files"] == target["files_in_parallel"]
+        ]
+        by_arm = {c.pair.arm_a: c.row for c in cases}
+        pairs = near.in_main_group(machine, [(c.pair.arm_a, c.pair.arm_b) for c in cases])
+        threads = [by_arm[a]["cpu_threads"] for a, _ in pairs]
+        for relation in (FEWER, MORE):
+            some = [
+                (abs(by_arm[a]["workers"] - by_arm[a]["files"]), k)
+                for k, (a, _) in enumerate(pairs)
+                if by_arm[a]["relation"] == relation
+                and (threads[k] == target["cpu_threads"] or target["cpu_threads"] not in threads)
+            ]
+            if some:
+                yield pairs[min(some)[1]]
 
     def is_measured(self, cases: Cases) -> bool:
         """Fewer workers than files were measured."""

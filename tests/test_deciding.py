@@ -1,0 +1,127 @@
+"""Which pairs the questions want decided, and what they become for the planner."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from judging import calm_tables
+from parallel_transcription import statistics
+from parallel_transcription.findings import deciding, planner
+from parallel_transcription.findings.choose import choices
+from parallel_transcription.findings.machine import Machine
+from synthetic_study import as_results, configuration
+
+
+def points():
+    """The default study in small: two files at once on two cores, and the double of one model."""
+    one = {"workers": 2, "threads": 1, "files": 2}
+    return [
+        configuration("one_model", **one),
+        configuration("one_model", **one, replica=2),
+        configuration("one_model", workers=1, threads=1, files=2),
+        configuration("one_model", workers=4, threads=1, files=2),
+        configuration("one_model", workers=2, threads=2, files=2),
+        configuration("multi_model", instances=2, workers=1, threads=1, files=2),
+        configuration("multi_process", instances=2, workers=1, threads=1, files=2),
+    ]
+
+
+@pytest.fixture(scope="module")
+def machine():
+    results = as_results(calm_tables(1, points()))
+    return Machine(results, results.labels[0])
+
+
+def settings(machine, arm):
+    return machine.arms.set_index("arm").loc[arm]
+
+
+def test_the_pairs_stand_in_order_of_weight(machine):
+    pairs = deciding.deciding_pairs(machine)
+    weights = [one.decided for q in pairs for one in deciding.QUESTIONS if one.id == q.question]
+    assert weights == sorted(weights)
+    asked = {question for pair in pairs for question in pair.questions}
+    assert {"recommendation", "one_or_many", "processes", "workers_equal_files",
+            "best_threads", "noise_floor"} <= asked  # fmt: skip
+    keys = [frozenset((pair.arm_a, pair.arm_b)) for pair in pairs]
+    assert len(set(keys)) == len(keys) and all(len(key) == 2 for key in keys)
+
+
+def test_the_recommended_settings_against_the_runner_up_come_first(machine):
+    first, choice = deciding.deciding_pairs(machine)[0], choices(machine)[0]
+    assert {first.arm_a, first.arm_b} == {choice.winner["arm"], choice.runner_up["arm"]}
+    assert first.configurations[0] in first.arm_a and first.workload in first.arm_a
+
+
+def test_each_question_names_what_it_asks(machine):
+    by = {q: p for p in deciding.deciding_pairs(machine) for q in p.questions}
+    a, b = (settings(machine, arm) for arm in (by["one_or_many"].arm_a, by["one_or_many"].arm_b))
+    assert {a["strategy"], b["strategy"]} == {"one_model", "multi_model"}
+    assert a["total_workers"] == b["total_workers"] == 2
+    a, b = (settings(machine, arm) for arm in (by["noise_floor"].arm_a, by["noise_floor"].arm_b))
+    assert {a["replica"], b["replica"]} == {1, 2} and a["num_workers"] == b["num_workers"]
+    pairs = [p for p in deciding.deciding_pairs(machine, {"workers_equal_files"})]
+    against = [settings(machine, p.arm_a)["num_workers"] for p in pairs]
+    assert against == [1, 4]
+    assert all(settings(machine, p.arm_b)["num_workers"] == 2 for p in pairs)
+    for pair in deciding.deciding_pairs(machine, {"best_threads"}):
+        a, b = settings(machine, pair.arm_a), settings(machine, pair.arm_b)
+        assert a["cpu_threads"] != b["cpu_threads"] and a["num_workers"] == b["num_workers"]
+
+
+def test_only_the_questions_of_the_study_are_decided(machine):
+    pairs = deciding.deciding_pairs(machine, {"processes"})
+    assert [pair.question for pair in pairs] == ["processes"]
+    assert deciding.deciding_pairs(machine, ()) == []
+
+
+def test_what_is_planned_can_be_measured(machine):
+    pairs = deciding.deciding_pairs(machine)
+    found, costs = deciding.contests(pairs), deciding.costs(machine, pairs)
+    step = planner.next_match(found, costs, 10_000, 0, machine.margin)
+    assert isinstance(step, planner.Measure)
+    assert set(step.sides) <= set(costs) and all(costs[s].pass_s > 0 for s in step.sides)
+    assert all(cost.start_s >= deciding.PROCESS_S for cost in costs.values())
+
+
+def test_matches_become_log_ratios_of_the_contests_that_they_hold():
+    pairs = [deciding.DecidingPair("q", "a|w", "b|w"), deciding.DecidingPair("q", "a|w", "c|w")]
+    matches = [
+        (3, {"a|w": [1.0, 2.0], "b|w": [2.0, 2.0]}),
+        (4, {"a|w": [3.0, 3.0], "b|w": [3.0, math.nan], "c|w": [1.0, 1.0]}),
+    ]
+    first, second = deciding.contests(pairs, matches)
+    assert first.matches == (pytest.approx((math.log(0.5), 0.0)), (0.0,))
+    assert (first.stage, second.stage) == (3, 4)
+    assert second.matches == (pytest.approx((math.log(3), math.log(3))),)
+
+
+def test_rounds_settle_only_what_is_far_beyond_the_margin_in_all_of_them():
+    def settled(logs, family=20):
+        found = statistics.compare(np.exp(logs), np.ones(len(logs)), 0.05)
+        return deciding.is_settled(found, logs, family)
+
+    far = [0.62, 0.66, 0.64, 0.65]
+    assert settled(far) and settled([-one for one in far])
+    assert not settled(far[:3])  # three rounds know no spread
+    assert not settled([*far[:3], 0.12])  # states may reach so far
+    assert not settled([0.08, 0.081, 0.08, 0.081])
+    assert not settled([*far[:3], -0.64])
+    assert not settled([0.3, 0.9, 0.4, 1.4])  # far, and too wild for 20 pairs
+    assert not settled([])
+
+
+def test_without_a_recommendation_the_questions_still_have_pairs(machine, monkeypatch):
+    monkeypatch.setattr("parallel_transcription.findings.near.choices", lambda machine: [])
+    by = {q for p in deciding.deciding_pairs(machine) for q in p.questions}
+    assert {"one_or_many", "processes", "noise_floor"} <= by
+
+
+def test_a_pair_of_two_questions_is_one_contest(machine):
+    pairs = deciding.deciding_pairs(machine)
+    shared = [pair for pair in pairs if len(pair.questions) > 1]
+    assert all(pair.question == pair.questions[0] for pair in shared)
+    again = replace(pairs[0], questions=())
+    assert again == pairs[0]
