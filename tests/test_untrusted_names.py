@@ -18,7 +18,13 @@ import yaml
 
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
-from parallel_transcription.untrusted import clean, hide_homes, hide_places, in_brief, shorten_middle
+from parallel_transcription.untrusted import (
+    clean,
+    hide_homes,
+    hide_places,
+    in_brief,
+    shorten_middle,
+)
 from project import ROOT, Project
 
 CLIP = ROOT / "audio" / "english-short.opus"

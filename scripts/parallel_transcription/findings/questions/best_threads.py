@@ -27,13 +27,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from parallel_transcription import statistics, words
-<<<<<<< ours
-from parallel_transcription.findings import show
-from parallel_transcription.findings.choose import TROUBLE, places
-=======
 from parallel_transcription.findings import near, show
-from parallel_transcription.findings.choose import places
->>>>>>> theirs
+from parallel_transcription.findings.choose import TROUBLE, places
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion

@@ -45,11 +45,8 @@ class NoiseFloor(PairedQuestion):
     """Configurations against themselves."""
 
     id, number, order = "noise_floor", 0, 1
-<<<<<<< ours
     by_time = False  # it is what tells
-=======
     decided = 7
->>>>>>> theirs
     asks = "How much do two measurements of the same thing differ?"
     claim = (
         "The same configuration measured twice in a round takes the same time, within the margin."

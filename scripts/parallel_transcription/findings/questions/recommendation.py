@@ -37,11 +37,8 @@ class Recommended(Question):
     """The recommended settings against the runner-up, in fresh rounds."""
 
     id, number = "recommendation", 8
-<<<<<<< ours
     by_time = True
-=======
     decided = 1
->>>>>>> theirs
     asks = "Which settings are recommended on this machine?"
     asks_in_short = "Are these settings the best?"
     claim = (
