@@ -154,6 +154,8 @@ _UNFINISHED = _closed(
         "steal_share": _SHARE,
     }
 )
+#: What the hub on the loopback answered to a start, and the bytes of files that it sent.
+_HUB = _closed({"requests": {"type": "integer"}, "bytes": {"type": "integer"}})
 _START = _with_gpus(
     _GPU_LOADED,
     {
@@ -182,6 +184,7 @@ _START = _with_gpus(
     # older records lack these: the step in which it stopped, null where it ended well
     step={"enum": [*STEPS, None]},
     unfinished={"anyOf": [_UNFINISHED, {"type": "null"}]},
+    hub=_HUB,  # of cold starts by name alone
 )
 
 _JOB = _closed(

@@ -297,6 +297,14 @@ def name_of(row: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+#: What a cold start loads from.
+LOADS = {
+    "folder": "a folder",
+    "cached": "by name, cache filled",
+    "cold": "by name, cache empty",
+}
+
+
 def batches(size: Any) -> str:
     """The option of decoding windows together: "batches of 4"."""
     return f"batches of {integer(size)}"
@@ -319,6 +327,8 @@ def variant(row: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
         found.append("one after another" if callers == 1 else plural(int(callers), "caller"))
     if row["replica"] > 1:
         found.append("same again")
+    if row["load"] != "folder":
+        found.append(LOADS[row["load"]])
     if row["init_stagger_s"] > 0:
         found.append(f"stagger {as_written(row['init_stagger_s'])} s")
     if row["batch_size"] > 0:

@@ -79,7 +79,7 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("files", nargs="*", help="audio files, all handed out at one moment")
     for dimension in DIMENSIONS:
-        if dimension.name in ("strategy", "files_in_parallel", "replica"):
+        if dimension.name in ("strategy", "files_in_parallel", "load", "replica"):
             continue
         if dimension.name in ("instances", "init_stagger_s") and strategy == "one_model":
             continue

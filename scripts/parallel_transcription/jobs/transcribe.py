@@ -14,6 +14,7 @@ from parallel_transcription.files import write_json
 from parallel_transcription.jobs import cluster, packing, trial
 from parallel_transcription.measure import cuda, walk
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.loopback_hub import Served
 from parallel_transcription.measure.messages import Protocol, Report, Task
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.places import PROJECT_ROOT, SCRIPTS
@@ -121,9 +122,25 @@ def task_of(run: Run, slot: packing.Slot, described: Mapping[str, Any]) -> Task:
         environment=environment,
         walk=_planned(run),
         quota_cpus=described.get("cgroup_cpus"),
+        served=_served(run),
     )
     trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
     return task
+
+
+def _served(run: Run) -> Served | None:
+    """The prepared model as a hub has it; None where it is loaded from its folder.
+
+    A model that is on no hub gets a name there; of a revision that a study pins, its head is it.
+    """
+    if run.configuration.load == "folder":
+        return None
+    return Served(
+        repository=run.model["repository"] or f"loopback/{run.model['slug']}",
+        folder=str(PROJECT_ROOT / run.model["path"]),
+        files=run.model["files"],
+        commit=run.model["revision"] or run.model["sha256"][:40],
+    )
 
 
 def name_kernel(outcome: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ class Configuration:
     files_in_parallel: int = 2
     callers: int = 0  # 0 becomes as many as files
     init_stagger_s: float = 0.0
+    load: str = "folder"
     thread_env: str = "OPENBLAS_NUM_THREADS=1"
     language: str = "auto"
     beam_size: int = 5

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.loopback_hub import Served
 from parallel_transcription.measure.walk import Planned
 
 
@@ -23,7 +24,8 @@ class Task:
     `configuration` numbers its devices as the measured process does (see `cuda.place`);
     `affinity` are CPU numbers, None for all; `quota_cpus` are those that a quota leaves, None
     without one; `environment` are variables that CUDA needs; `walk` is what dummy weights must say
-    (`walk.planned`), None for other models.
+    (`walk.planned`), None for other models; `served` is the model as a hub has it, None where it is
+    loaded from its folder, `model_path`.
     """
 
     configuration: Configuration
@@ -33,6 +35,12 @@ class Task:
     environment: dict[str, str] = field(default_factory=dict)
     walk: Planned | None = None
     quota_cpus: float | None = None
+    served: Served | None = None
+
+    @property
+    def loads(self) -> str:
+        """What each instance is given to load: a folder, or a name."""
+        return self.served.repository if self.served else self.model_path
 
 
 @dataclass(frozen=True, kw_only=True)

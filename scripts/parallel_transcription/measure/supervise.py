@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from parallel_transcription.measure import disturbance, meters
+from parallel_transcription.measure.by_name import ByName
 from parallel_transcription.measure.engine import parse_verbose
 from parallel_transcription.measure.living import GRACE_S, IN_A_PASS, MeasuredProcess, started
 from parallel_transcription.measure.messages import Order, Protocol, Report, Task
@@ -60,7 +62,8 @@ def clean_environment(thread_env: str) -> dict[str, str]:
 
 def environment_of(task: Task) -> dict[str, str]:
     """The environment of a task's measured process."""
-    return clean_environment(task.configuration.thread_env) | task.environment
+    by_name = {"HF_HUB_OFFLINE": "0"} if task.served else {}  # a hub on the loopback is asked
+    return clean_environment(task.configuration.thread_env) | task.environment | by_name
 
 
 def stated_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -93,12 +96,14 @@ def supervise(
     engine: dict[str, Any] = {}
     began = time.time()
     plans = _Plans(task, protocol)
-    while (order := plans.next(starts, live=listener is not None)) is not None:
-        bounds = replace(protocol, load_timeout_s=plans.load_timeout_s(starts))
-        process, printed = _one_start(task, bounds, order, environment, log, listener)
-        if not engine:
-            engine = (process.loaded.engine if process.loaded else {}) | parse_verbose(printed)
-        starts.append(process.as_json(len(starts) + 1))
+    with _hub(task, environment, protocol) as hub:
+        while (order := plans.next(starts, live=listener is not None)) is not None:
+            bounds = replace(protocol, load_timeout_s=plans.load_timeout_s(starts))
+            with _environment_of_start(hub, environment) as (own, asked):
+                process, printed = _one_start(task, bounds, order, own, log, listener)
+            if not engine:
+                engine = (process.loaded.engine if process.loaded else {}) | parse_verbose(printed)
+            starts.append(process.as_json(len(starts) + 1) | asked)
     # a process that was cut off and measured again is told of in its start alone
     last = starts if not task.files else starts[-1:]
     bad = next((start for start in last if start["status"] != "ok"), None)
@@ -110,6 +115,35 @@ def supervise(
         "environment": stated_environment(environment),
         "started_at": began,
         "finished_at": time.time(),
+    }
+
+
+@contextmanager
+def _hub(task: Task, environment: Mapping[str, str], protocol: Protocol) -> Iterator[ByName | None]:
+    """The hub of a run that loads by name; None where models come from a folder."""
+    if task.served is None:
+        yield None
+    else:
+        bound = protocol.load_timeout_s
+        with ByName(task.served, task.configuration.load, environment, bound) as hub:
+            yield hub
+
+
+@contextmanager
+def _environment_of_start(
+    hub: ByName | None, environment: Mapping[str, str]
+) -> Iterator[tuple[Mapping[str, str], dict[str, Any]]]:
+    """A start's environment; and, once it is over, what it asked of a hub, for its record."""
+    asked: dict[str, Any] = {}
+    if hub is None:
+        yield environment, asked
+        return
+    requests, sent = hub.answered
+    with hub.start() as own:
+        yield own, asked
+    asked["hub"] = {
+        "requests": hub.answered[0] - requests,
+        "bytes": hub.answered[1] - sent,
     }
 
 
@@ -144,7 +178,7 @@ class _Plans:
             first, repeats, remeasure = lacking
         return Order(
             configuration=self._task.configuration,
-            model_path=self._task.model_path,
+            model_path=self._task.loads,
             files=self._task.files,
             warmups=protocol.warmups,
             repeats=repeats,

@@ -323,6 +323,9 @@ RUNS: tuple[Column, ...] = (
         "Whether `disturbed` could be told: the window was long enough for the system's clock "
         "ticks, and its meters are there.",
     ),
+    *_dimensions("load"),
+    Column("hub_requests", "number", "What a hub answered while a cold start by name loaded."),
+    Column("hub_mb", "number", "What it sent of the model's files.", "MB"),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",

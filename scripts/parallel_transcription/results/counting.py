@@ -6,8 +6,8 @@
   disturbed never counts: what it would have taken alone is not known.
 - Failed, stuck and killed repeats have no time.
 - What ended late or was killed beside foreign load is no failure of its configuration (`excused`).
-- A/A replicas and planted slow-downs (`unaltered`), and batches (`ordinary`), answer questions
-  of their own.
+- A/A replicas and planted slow-downs (`unaltered`), batches and loads by a hub's name
+  (`ordinary`), answer questions of their own.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
         threads=runs["cpu_threads"].where(runs["cpu_threads"] > 0, automatic).astype("int64"),
         in_use=np.maximum(1, np.minimum(runs["total_workers"], runs["callers"])),
         unaltered=unaltered,
-        ordinary=unaltered & (runs["batch_size"] == 0),
+        ordinary=unaltered & (runs["batch_size"] == 0) & (runs["load"] == "folder"),
     )
     excused = runs["disturbed"] & runs["status"].isin(_BY_LOAD)
     return runs.assign(counts=_counts(runs), excused=excused)

@@ -193,12 +193,15 @@ def _ending(part: Mapping[str, Any], host: str) -> Row:
 
 def _load_columns(start: Mapping[str, Any]) -> Row:
     before, after, loads = start["memory_before"], start["memory_after"], start["loads"]
+    hub = start.get("hub") or {}
     measured = before and after and before["uss"] is not None and after["uss"] is not None
     return {
         "load_s": max((load["finished_s"] for load in loads), default=None),
         "model_mb": (after["uss"] - before["uss"]) / 1e6 if measured else None,
         "engine_compute_type": next((x["compute_type"] for x in loads if x["compute_type"]), None),
         "gpu_model_mb": _gpu_memory_mb(start.get("gpus"), start.get("gpus")),
+        "hub_requests": hub.get("requests"),
+        "hub_mb": _mb(hub.get("bytes")),
     }
 
 

@@ -202,7 +202,15 @@ def cold_starts(results: Results) -> pd.DataFrame:
     """One row per configuration that only loads models: starts, failures, load time."""
     runs = explored(results.runs)
     runs = runs[runs["files_in_parallel"] == 0]
-    kept = ["strategy", "model", "compute_type", "instances", "init_stagger_s", "model_kind"]
+    kept = [
+        "strategy",
+        "model",
+        "compute_type",
+        "load",
+        "instances",
+        "init_stagger_s",
+        "model_kind",
+    ]
     rows = []
     for _, group in runs.groupby("configuration", sort=True):
         good = group[group["status"] == "ok"]
@@ -216,7 +224,7 @@ def cold_starts(results: Results) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows, columns=[*kept, "starts", "failures", "load_s", "status"])
-    order = ["model", "strategy", "instances", "init_stagger_s"]
+    order = ["model", "load", "strategy", "instances", "init_stagger_s"]
     return table.sort_values(order, ignore_index=True)
 
 

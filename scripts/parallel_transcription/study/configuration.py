@@ -144,6 +144,22 @@ _RULES = (
         lambda c: _BATCHES,
     ),
     _Rule(
+        "load",
+        lambda c: c.load != "folder" and c.files_in_parallel > 0,
+        lambda c: (
+            f"{c.load} measures cold starts, not {c.files_in_parallel} files; set "
+            "files_in_parallel: 0, or leave load out"
+        ),
+    ),
+    _Rule(
+        "load",
+        lambda c: c.load != "folder" and c.instances == 1,
+        lambda c: (
+            f"{c.load} asks whether instances that start at once race; use multi_model or "
+            "multi_process, with instances above 1"
+        ),
+    ),
+    _Rule(
         "init_stagger_s",
         lambda c: c.init_stagger_s > 0 and c.instances == 1,
         lambda c: "a stagger needs several instances; set it to 0 or instances above 1",

@@ -8,6 +8,8 @@ from typing import Any
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.keys import Key, integer
 
+#: What a cold start loads from.
+LOADS = ("folder", "cached", "cold")
 STRATEGIES = ("one_model", "multi_model", "multi_process")
 COMPUTE_TYPES = (
     "default",
@@ -129,6 +131,12 @@ DIMENSIONS: tuple[Key, ...] = (
         "init_stagger_s",
         {"type": "number", "minimum": 0, "maximum": 3600},
         "Seconds between the starts of the instances' initialisations.",
+    ),
+    _dimension(
+        "load",
+        {"enum": list(LOADS)},
+        "What a cold start loads: the prepared `folder`, or by a hub's name with a filled cache "
+        "(`cached`) or an empty one in each start (`cold`); the hub is one on the loopback.",
     ),
     _dimension(
         "thread_env",

@@ -20,6 +20,7 @@ _COMPARED = frozenset(
         "num_workers",
         "callers",
         "init_stagger_s",
+        "load",
         "batch_size",
         "slowdown",
         "replica",

@@ -13,7 +13,12 @@ import yaml
 
 from parallel_transcription import host
 from parallel_transcription.inputs import model_options, models, patterns
-from parallel_transcription.inputs.model_names import ModelError, parse_model
+from parallel_transcription.inputs.model_names import (
+    EmbeddedModel,
+    FolderModel,
+    ModelError,
+    parse_model,
+)
 from parallel_transcription.study.configuration import ConfigurationError
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.file import StudyError, problems_in, read_study_file
@@ -326,6 +331,7 @@ def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> Non
             models.identity(parse_model(name), root)
         except ModelError as error:
             raise StudyError(f"{file}: model: {error}") from None
+        _check_loads(name, [one.load for one in configurations if one.model == name], file)
         try:
             can = model_options.abilities_of(parse_model(name), root)
         except ModelError:
@@ -334,6 +340,17 @@ def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> Non
         found = [p for one in asking for p in model_options.problems(name, can, one)] if can else []
         if found:
             raise StudyError("\n".join(f"{file}: {one}" for one in dict.fromkeys(found)))
+
+
+def _check_loads(name: str, loads: list[str], file: str) -> None:
+    """Refuse to load a folder of the user by a name on a hub: it has none."""
+    source = parse_model(name)
+    by_name = next((load for load in loads if load != "folder"), None)
+    if by_name and isinstance(source, FolderModel) and not isinstance(source, EmbeddedModel):
+        raise StudyError(
+            f"{file}: load: {by_name}: {name!r} is a folder, which has no name on a hub; set load: "
+            "folder, or take a hub id, one of faster-whisper's names, mini-en or dummy-<size>"
+        )
 
 
 def check_values(values: Mapping[str, Any], where: str) -> None:

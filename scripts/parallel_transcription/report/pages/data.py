@@ -25,6 +25,7 @@ from parallel_transcription.results.read import Results
 from parallel_transcription.results.summaries import FilesTable, Row
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
+    LOADS,
     as_written,
     fixed,
     integer,
@@ -138,11 +139,12 @@ def cold_start_view(results: Results) -> Table | None:
     starts = tables.cold_starts(results)
     if starts.empty:
         return None
-    columns = ["strategy", "models", "delay (s)", "starts", "failed", "load (s)", "status"]
+    columns = ["strategy", "models", "from", "delay (s)", "starts", "failed", "load (s)", "status"]
     rows = [
         [
             cell(strategy_name(r["strategy"])),
             amount(r["instances"], integer),
+            cell(LOADS[r["load"]]),
             amount(r["init_stagger_s"], as_written),
             amount(r["starts"], integer),
             amount(r["failures"], integer),
