@@ -2,11 +2,12 @@
 
 Claim: several models must be loaded with a delay between them, or a race fails some of them.
 
-Rows: cold starts (files_in_parallel 0), each in a fresh process that loads two or more instances
-at once (multi_model) with a stagger between them. A start fails if its status is not "ok" for a
-cause that a race can have: starts that lacked memory, were killed or took too long are left out and
-told. Per stagger: failures, starts, rate with its exact (Clopper-Pearson) interval. Each model is
-judged by itself: a hub name can race in its download, a local folder cannot.
+Rows: cold starts (files_in_parallel 0) from a folder, each in a fresh process that loads two or
+more instances at once (multi_model) with a stagger between them. Loads by a hub's name are another
+question (`init_race_by_name`): a name can race in its download, a local folder cannot. A start
+fails if its status is not "ok" for a cause that a race can have: starts that lacked memory, were
+killed or took too long are left out and told. Per stagger: failures, starts, rate with its exact
+(Clopper-Pearson) interval. Each model is judged by itself.
 Verdict:
   confirmed     failures at stagger 0 are more frequent than with a stagger (Fisher's exact test,
                 one-sided)
@@ -33,8 +34,6 @@ from parallel_transcription.results.finding import Finding, MoreRounds, Row, Ver
 from parallel_transcription.untrusted import in_brief
 
 LIMIT = 0.10
-#: What the starts without a delay show, by the verdict on the claim.
-RACES = {Verdict.CONFIRMED: "a race", Verdict.REFUTED: "no race", Verdict.INCONCLUSIVE: "open"}
 #: What no race does: statuses, and words of errors (of the system, CTranslate2, CUDA).
 OTHER_STATUSES = ("killed", "stuck", "timeout")
 OTHER_WORDS = r"(?i)memory|bad_alloc|cannot allocate|no space left|too many open files"
@@ -90,8 +89,9 @@ class InitRace(Question):
     def judge(self, machine: Machine) -> Finding | None:
         """Counts failures by delay."""
         starts = machine.starts
-        starts = starts[(starts["instances"] > 1) & starts["unaltered"]]
-        other = _of_other_causes(starts)
+        from_folder = (starts["load"] == "folder") & starts["unaltered"]
+        starts = starts[(starts["instances"] > 1) & from_folder]
+        other = of_other_causes(starts)
         starts, left_out = starts[~other], starts[other]
         keys = ["model_kind", "model", "init_stagger_s"]
         rows = [
@@ -100,7 +100,7 @@ class InitRace(Question):
         ]
         zero = starts[starts["init_stagger_s"] == 0]
         if zero.empty and len(left_out):
-            return self.not_measured(machine, rows, why=_left_out_note(left_out))
+            return self.not_measured(machine, rows, why=left_out_note(left_out))
         if zero.empty:
             needed = statistics.starts_needed(LIMIT, machine.confidence)
             return self.not_measured(
@@ -112,27 +112,28 @@ class InitRace(Question):
             )
         seen = Starts.of(zero, starts[starts["init_stagger_s"] > 0])
         verdict = _verdict(machine, seen)
-        for row in rows:
-            row["race"] = RACES[verdict] if row["init_stagger_s"] == 0 else ""
         return self.finding(
             machine,
             verdict,
-            _answer(machine, verdict, seen, hub="hub" in set(zero["model_kind"])),
+            _answer(machine, verdict, seen),
             rows,
             starts["configuration"],
             _plan(machine, zero, seen.failed) if verdict == Verdict.INCONCLUSIVE else None,
-            [*_remarks(zero), _left_out_note(left_out)],
+            [*_remarks(zero), left_out_note(left_out)],
         )
 
 
-def _of_other_causes(starts: Any) -> Any:
-    """Which starts ended badly for what no race does."""
+def of_other_causes(starts: Any, also: str = "") -> Any:
+    """Which starts ended badly for what no race does; `also` is a pattern of more such errors."""
     bad = starts["status"] != "ok"
     words_tell = starts["error"].str.contains(OTHER_WORDS, regex=True)
+    if also:
+        words_tell |= starts["error"].str.contains(also, regex=True)
     return bad & (starts["status"].isin(OTHER_STATUSES) | words_tell)
 
 
-def _left_out_note(left_out: Any) -> str:
+def left_out_note(left_out: Any) -> str:
+    """A sentence on starts that ended for other causes; "" of none."""
     if left_out.empty:
         return ""
     first = next((in_brief(e) for e in left_out["error"] if e), "")
@@ -149,7 +150,7 @@ def _verdict(machine: Machine, seen: Starts) -> Verdict:
     return Verdict.REFUTED if not seen.failed and upper < LIMIT else Verdict.INCONCLUSIVE
 
 
-def _answer(machine: Machine, verdict: Verdict, seen: Starts, hub: bool) -> Answer:
+def _answer(machine: Machine, verdict: Verdict, seen: Starts) -> Answer:
     n, failed, level = seen.n, seen.failed, machine.confidence
     low, high = statistics.clopper_pearson(failed, n, level)
     if verdict == Verdict.REFUTED:
@@ -158,11 +159,10 @@ def _answer(machine: Machine, verdict: Verdict, seen: Starts, hub: bool) -> Answ
             f"No: {n} of {n} cold starts without a delay worked; the failure rate is below "
             f"{words.percent(upper)} ({words.level(level)} upper bound)."
         )
-        if not hub:
-            answer += (
-                " The models came from a local folder. Loading by a hub's name is another thing: "
-                "with huggingface_hub 0.36 it does race (docs/methods.md, benchmarks/init_race.py)."
-            )
+        answer += (
+            " The models came from a local folder. Loading by a hub's name is another thing: "
+            "config/init_race.yaml measures it."
+        )
     else:
         answer = (
             f"{starts()[verdict]} {failed} of {words.plural(n, 'cold start')} without a delay "
@@ -212,17 +212,28 @@ def _row(machine: Machine, kind: str, model: str, stagger: float, group: Any) ->
 
 def _plan(machine: Machine, zero: Any, failed: int) -> MoreRounds | None:
     """Rounds that bring the starts without a delay to the number that would settle it."""
-    n = len(zero)
-    rounds = max(1, zero["round"].nunique())
-    per_round = n / rounds
+    seen = Starts(len(zero), failed, 0, 0)
+    wanted = wanted_rounds(machine, seen, max(1, zero["round"].nunique()))
+    if wanted is None:
+        return None
+    folder = machine.starts[machine.starts["load"] == "folder"]
+    return min_rounds(machine, wanted, folder["configuration"])
+
+
+def wanted_rounds(machine: Machine, seen: Starts, rounds: int, tests: int = 1) -> int | None:
+    """Rounds in all that would settle what `rounds` have left open; None for no reasonable number.
+
+    `tests`: how many such rates are told apart, which the level is shared by.
+    """
+    n, failed = seen.n, seen.failed
     target: int | None = statistics.starts_needed(LIMIT, machine.confidence)
     if failed:  # enough to tell the rate seen from none (Fisher), searched in steps
         target = None
         for factor in range(2, 41):
-            if statistics.rate_higher(failed * factor, n * factor, 0, n * factor) <= machine.alpha:
+            p = statistics.rate_higher(failed * factor, n * factor, 0, n * factor)
+            if p * tests <= machine.alpha:
                 target = n * factor
                 break
     if target is None:
         return None
-    wanted = math.ceil(max(target, n + 1) / per_round)
-    return min_rounds(machine, wanted, machine.starts["configuration"])
+    return math.ceil(max(target, n + 1) / (n / rounds))

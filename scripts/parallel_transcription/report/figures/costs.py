@@ -15,14 +15,15 @@ from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import integer, plural, strategy_name
+from parallel_transcription.words import instances, integer, plural, strategy_name
 
 SERIES = {
     "one_model": "workers of one model",
     "multi_model": "models in one process",
     "multi_process": "processes with one model each",
 }
-
+#: What a start by name found of its model.
+CACHES = {"cold": "empty", "cached": "filled"}
 
 #: What the laws of memory are made of.
 MEGABYTES = ("base_mb", "worker_mb", "instance_mb")
@@ -138,8 +139,24 @@ def _law(
 )
 def init_race(sources: Sources) -> p9.ggplot | None:
     """Starts that failed, with the upper bound of the true share, and load times, by delay."""
+    return _starts(sources, "init_race")
+
+
+@figure(
+    "init_race_by_name",
+    "Starting several models at once by a hub's name",
+    "Cold starts of several models at once that are loaded by name from a hub on the loopback, by "
+    "the delay between them. Left: share of starts that failed; the line ends at the upper bound "
+    "of the true share. Right: time until all models were loaded, one point for each start.",
+)
+def init_race_by_name(sources: Sources) -> p9.ggplot | None:
+    """The same of starts by a hub's name."""
+    return _starts(sources, "init_race_by_name")
+
+
+def _starts(sources: Sources, finding: str) -> p9.ggplot | None:
     numbers = ["init_stagger_s", "instances", "starts", "failures", "rate", "upper_bound"]
-    rows = sources.evidence("init_race", numbers)
+    rows = sources.evidence(finding, numbers)
     if rows.empty:
         return None
     rows = rows.assign(kind=_started_at_once(rows))
@@ -183,6 +200,9 @@ def init_race(sources: Sources) -> p9.ggplot | None:
 def _started_at_once(rows: pd.DataFrame) -> list[str]:
     """How many models each row started, and of which kind where there are several."""
     texts = [plural(int(count), "model") for count in rows["instances"]]
+    if "load" in rows:
+        ways = zip(rows["strategy"], rows["instances"], rows["load"], strict=True)
+        texts = [f"{instances(s, n)}, cache {CACHES.get(load, '')}" for s, n, load in ways]
     if rows["model"].nunique() == 1:
         return texts
     return [f"{text}, {clean(m, 24)}" for text, m in zip(texts, rows["model"], strict=True)]

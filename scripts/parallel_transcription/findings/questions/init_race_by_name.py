@@ -1,0 +1,264 @@
+"""7 Must initialisations be staggered where models are loaded by a hub's name?
+
+Claim: several models must be loaded with a delay between them, or a race raises an error. It was
+claimed of models that each instance looks up, and downloads where needed, as it is initialised.
+
+Rows: cold starts (files_in_parallel 0) by name (load cached or cold), each in a fresh process that
+loads two or more instances, by (load, strategy, instances): a way to start. The hub is one on this
+machine's loopback. A start fails if its status is not "ok" for a cause that a race can have (a
+broken file, a lock, a snapshot that is not there yet, or an object that threads share): starts that
+lacked memory or the hub's answer, were killed or took too long are left out and told. Nothing is
+pooled over ways: of each failures, starts, and the rate with its exact (Clopper-Pearson) interval.
+Verdict:
+  confirmed     in some way failures at stagger 0 are more frequent than with a stagger (Fisher's
+                exact test, one-sided, corrected over the ways by Holm's method)
+  refuted       in every way no failure at stagger 0, and the one-sided upper bound of the rate is
+                below 10 % (29 starts without a failure at 95 %); that all ways are below it needs
+                no correction
+  inconclusive  otherwise; says how many more starts would be needed
+  not measured  starts by name, but none at stagger 0; without any the question is not asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from parallel_transcription import statistics, words
+from parallel_transcription.findings import show
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.question import Answer, Question, effect_of
+from parallel_transcription.findings.questions.init_race import (
+    LIMIT,
+    Starts,
+    left_out_note,
+    of_other_causes,
+    wanted_rounds,
+)
+from parallel_transcription.findings.remarks import by_verdict, starts
+from parallel_transcription.findings.rounds import min_rounds
+from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
+from parallel_transcription.untrusted import clean, in_brief
+
+#: Words of errors of a hub that gave no answer, which is no race.
+NO_ANSWER = r"(?i)connect(?:ion)? ?error|connection (?:refused|reset)|timed out|read ?timeout"
+WAY = ["load", "strategy", "instances"]
+_CACHES = {"cold": "an empty cache", "cached": "a filled cache"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to start: from which cache, in one process or several, how many instances.
+
+    `p` is corrected over all ways; nan where no start was made with a delay.
+    """
+
+    load: str
+    strategy: str
+    instances: int
+    seen: Starts
+    p: float
+    runs: list[str]
+    rounds: int
+
+    def __str__(self) -> str:
+        return f"{words.instances(self.strategy, self.instances)} with {_CACHES[self.load]}"
+
+
+class InitRaceByName(Question):
+    """Cold starts by a hub's name of several models at once, with and without a delay."""
+
+    id, number, order = "init_race_by_name", 7, 2
+    asks = "Must the initialisations of several models that are loaded by name be staggered?"
+    asks_in_short = "By a hub's name: must starts be delayed?"
+    claim = (
+        "Several models that are loaded by a hub's name must be loaded with a delay between them, "
+        "or a race raises an error."
+    )
+    remedy = "Such starts: {command}"
+    would_change = by_verdict(
+        "Failures with a delay as frequent as without; a huggingface_hub without the race.",
+        "A failed start without a delay; another huggingface_hub, or the real hub.",
+        "More cold starts.",
+    )
+    columns = (
+        show.code("load", "cache", {"cold": "empty", "cached": "filled"}),
+        show.strategy(),
+        show.integer("instances", "models"),
+        show.as_written("init_stagger_s", "delay (s)"),
+        show.integer("starts", "starts"),
+        show.integer("failures", "failed"),
+        show.percent("upper_bound", "at most"),
+        show.seconds("load_s", "loaded after (s)"),
+        show.decimals("hub_requests", "requests", 0),
+        show.decimals("hub_mb", "downloaded (MB)", 1),
+        show.text("error", "error"),
+    )
+    sorted_by = ("load", "strategy", "instances", "init_stagger_s")
+
+    def judge(self, machine: Machine) -> Finding | None:
+        """Counts failures by way and delay."""
+        starts = machine.starts
+        starts = starts[(starts["load"] != "folder") & starts["unaltered"]]
+        if starts.empty:
+            return None
+        other = of_other_causes(starts, NO_ANSWER)
+        starts, left_out = starts[~other], starts[other]
+        rows = [
+            _row(machine, key, group)
+            for key, group in starts.groupby([*WAY, "init_stagger_s"], sort=True)
+        ]
+        ways = _ways(starts)
+        note = left_out_note(left_out)
+        if not ways:
+            needed = statistics.starts_needed(LIMIT, machine.confidence)
+            why = (
+                "There are no cold starts by name without a delay. To measure it: init_stagger_s "
+                f"0, at least {needed} starts."
+            )
+            return self.not_measured(machine, rows, notes=[note], why=note or why)
+        verdict = _verdict(machine, ways)
+        return self.finding(
+            machine,
+            verdict,
+            _answer(machine, verdict, ways),
+            rows,
+            starts["configuration"],
+            _plan(machine, ways) if verdict == Verdict.INCONCLUSIVE else None,
+            [*_remarks(machine, starts, ways), note],
+        )
+
+
+def _ways(table: Any) -> list[Way]:
+    """The ways of which there are starts without a delay, the most frequent to fail first."""
+    found = []
+    for key, group in table.groupby(WAY, sort=True):
+        now = group["init_stagger_s"] == 0
+        if now.any():
+            seen = Starts.of(group[now], group[~now])
+            runs = sorted(set(group[now]["configuration"]))
+            found.append((key, seen, runs, max(1, int(group[now]["round"].nunique()))))
+    corrected = statistics.adjust([seen.p for _, seen, _, _ in found])
+    ways = [
+        Way(str(load), str(strategy), int(count), seen, float(p), runs, rounds)
+        for ((load, strategy, count), seen, runs, rounds), p in zip(found, corrected, strict=True)
+    ]
+    return sorted(ways, key=lambda way: (-way.seen.failed / way.seen.n, way.seen.n))
+
+
+def _verdict(machine: Machine, ways: list[Way]) -> Verdict:
+    if any(_races(machine, way) for way in ways):
+        return Verdict.CONFIRMED
+    uppers = [statistics.upper_rate(w.seen.failed, w.seen.n, machine.confidence) for w in ways]
+    none = not any(way.seen.failed for way in ways)
+    return Verdict.REFUTED if none and max(uppers) < LIMIT else Verdict.INCONCLUSIVE
+
+
+def _races(machine: Machine, way: Way) -> bool:
+    return bool(way.seen.failed and way.p <= machine.alpha)
+
+
+def _answer(machine: Machine, verdict: Verdict, ways: list[Way]) -> Answer:
+    level = machine.confidence
+    n, failed = sum(way.seen.n for way in ways), sum(way.seen.failed for way in ways)
+    worst = next((way for way in ways if _races(machine, way)), ways[0])
+    seen = worst.seen
+    low, high = statistics.clopper_pearson(seen.failed, seen.n, level)
+    several = words.plural(len(ways), "way")
+    if verdict == Verdict.REFUTED:
+        upper = max(statistics.upper_rate(0, way.seen.n, level) for way in ways)
+        text = (
+            f"No: {n} of {n} cold starts by name without a delay worked; in each of {several} to "
+            f"start, the failure rate is below {words.percent(upper)} ({words.level(level)} upper "
+            "bound)."
+        )
+    else:
+        rate = words.percent(seen.failed / seen.n) if seen.failed else "0 %"
+        text = (
+            f"{starts()[verdict]} {worst}: {seen.failed} of {words.plural(seen.n, 'cold start')} "
+            f"by name without a delay failed "
+            f"({rate}, {words.interval(100 * low, 100 * high, level, '%')})"
+        )
+        if seen.later:
+            corrected = f", corrected for {several}" if len(ways) > 1 else ""
+            text += (
+                f", {seen.later_failed} of {seen.later} with one "
+                f"(p = {words.number(worst.p, 2)}{corrected})."
+            )
+        else:
+            text += "; none was made with a delay."
+        racing = sum(_races(machine, way) for way in ways)
+        if verdict == Verdict.CONFIRMED and len(ways) > 1:
+            text += f" So in {racing} of {several} to start."
+    text += " The hub was one on this machine's loopback."
+    effect = effect_of(
+        "failure rate by name without a delay",
+        100 * seen.failed / seen.n,
+        (100 * low, 100 * high),
+        "%",
+        level,
+    )
+    return Answer(text, f"{n - failed} of {n} starts by name without a delay worked.", effect)
+
+
+def _remarks(machine: Machine, table: Any, ways: list[Way]) -> Iterable[str]:
+    version = (machine.facts.get("versions") or {}).get("huggingface_hub")
+    if version:
+        yield f"huggingface_hub {clean(version, 40)}: whether names race depends on it."
+    yield (
+        "Not measured: a real hub's latency and rate limits. This one ran on the same machine and "
+        "took its CPU time (docs/methods.md)."
+    )
+    lacking = [_CACHES[load] for load in _CACHES if load not in {way.load for way in ways}]
+    lacking += [
+        words.strategy_name(strategy)
+        for strategy in ("multi_model", "multi_process")
+        if strategy not in {way.strategy for way in ways}
+    ]
+    if lacking:
+        yield f"Not measured without a delay: {words.listing(lacking)}."
+    no_delay = [str(way) for way in ways if not way.seen.later]
+    if no_delay:
+        yield f"No start with a delay: {words.listing(no_delay)}."
+    errors = table[(table["status"] != "ok") & (table["init_stagger_s"] == 0)]["error"]
+    if first := next((e for e in errors if e), ""):
+        yield f"First error: {in_brief(first)}"
+
+
+def _row(machine: Machine, key: tuple[Any, ...], group: Any) -> Row:
+    load, strategy, instances, stagger = key
+    n, failed = len(group), int((group["status"] != "ok").sum())
+    low, high = statistics.clopper_pearson(failed, n, machine.confidence)
+    good = group[group["status"] == "ok"]
+    return {
+        "model": group["model"].iloc[0],
+        "load": load,
+        "strategy": strategy,
+        "instances": int(instances),
+        "init_stagger_s": float(stagger),
+        "starts": n,
+        "failures": failed,
+        "rate": failed / n,
+        "low": low,
+        "high": high,
+        "upper_bound": statistics.upper_rate(failed, n, machine.confidence),
+        "load_s": good["load_s"].median(),
+        "hub_requests": good["hub_requests"].median(),
+        "hub_mb": good["hub_mb"].median(),
+        "error": next((in_brief(e) for e in group["error"] if e), ""),
+        "configuration": min(group["configuration"]),
+    }
+
+
+def _plan(machine: Machine, ways: list[Way]) -> MoreRounds | None:
+    """Rounds that bring each way to the number of starts that would settle it."""
+    wanted = [
+        (rounds, way.runs)
+        for way in ways
+        if (rounds := wanted_rounds(machine, way.seen, way.rounds, len(ways))) is not None
+    ]
+    if not wanted:
+        return None
+    runs = [name for _, names in wanted for name in names]
+    return min_rounds(machine, max(rounds for rounds, _ in wanted), runs)
