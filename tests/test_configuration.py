@@ -86,6 +86,7 @@ def test_defaults_never_change():
         "files_in_parallel": 2,
         "callers": None,
         "init_stagger_s": 0.0,
+        "load": "folder",
         "thread_env": "OPENBLAS_NUM_THREADS=1",
         "language": "auto",
         "beam_size": 5,
@@ -151,6 +152,8 @@ def test_rounds_that_confirm_are_told_by_their_number():
         ({"strategy": "one_model", "compute_type": "float16"}, "compute_type"),
         ({"strategy": "one_model", "callers": 3}, "callers"),
         ({"strategy": "multi_model", "init_stagger_s": 0.5}, "init_stagger_s"),
+        ({"strategy": "multi_model", "instances": 2, "load": "cold"}, "load"),
+        ({"strategy": "one_model", "files_in_parallel": 0, "load": "cached"}, "load"),
         ({"strategy": "one_model", "batch_size": 2}, "condition_on_previous_text"),
         (
             {"strategy": "one_model", "batch_size": 2, "condition_on_previous_text": False},

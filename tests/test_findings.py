@@ -574,7 +574,7 @@ def test_claims_name_findings_and_columns_that_exist(found, published):
         if rule is None:
             assert claim.ours
             continue
-        assert rule.finding in IDS
+        assert rule.finding in Question.known
         rows = rule.rows
         if rows and rule.finding in columns:
             bounds = rows.above

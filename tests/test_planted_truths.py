@@ -991,17 +991,23 @@ def a_small_and_a_large_model_on_a_gpu():
 # ---------------------------------------------------------------- 7 cold starts
 
 
-def starts(*counts: tuple[float, int, int], error: str | None = None) -> list[Record]:
+def starts(
+    *counts: tuple[float, int, int], error: str | None = None, **values: object
+) -> list[Record]:
     """Cold starts of four models: (stagger, failures, starts)."""
     made = []
     for stagger, failures, of in counts:
-        point = arm("multi_model", n=4, t=1, f=0, init_stagger_s=stagger)
+        point = arm("multi_model", n=4, t=1, f=0, init_stagger_s=stagger, **values)
         record = cold_start(World(), point, failures, of)
         if error:
             for start in record["starts"]:
                 start["error"] = start["error"] and error
         made.append(record)
     return made
+
+
+#: Ways to load by name, and starts of each.
+LOADED_BY_NAME = (("cold", 30), ("cached", 20))
 
 
 @scenario
@@ -1023,6 +1029,33 @@ def too_few_starts():
 def starts_without_memory_are_no_race():
     error = "RuntimeError: 1 of 4 instances did not load: MemoryError: out of memory"
     return Planted(starts((0.0, 13, 20), (0.5, 0, 20), error=error), {"init_race": NOT_CONFIRMED})
+
+
+@scenario
+def names_that_race_and_folders_that_do_not():
+    by_name = starts((0.0, 13, 20), (0.5, 0, 20), load="cold")
+    by_name += starts((0.0, 0, 30), load="cached")
+    truth = {"init_race": REFUTED, "init_race_by_name": CONFIRMED}
+    return Planted(starts((0.0, 0, 30)) + by_name, truth)
+
+
+@scenario
+def names_that_do_not_race():
+    ways = [starts((0.0, 0, 30), (0.5, 0, 10), load=load) for load in ("cold", "cached")]
+    return Planted([*ways[0], *ways[1]], {"init_race_by_name": REFUTED})
+
+
+@scenario
+def too_few_starts_by_name_in_one_way():
+    ways = [starts((0.0, 0, n), (0.5, 0, 10), load=load) for load, n in LOADED_BY_NAME]
+    return Planted([*ways[0], *ways[1]], {"init_race_by_name": UNDECIDED})
+
+
+@scenario
+def a_hub_without_an_answer_is_no_race():
+    error = "RuntimeError: 1 of 4 instances did not load: ConnectError: Connection refused"
+    made = starts((0.0, 13, 20), (0.5, 0, 20), error=error, load="cold")
+    return Planted(made, {"init_race_by_name": NOT_CONFIRMED})
 
 
 # ---------------------------------------------------------------- 8 recommended settings
