@@ -324,8 +324,8 @@ RUNS: tuple[Column, ...] = (
         "ticks, and its meters are there.",
     ),
     *_dimensions("load"),
-    Column("hub_requests", "number", "What a hub answered while a cold start by name loaded."),
-    Column("hub_mb", "number", "What it sent of the model's files.", "MB"),
+    Column("hub_requests", "number", "Requests of a cold start by name to the loopback's hub."),
+    Column("hub_mb", "number", "What that hub sent of the model's files.", "MB"),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",

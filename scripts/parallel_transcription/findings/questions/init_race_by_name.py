@@ -126,7 +126,7 @@ class InitRaceByName(Question):
             rows,
             starts["configuration"],
             _plan(machine, ways) if verdict == Verdict.INCONCLUSIVE else None,
-            [*_remarks(machine, starts, ways), note],
+            [*_remarks(starts, ways), note],
         )
 
 
@@ -191,7 +191,11 @@ def _answer(machine: Machine, verdict: Verdict, ways: list[Way]) -> Answer:
         racing = sum(_races(machine, way) for way in ways)
         if verdict == Verdict.CONFIRMED and len(ways) > 1:
             text += f" So in {racing} of {several} to start."
-    text += " The hub was one on this machine's loopback."
+    version = _version(machine)
+    text += (
+        f" That is with {version or 'the huggingface_hub here'} and a hub on this machine's "
+        "loopback: a real hub's latency and rate limits were not measured."
+    )
     effect = effect_of(
         "failure rate by name without a delay",
         100 * seen.failed / seen.n,
@@ -199,16 +203,21 @@ def _answer(machine: Machine, verdict: Verdict, ways: list[Way]) -> Answer:
         "%",
         level,
     )
-    return Answer(text, f"{n - failed} of {n} starts by name without a delay worked.", effect)
+    beside = f"loopback, {version}" if version else "loopback"
+    in_short = f"{n - failed} of {n} starts by name without a delay worked ({beside})."
+    return Answer(text, in_short, effect)
 
 
-def _remarks(machine: Machine, table: Any, ways: list[Way]) -> Iterable[str]:
+def _version(machine: Machine) -> str:
+    """The library that loads by name, on which it depends whether names race."""
     version = (machine.facts.get("versions") or {}).get("huggingface_hub")
-    if version:
-        yield f"huggingface_hub {clean(version, 40)}: whether names race depends on it."
+    return f"huggingface_hub {clean(version, 12)}" if version else ""
+
+
+def _remarks(table: Any, ways: list[Way]) -> Iterable[str]:
     yield (
-        "Not measured: a real hub's latency and rate limits. This one ran on the same machine and "
-        "took its CPU time (docs/methods.md)."
+        "The hub took CPU time of the machine on which the models loaded. How to ask a real one: "
+        "docs/methods.md."
     )
     lacking = [_CACHES[load] for load in _CACHES if load not in {way.load for way in ways}]
     lacking += [

@@ -147,7 +147,8 @@ def init_race(sources: Sources) -> p9.ggplot | None:
     "Starting several models at once by a hub's name",
     "Cold starts of several models at once that are loaded by name from a hub on the loopback, by "
     "the delay between them. Left: share of starts that failed; the line ends at the upper bound "
-    "of the true share. Right: time until all models were loaded, one point for each start.",
+    "of the true share, and the number above it counts the failures. Right: time until all models "
+    "were loaded, one point for each start.",
 )
 def init_race_by_name(sources: Sources) -> p9.ggplot | None:
     """The same of starts by a hub's name."""
@@ -165,6 +166,8 @@ def _starts(sources: Sources, finding: str) -> p9.ggplot | None:
     order = axes.levels(rows["init_stagger_s"])
     panels = ["starts that failed (%)", "time until all models are loaded (s)"]
     shares = _failures(rows).assign(panel=panels[0])
+    if "load" in rows:  # so many ways that there is room for a number only
+        shares["text"] = [integer(failed) for failed in rows["failures"]]
     loads = _load_times(sources, rows).assign(panel=panels[1])
     for table in (shares, loads):
         table["panel"] = axes.ordered(table["panel"], panels)
