@@ -11,6 +11,9 @@ FOLDERS = ("scripts", "audio", "benchmarks", "docs")
 #: Used where this test does not look.
 USED_ELSEWHERE = {
     "fetch": "by WeasyPrint, for every address",
+    "do_GET": "by http.server, for each request",
+    "do_HEAD": "by http.server, for each request",
+    "log_message": "by http.server, to log each request",
     "imported_files": "by tests: which files a script's fingerprint covers",
 }
 #: Kinds that are looked at; fields of a class may be read by name, attributes by other libraries.
