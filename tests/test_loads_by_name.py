@@ -11,6 +11,8 @@ import pytest
 
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.inputs.models import prepare
+from parallel_transcription.jobs.packing import Slot
+from parallel_transcription.jobs.transcribe import Run, task_of
 from parallel_transcription.measure import by_name
 from parallel_transcription.measure.by_name import ByName, NotFilled
 from parallel_transcription.measure.loopback_hub import Hub, Served
@@ -148,6 +150,26 @@ def test_what_cannot_be_loaded_by_name_is_refused_before_any_job(block, said, mo
     with pytest.raises(StudyError) as error:
         build_study(study, "mine.yaml", ROOT)
     assert said in str(error.value)
+
+
+def test_a_model_has_its_own_name_on_the_hub_and_others_get_one():
+    manifest = {"path": "results/models/x", "files": {"model.bin": "0" * 64}, "sha256": "1" * 64}
+    own = manifest | {"repository": "org/name", "revision": "a" * 40, "slug": "org--name"}
+    none = manifest | {"repository": None, "revision": None, "slug": "dummy-tiny"}
+    values = {"strategy": "multi_model", "instances": 2, "files_in_parallel": 0}
+    asked = {}
+    for model in (own, none):
+        for load in ("cold", "folder"):
+            run = Run(
+                study="x", machine="m", configuration=complete(values | {"load": load}), round=1,
+                protocol=Protocol(repeats=1, warmups=0, timeout_s=1, load_timeout_s=1),
+                model=model, audio=[], code="",
+            )  # fmt: skip
+            asked[model["slug"], load] = task_of(run, Slot(None, None), {})
+    named = asked["org--name", "cold"]
+    assert named.loads == "org/name" and named.served.commit == "a" * 40
+    assert asked["dummy-tiny", "cold"].loads == "loopback/dummy-tiny"
+    assert asked["dummy-tiny", "folder"].loads == str(ROOT / "results/models/x")
 
 
 #: A race: whoever downloads marks it, and another one that comes meanwhile cannot.

@@ -17,11 +17,11 @@ Their messages begin with a lower-case letter, have no full stop, hold one fault
 what is wrong and the remedy.
 
 Five errors stand apart. `NotFilled` (a cache that a run needs) is an OSError and ends a script as
-one: the measuring code knows nothing of ours. The others never reach the end of a script. `CudaError` and `ProcessEnded` belong
-to the measured process, whose code knows nothing of ours: its supervisor writes their texts into
-the run record. `DummyError` is a fault of the caller (a study can only name what there is), and the
-code of dummy weights, which is a part of their identity, imports nothing that may change. `Refused`
-is said to WeasyPrint, which asks for what a report does not bring along.
+one: the measuring code knows nothing of ours. The others never reach the end of a script.
+`CudaError` and `ProcessEnded` belong to the measured process: its supervisor writes their texts
+into the run record. `DummyError` is a fault of the caller (a study can only name what there is),
+and the code of dummy weights, which is a part of their identity, imports nothing that may change.
+`Refused` is said to WeasyPrint, which asks for what a report does not bring along.
 """
 
 from __future__ import annotations
