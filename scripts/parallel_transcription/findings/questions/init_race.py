@@ -212,7 +212,7 @@ def _row(machine: Machine, kind: str, model: str, stagger: float, group: Any) ->
 
 def _plan(machine: Machine, zero: Any, failed: int) -> MoreRounds | None:
     """Rounds that bring the starts without a delay to the number that would settle it."""
-    seen = Starts(len(zero), failed, 0, 0)
+    seen = Starts(len(zero), failed, len(zero), 0)
     wanted = wanted_rounds(machine, seen, max(1, zero["round"].nunique()))
     if wanted is None:
         return None
@@ -223,14 +223,16 @@ def _plan(machine: Machine, zero: Any, failed: int) -> MoreRounds | None:
 def wanted_rounds(machine: Machine, seen: Starts, rounds: int, tests: int = 1) -> int | None:
     """Rounds in all that would settle what `rounds` have left open; None for no reasonable number.
 
-    `tests`: how many such rates are told apart, which the level is shared by.
+    `seen` may have no start with a delay: as many as without one are then taken. `tests`: how many
+    such rates are told apart, which the level is shared by.
     """
     n, failed = seen.n, seen.failed
     target: int | None = statistics.starts_needed(LIMIT, machine.confidence)
     if failed:  # enough to tell the rate seen from none (Fisher), searched in steps
         target = None
         for factor in range(2, 41):
-            p = statistics.rate_higher(failed * factor, n * factor, 0, n * factor)
+            later, later_failed = (seen.later or n) * factor, seen.later_failed * factor
+            p = statistics.rate_higher(failed * factor, n * factor, later_failed, later)
             if p * tests <= machine.alpha:
                 target = n * factor
                 break

@@ -137,7 +137,7 @@ def _ways(table: Any) -> list[Way]:
         now = group["init_stagger_s"] == 0
         if now.any():
             seen = Starts.of(group[now], group[~now])
-            runs = sorted(set(group[now]["configuration"]))
+            runs = sorted(set(group["configuration"]))  # more starts with a delay, too
             found.append((key, seen, runs, max(1, int(group[now]["round"].nunique()))))
     corrected = statistics.adjust([seen.p for _, seen, _, _ in found])
     ways = [
