@@ -378,6 +378,19 @@ def test_clopper_pearson_and_starts():
     assert statistics.rate_higher(1, 40, 0, 20) > 0.5
 
 
+def test_rates_are_told_apart_within_strata():
+    one = (6, 30, 0, 20)
+    assert statistics.rates_higher([one]) == pytest.approx(statistics.rate_higher(*one))
+    assert statistics.rates_higher([one, (3, 30, 0, 0), (0, 9, 0, 9)]) == pytest.approx(
+        statistics.rate_higher(*one)
+    )
+    assert statistics.rates_higher([one, one]) < statistics.rates_higher([one]) ** 1.5
+    # more starts without a delay where all fail alike are no evidence against a delay (Simpson)
+    alike = [(18, 20, 9, 10), (1, 10, 8, 80)]
+    assert statistics.rates_higher(alike) > 0.3
+    assert statistics.rate_higher(19, 30, 17, 90) < 0.001
+
+
 def test_the_scaling_law_is_found_again():
     n = np.repeat([1, 2, 4, 8, 16], 6)
     rng = np.random.default_rng(6)

@@ -43,6 +43,7 @@ from parallel_transcription.statistics.one_sided import one_sided
 from parallel_transcription.statistics.rates import (
     clopper_pearson,
     rate_higher,
+    rates_higher,
     starts_needed,
     upper_rate,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "paired_tests",
     "pooled_sd",
     "rate_higher",
+    "rates_higher",
     "rounds_needed",
     "sd_interval",
     "settle",

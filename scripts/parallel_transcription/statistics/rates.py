@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -29,3 +31,19 @@ def rate_higher(failures_a: int, starts_a: int, failures_b: int, starts_b: int) 
     """P of Fisher's exact test for "A fails more often than B"."""
     table = [[failures_a, starts_a - failures_a], [failures_b, starts_b - failures_b]]
     return float(stats.fisher_exact(table, alternative="greater").pvalue)
+
+
+def rates_higher(strata: Iterable[tuple[int, int, int, int]]) -> float:
+    """P of an exact test for "A fails more often than B" in strata that are alike within alone.
+
+    Of each (failures and starts of A, then of B): given its failures in all, those of A follow the
+    hypergeometric distribution if A and B are alike. Their sum over the strata is tested; of one
+    stratum that is Fisher's test. One without starts of A or of B changes nothing.
+    """
+    chances, seen = np.ones(1), 0
+    for failures_a, starts_a, failures_b, starts_b in strata:
+        failures = failures_a + failures_b
+        known = stats.hypergeom(starts_a + starts_b, failures, starts_a)
+        chances = np.convolve(chances, known.pmf(np.arange(failures + 1)))
+        seen += failures_a
+    return float(min(1.0, chances[seen:].sum()))

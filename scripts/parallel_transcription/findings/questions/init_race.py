@@ -34,6 +34,7 @@ from parallel_transcription.results.finding import Finding, MoreRounds, Row, Ver
 from parallel_transcription.untrusted import in_brief
 
 LIMIT = 0.10
+MOST_TIMES = 40  # as many starts again that a plan asks for at most
 #: What no race does: statuses, and words of errors (of the system, CTranslate2, CUDA).
 OTHER_STATUSES = ("killed", "stuck", "timeout")
 OTHER_WORDS = r"(?i)memory|bad_alloc|cannot allocate|no space left|too many open files"
@@ -212,30 +213,17 @@ def _row(machine: Machine, kind: str, model: str, stagger: float, group: Any) ->
 
 def _plan(machine: Machine, zero: Any, failed: int) -> MoreRounds | None:
     """Rounds that bring the starts without a delay to the number that would settle it."""
-    seen = Starts(len(zero), failed, len(zero), 0)
-    wanted = wanted_rounds(machine, seen, max(1, zero["round"].nunique()))
-    if wanted is None:
-        return None
-    folder = machine.starts[machine.starts["load"] == "folder"]
-    return min_rounds(machine, wanted, folder["configuration"])
-
-
-def wanted_rounds(machine: Machine, seen: Starts, rounds: int, tests: int = 1) -> int | None:
-    """Rounds in all that would settle what `rounds` have left open; None for no reasonable number.
-
-    `seen` may have no start with a delay: as many as without one are then taken. `tests`: how many
-    such rates are told apart, which the level is shared by.
-    """
-    n, failed = seen.n, seen.failed
+    n = len(zero)
+    rounds = max(1, zero["round"].nunique())
     target: int | None = statistics.starts_needed(LIMIT, machine.confidence)
     if failed:  # enough to tell the rate seen from none (Fisher), searched in steps
         target = None
-        for factor in range(2, 41):
-            later, later_failed = (seen.later or n) * factor, seen.later_failed * factor
-            p = statistics.rate_higher(failed * factor, n * factor, later_failed, later)
-            if p * tests <= machine.alpha:
+        for factor in range(2, MOST_TIMES + 1):
+            if statistics.rate_higher(failed * factor, n * factor, 0, n * factor) <= machine.alpha:
                 target = n * factor
                 break
     if target is None:
         return None
-    return math.ceil(max(target, n + 1) / (n / rounds))
+    wanted = math.ceil(max(target, n + 1) / (n / rounds))
+    folder = machine.starts[machine.starts["load"] == "folder"]
+    return min_rounds(machine, wanted, folder["configuration"])

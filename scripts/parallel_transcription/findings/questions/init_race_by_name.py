@@ -10,8 +10,9 @@ broken file, a lock, a snapshot that is not there yet, or an object that threads
 lacked memory or the hub's answer, were killed or took too long are left out and told. Nothing is
 pooled over ways: of each failures, starts, and the rate with its exact (Clopper-Pearson) interval.
 Verdict:
-  confirmed     in some way failures at stagger 0 are more frequent than with a stagger (Fisher's
-                exact test, one-sided, corrected over the ways by Holm's method)
+  confirmed     failures at stagger 0 are more frequent than with a stagger: the sum of failures
+                over the ways, given those of each way (exact test, one-sided; of one way it is
+                Fisher's), so that some way races
   refuted       in every way no failure at stagger 0, and the one-sided upper bound of the rate is
                 below 10 % (29 starts without a failure at 95 %); that all ways are below it needs
                 no correction
@@ -21,6 +22,7 @@ Verdict:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +33,10 @@ from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.questions.init_race import (
     LIMIT,
+    MOST_TIMES,
     Starts,
     left_out_note,
     of_other_causes,
-    wanted_rounds,
 )
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.findings.rounds import min_rounds
@@ -49,16 +51,12 @@ _CACHES = {"cold": "an empty cache", "cached": "a filled cache"}
 
 @dataclass(frozen=True)
 class Way:
-    """One way to start: from which cache, in one process or several, how many instances.
-
-    `p` is corrected over all ways; nan where no start was made with a delay.
-    """
+    """One way to start: from which cache, in one process or several, how many instances."""
 
     load: str
     strategy: str
     instances: int
     seen: Starts
-    p: float
     runs: list[str]
     rounds: int
 
@@ -132,65 +130,62 @@ class InitRaceByName(Question):
 
 def _ways(table: Any) -> list[Way]:
     """The ways of which there are starts without a delay, the most frequent to fail first."""
-    found = []
-    for key, group in table.groupby(WAY, sort=True):
+    ways = []
+    for (load, strategy, instances), group in table.groupby(WAY, sort=True):
         now = group["init_stagger_s"] == 0
         if now.any():
             seen = Starts.of(group[now], group[~now])
             runs = sorted(set(group["configuration"]))  # more starts with a delay, too
-            found.append((key, seen, runs, max(1, int(group[now]["round"].nunique()))))
-    corrected = statistics.adjust([seen.p for _, seen, _, _ in found])
-    ways = [
-        Way(str(load), str(strategy), int(count), seen, float(p), runs, rounds)
-        for ((load, strategy, count), seen, runs, rounds), p in zip(found, corrected, strict=True)
-    ]
+            rounds = int(group[now]["round"].nunique())
+            ways.append(Way(str(load), str(strategy), int(instances), seen, runs, rounds))
     return sorted(ways, key=lambda way: (-way.seen.failed / way.seen.n, way.seen.n))
 
 
 def _verdict(machine: Machine, ways: list[Way]) -> Verdict:
-    if any(_races(machine, way) for way in ways):
+    failed = any(way.seen.failed for way in ways)
+    if failed and _p(ways) <= machine.alpha:
         return Verdict.CONFIRMED
-    uppers = [statistics.upper_rate(w.seen.failed, w.seen.n, machine.confidence) for w in ways]
-    none = not any(way.seen.failed for way in ways)
-    return Verdict.REFUTED if none and max(uppers) < LIMIT else Verdict.INCONCLUSIVE
+    bounds = [statistics.upper_rate(w.seen.failed, w.seen.n, machine.confidence) for w in ways]
+    return Verdict.REFUTED if not failed and max(bounds) < LIMIT else Verdict.INCONCLUSIVE
 
 
-def _races(machine: Machine, way: Way) -> bool:
-    return bool(way.seen.failed and way.p <= machine.alpha)
+def _p(ways: list[Way], times: int = 1) -> float:
+    """Of the test that starts without a delay fail more often, were there so many times as many."""
+    counts = (
+        (w.seen.failed, w.seen.n, w.seen.later_failed, w.seen.later) for w in ways if w.seen.later
+    )
+    strata = [(times * a, times * b, times * c, times * d) for a, b, c, d in counts]
+    return statistics.rates_higher(strata) if strata else 1.0
 
 
 def _answer(machine: Machine, verdict: Verdict, ways: list[Way]) -> Answer:
-    level = machine.confidence
+    level, worst = machine.confidence, ways[0]
     n, failed = sum(way.seen.n for way in ways), sum(way.seen.failed for way in ways)
-    worst = next((way for way in ways if _races(machine, way)), ways[0])
+    later = sum(way.seen.later for way in ways)
     seen = worst.seen
     low, high = statistics.clopper_pearson(seen.failed, seen.n, level)
-    several = words.plural(len(ways), "way")
     if verdict == Verdict.REFUTED:
         upper = max(statistics.upper_rate(0, way.seen.n, level) for way in ways)
         text = (
-            f"No: {n} of {n} cold starts by name without a delay worked; in each of {several} to "
-            f"start, the failure rate is below {words.percent(upper)} ({words.level(level)} upper "
-            "bound)."
+            f"No: {n} of {n} cold starts by name without a delay worked; in each of "
+            f"{words.plural(len(ways), 'way')} to start, the failure rate is below "
+            f"{words.percent(upper)} ({words.level(level)} upper bound)."
         )
     else:
-        rate = words.percent(seen.failed / seen.n) if seen.failed else "0 %"
         text = (
-            f"{starts()[verdict]} {worst}: {seen.failed} of {words.plural(seen.n, 'cold start')} "
-            f"by name without a delay failed "
-            f"({rate}, {words.interval(100 * low, 100 * high, level, '%')})"
+            f"{starts()[verdict]} {failed} of {words.plural(n, 'cold start')} by name without a "
+            "delay failed"
         )
-        if seen.later:
-            corrected = f", corrected for {several}" if len(ways) > 1 else ""
-            text += (
-                f", {seen.later_failed} of {seen.later} with one "
-                f"(p = {words.number(worst.p, 2)}{corrected})."
-            )
+        if later:
+            delayed = sum(way.seen.later_failed for way in ways)
+            text += f", {delayed} of {later} with one (p = {words.number(_p(ways), 2)})."
         else:
             text += "; none was made with a delay."
-        racing = sum(_races(machine, way) for way in ways)
-        if verdict == Verdict.CONFIRMED and len(ways) > 1:
-            text += f" So in {racing} of {several} to start."
+        rate = words.percent(seen.failed / seen.n) if seen.failed else "0 %"
+        text += (
+            f" {'Most often' if failed else 'Fewest starts'}: {worst}, {seen.failed} of {seen.n} "
+            f"({rate}, {words.interval(100 * low, 100 * high, level, '%')})."
+        )
     version = _version(machine)
     text += (
         f" That is with {version or 'the huggingface_hub here'} and a hub on this machine's "
@@ -261,13 +256,20 @@ def _row(machine: Machine, key: tuple[Any, ...], group: Any) -> Row:
 
 
 def _plan(machine: Machine, ways: list[Way]) -> MoreRounds | None:
-    """Rounds that bring each way to the number of starts that would settle it."""
-    wanted = [
-        (rounds, way.runs)
-        for way in ways
-        if (rounds := wanted_rounds(machine, way.seen, way.rounds, len(ways))) is not None
-    ]
-    if not wanted:
-        return None
-    runs = [name for _, names in wanted for name in names]
-    return min_rounds(machine, max(rounds for rounds, _ in wanted), runs)
+    """Rounds that bring the starts to the number that would settle it, if they go on as they did.
+
+    Without a failure that is what bounds the rate of each way; with some, what tells a delay.
+    """
+    if any(way.seen.failed for way in ways):
+        of = [way for way in ways if way.seen.failed]
+        many = (times for times in range(2, MOST_TIMES + 1) if _p(ways, times) <= machine.alpha)
+        times = next(many, None)
+        if times is None:
+            return None
+        wanted = [times * way.rounds for way in of]
+    else:
+        needed = statistics.starts_needed(LIMIT, machine.confidence)
+        of = [way for way in ways if way.seen.n < needed]
+        wanted = [math.ceil(needed / (way.seen.n / way.rounds)) for way in of]
+    runs = [name for way in of for name in way.runs]
+    return min_rounds(machine, max(wanted), runs) if wanted else None
