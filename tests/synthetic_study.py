@@ -182,6 +182,7 @@ def make_tables(
     configurations: list[dict] | None = None,
     init_starts: int = 30,
     init_failures: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    by_name_starts: int = 0,
     timeouts: bool = True,
     failures: bool = True,
     disturbed_share: float = 0.02,
@@ -207,6 +208,8 @@ def make_tables(
     configurations      grid points as `configuration(...)` makes them (default: a full grid)
     init_starts         cold starts per stagger 0, 0.1, 0.5 s (0 = no such rows)
     init_failures       true failure rate at those staggers
+    by_name_starts      as many by a hub's name, from an empty and a filled cache; those without a
+                        stagger that find an empty one fail as `init_failures` says
     timeouts, failures  add a configuration that runs over 60 s, one that fails
     confirmation_rounds, confirm   rounds 901... of the configuration ids in `confirm`
     text_differences    so many transcriptions of parallel runs get another text
@@ -258,6 +261,11 @@ def make_tables(
         measure(range(1, rounds + 1), points)
         for stagger, rate in zip((0.0, 0.1, 0.5), init_failures, strict=True):
             _add_starts(runs, rng, label, stagger, rate, init_starts, cpu_count)
+        for stagger, load, rate in (
+            (0.0, "cold", init_failures[0]), (0.5, "cold", 0.0), (0.0, "cached", 0.0),
+        ):  # fmt: skip
+            own = np.random.default_rng(seed)  # they change no other number
+            _add_starts(runs, own, label, stagger, rate, by_name_starts, cpu_count, load)
         # last, so that fresh rounds change no other number
         fresh = [p for p in points if p["configuration"] in (confirm or [])]
         measure(range(901, 901 + confirmation_rounds), fresh)
@@ -450,10 +458,10 @@ def _add_timings(timings, rng, base, repeat, makespan, busy, files, cpu_s, refer
         )
 
 
-def _add_starts(runs, rng, label, stagger, rate, starts, cpus):
+def _add_starts(runs, rng, label, stagger, rate, starts, cpus, load="folder"):
     if not starts:
         return
-    point = configuration("multi_model", instances=4, files=0, init_stagger_s=stagger)
+    point = configuration("multi_model", instances=4, files=0, init_stagger_s=stagger, load=load)
     base = _base_row(label, 1, point, cpus)
     failed = round(rate * starts)
     order = rng.permutation(starts)
