@@ -44,7 +44,10 @@ from parallel_transcription.results.finding import Finding, MoreRounds, Row, Ver
 from parallel_transcription.untrusted import clean, in_brief
 
 #: Words of errors of a hub that gave no answer, which is no race.
-NO_ANSWER = r"(?i)connect(?:ion)? ?error|connection (?:refused|reset)|timed out|read ?timeout"
+NO_ANSWER = (
+    r"(?i)connect(?:ion)? ?error|connection (?:refused|reset)|timed out|read ?timeout"
+    r"|too many requests|\b5\d\d server error"
+)
 WAY = ["load", "strategy", "instances"]
 _CACHES = {"cold": "an empty cache", "cached": "a filled cache"}
 
@@ -91,7 +94,6 @@ class InitRaceByName(Question):
         show.seconds("load_s", "loaded after (s)"),
         show.decimals("hub_requests", "requests", 0),
         show.decimals("hub_mb", "downloaded (MB)", 1),
-        show.text("error", "error"),
     )
     sorted_by = ("load", "strategy", "instances", "init_stagger_s")
 
@@ -192,7 +194,7 @@ def _answer(machine: Machine, verdict: Verdict, ways: list[Way]) -> Answer:
         "loopback: a real hub's latency and rate limits were not measured."
     )
     effect = effect_of(
-        "failure rate by name without a delay",
+        "failure rate without a delay of the way that failed most",
         100 * seen.failed / seen.n,
         (100 * low, 100 * high),
         "%",
