@@ -19,7 +19,8 @@ def test_a_slowed_arm_is_found_slower(tmp_path):
         "audio": [VOICE],
         "defaults": {"language": "en", "cpu_threads": 1, "num_workers": 2},
         "rounds": 6,
-        "repeats": 1,
+        "repeats": 2,
+        "warmups": 0,
         "confirmation_rounds": 0,
         "grid": [{"strategy": "one_model", "slowdown": [0, SHARE]}],
     }
