@@ -43,7 +43,7 @@ ON_CLUSTER = is_on_cluster(workflow, sys.argv[1:])
 with ending_the_workflow("The study is not valid:\n"):
     STUDY = load_study(study_files(workflow, "config/config.yaml"), ROOT, config, ON_CLUSTER)
     HASHES = Path(".snakemake/parallel_transcription/hashes")
-    PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(), HASHES)
+    PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(HASHES), HASHES)
     SLURM_RESOURCES = {
         machine: cluster.resources(asked or {}) for machine, asked in STUDY.machines.items()
     }
@@ -68,7 +68,7 @@ wildcard_constraints:
 
 def code_of(script):
     """A fingerprint of a script and of what it imports: a changed step runs again."""
-    return code_fingerprint([SCRIPTS / script])
+    return code_fingerprint([SCRIPTS / script], HASHES)
 
 
 def measuring(gpus, minutes, runs=1):

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -73,13 +74,27 @@ def pytest_runtest_protocol(item):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Project:
+def shared(tmp_path_factory) -> Path:
+    """A folder that the processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered(shared):
+    """No clip is inspected, no model tried and no module parsed in each checkout anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Project, "shared", shared / "remembered")
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished(shared) -> Project:
     """A checkout in which the small study has run to its reports. Look, do not touch: copy it.
 
     The processes of pytest-xdist share it: whoever comes first makes it, the others wait.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    folder = shared / "finished"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,10 @@ PARTS = (
     "resources",
     "report",
 )
+#: Clips of a few seconds; the other one is of those on which the model is judged.
+CLIP, OTHER_CLIP = "english-short.opus", "short_unseen_voices-001.opus"
+#: What is remembered of clips, of models and of modules, each under a hash of its content.
+REMEMBERED = Path(".snakemake/parallel_transcription")
 #: Steps that measure nothing again: confirm_settings keeps rounds whose specification holds.
 REPORT_ONLY = {
     "choose_candidates",
@@ -48,6 +53,30 @@ def own_environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
+def copy_clips(folder: Path) -> None:
+    """Two clips with what is said in them."""
+    held_out = ROOT / "tests" / "data" / "held_out"
+    folder.mkdir()
+    for file in (CLIP, Path(CLIP).with_suffix(".txt").name):
+        shutil.copy2(ROOT / "audio" / file, folder)
+    shutil.copy2(held_out / OTHER_CLIP, folder)
+    references = json.loads((held_out / "references.json").read_text(encoding="utf-8"))
+    said = {one["file"]: one["sentences"] for one in references}[OTHER_CLIP]
+    (folder / OTHER_CLIP).with_suffix(".txt").write_text("\n".join(said) + "\n")
+
+
+def share(source: Path, target: Path) -> None:
+    """Add what a folder remembers to another one, which several processes may do at once."""
+    names = [*source.glob("inspected/*.json"), *source.glob("tried/*.json"), source / "hashes"]
+    for path in names:
+        there = target / path.relative_to(source)
+        if path.exists() and not there.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            part = there.with_name(f"{there.name}.{os.getpid()}")
+            shutil.copy2(path, part)
+            part.replace(there)
+
+
 def small_study(name: str, grid: list[dict], **settings: object) -> dict:
     """A study of two clips with the demonstration model, to run in seconds.
 
@@ -59,7 +88,7 @@ def small_study(name: str, grid: list[dict], **settings: object) -> dict:
     return {
         "name": name,
         "machine": "m",
-        "audio": ["audio/english-short.opus", "audio/english-unseen-voice.opus"],
+        "audio": [f"audio/{CLIP}", f"audio/{OTHER_CLIP}"],
         "defaults": {"model": "mini-en", "language": "en", "cpu_threads": 1},
         "repeats": 1,
         "warmups": 0,
@@ -72,6 +101,9 @@ def small_study(name: str, grid: list[dict], **settings: object) -> dict:
 
 class Project:
     """A checkout with a study of its own at `config/test.yaml`."""
+
+    #: Where checkouts tell each other what they remember; set by conftest.
+    shared: Path | None = None
 
     def __init__(self, folder: Path, study: dict):
         self.folder = folder
@@ -88,10 +120,9 @@ class Project:
                 )
             elif source.exists():
                 shutil.copy2(source, folder / part)
-        (folder / "audio").mkdir()
-        for clip in ("english-short", "english-unseen-voice"):
-            for suffix in (".opus", ".txt"):
-                shutil.copy2(ROOT / "audio" / f"{clip}{suffix}", folder / "audio")
+        copy_clips(folder / "audio")
+        if self.shared:
+            share(self.shared, folder / REMEMBERED)
         self.write_study(study)
 
     @classmethod
@@ -128,7 +159,7 @@ class Project:
         """Run Snakemake in the checkout, with the study unless arguments name another."""
         environment = own_environment()
         environment.pop("PYTHONPATH", None)
-        return subprocess.run(
+        done = subprocess.run(
             snakemake_command(*arguments),
             cwd=self.folder,
             env=environment,
@@ -136,6 +167,9 @@ class Project:
             text=True,
             timeout=timeout,
         )
+        if done.returncode == 0 and self.shared:
+            share(self.folder / REMEMBERED, self.shared)
+        return done
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run the study; it must succeed."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -40,8 +41,13 @@ def make_study(folder: Path):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    return make_study(tmp_path_factory.mktemp("study"))
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def study(folder):
+    return make_study(folder)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +108,8 @@ def test_an_svg_is_as_wide_as_the_text_of_a_page_and_has_a_title(drawn):
         assert root.find(f"{SVG}title").text == f"{title}, synthetic-a"
 
 
-def test_the_same_results_give_the_same_files(study, drawn, tmp_path):
-    make_study(tmp_path)
+def test_the_same_results_give_the_same_files(folder, drawn, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     names = ("one_or_many", "init_race")
     script = (
         "import sys; from pathlib import Path;"
@@ -162,12 +168,13 @@ def no_meters():
     return tables | {"machines": {}, "study": {}}
 
 
-def gpus():
-    return small(synthetic.gpu_configurations(), rounds=3, cpus=16)
+def gpus(**more):
+    points = synthetic.gpu_configurations(workers=(1, 2, 8), instances=(2,), files=(3,))
+    return small(points, cpus=16, **more)
 
 
 def gpus_without_meters():
-    return small(synthetic.gpu_configurations(), rounds=3, cpus=16, nvml=False)
+    return gpus(nvml=False)
 
 
 def odd_names():

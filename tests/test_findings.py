@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,15 +141,6 @@ def test_a_file_of_something_else_is_refused_with_the_place(found, change, told,
         read_findings(file)
 
 
-def test_findings_do_not_depend_on_the_order_of_rows(study, found):
-    shuffled = {
-        **study,
-        "runs": study["runs"].sample(frac=1, random_state=3),
-        "timings": study["timings"].sample(frac=1, random_state=4),
-    }
-    assert judged(shuffled) == found
-
-
 def test_the_truth_of_the_synthetic_study_is_found(found):
     expected = {
         "parallel_or_queue": "confirmed",
@@ -173,9 +165,15 @@ def test_the_truth_of_the_synthetic_study_is_found(found):
     assert memory.low < 57 < memory.high
 
 
-def test_written_and_read_tables_give_the_same_findings(study, found, tmp_path):
+def test_written_and_read_tables_give_the_same_findings_whatever_the_order_of_rows(
+    study, found, tmp_path
+):
     write_tables(study, tmp_path)
-    assert judge(read_tables(tmp_path)) == found
+    read = read_tables(tmp_path)
+    runs = read.runs.sample(frac=1, random_state=3)
+    timings = read.timings.sample(frac=1, random_state=4)
+    assert list(runs["run"]) != list(read.runs["run"])
+    assert judge(replace(read, runs=runs, timings=timings)) == found
 
 
 def test_a_question_is_known_by_its_class_alone(monkeypatch):

@@ -93,7 +93,7 @@ def test_fresh_files_are_not_remembered(tmp_path, cache, monkeypatch, reads):
     assert len(reads) == 2
 
 
-@pytest.mark.parametrize(
+damages = pytest.mark.parametrize(
     "damage",
     [
         lambda text: b"",
@@ -105,6 +105,9 @@ def test_fresh_files_are_not_remembered(tmp_path, cache, monkeypatch, reads):
     ],
     ids=["empty", "cut", "garbage", "wrong hash", "foreign", "no line end"],
 )
+
+
+@damages
 def test_damaged_cache_costs_time_only(tmp_path, cache, damage):
     path = write(tmp_path / "a", "content")
     right = file_sha256(path, cache)
@@ -431,6 +434,69 @@ def test_broken_code_is_named(tmp_path):
         code_fingerprint([write(tmp_path / "broken.py", "x = 1\ndef f(:\n")])
     with pytest.raises(FingerprintError, match=r"missing\.py"):
         code_fingerprint([tmp_path / "missing.py"])
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The texts that are parsed; `parsed.forget()` makes what follows another process."""
+
+    class Parsed(list):
+        def forget(self):
+            fingerprint._caches.clear()
+            fingerprint._remembered.cache_clear()
+
+    real, seen = fingerprint._parse, Parsed()
+    monkeypatch.setattr(fingerprint, "_parse", lambda text: seen.append(text) or real(text))
+    seen.forget()
+    return seen
+
+
+def test_a_cache_parses_a_module_once_and_changes_no_fingerprint(project, cache, parsed):
+    of_all = code_fingerprint([project / "run.py"]), package_fingerprint(project)
+    parsed.clear()
+    for _ in range(2):
+        parsed.forget()
+        assert code_fingerprint([project / "run.py"], cache) == of_all[0]
+        assert package_fingerprint(project, cache) == of_all[1]
+    assert len(parsed) == len({path.read_bytes() for path in project.rglob("*.py")})
+
+
+@pytest.mark.parametrize("text", ["value = 2\n", "value = 1\nimport pkg.figures\n"])
+def test_a_cache_notices_changed_code_and_imports(project, cache, parsed, text):
+    first = code_fingerprint([project / "run.py"], cache)
+    write(project / "pkg" / "sub" / "deep.py", text)
+    parsed.forget()
+    changed = code_fingerprint([project / "run.py"], cache)
+    assert first != changed == code_fingerprint([project / "run.py"])
+
+
+@damages
+def test_a_damaged_cache_of_code_costs_time_only(project, cache, parsed, damage):
+    right = code_fingerprint([project / "run.py"], cache)
+    cache.write_bytes(damage(cache.read_bytes()))
+    for _ in range(2):
+        parsed.forget()
+        assert code_fingerprint([project / "run.py"], cache) == right
+
+
+@pytest.mark.parametrize("name", ["pkg.figures,x", "ü.figures", "pkg figures", "pkg\nfigures"])
+def test_odd_names_of_modules_come_back_from_a_cache_as_they_were(project, cache, parsed, name):
+    write(project / "run.py", f"import importlib\nimportlib.import_module({name!r})\n")
+    right = code_fingerprint([project / "run.py"])
+    for _ in range(2):
+        parsed.forget()
+        assert code_fingerprint([project / "run.py"], cache) == right
+
+
+def test_what_other_rules_made_of_a_text_is_not_taken_from_a_cache(
+    project, cache, parsed, monkeypatch
+):
+    code_fingerprint([project / "run.py"], cache)
+    parsed.clear()
+    parsed.forget()
+    monkeypatch.setattr(fingerprint, "_rules", lambda: "3.99-another")
+    code_fingerprint([project / "run.py"], cache)
+    assert parsed
 
 
 def test_measuring_code_does_not_import_reporting_code():

@@ -18,6 +18,8 @@ from synthetic_study import as_results, gpu_configurations, make_tables
 pytestmark = pytest.mark.slow  # judges whole studies
 
 QUIET = {"init_starts": 0, "timeouts": False, "failures": False, "cpus": 16, "repeats": 2}
+#: The part of the study that asks how many workers, models or processes fill one GPU.
+ON_ONE_GPU = [p for p in gpu_configurations() if p["files_in_parallel"] == 8]
 
 
 def judged(**more) -> dict[str, Finding]:
@@ -29,6 +31,11 @@ def judged(**more) -> dict[str, Finding]:
 @pytest.fixture(scope="module")
 def found():
     return judged(spread=0.01)
+
+
+@pytest.fixture(scope="module")
+def found_without_meters():
+    return judged(nvml=False)
 
 
 class TestSeveralGpus:
@@ -57,8 +64,8 @@ class TestSeveralGpus:
     def test_what_num_workers_means_is_said(self, found):
         assert any("counts for each GPU" in note for note in found["several_gpus"].notes)
 
-    def test_without_meters_the_balance_is_not_told(self):
-        finding = judged(nvml=False)["several_gpus"]
+    def test_without_meters_the_balance_is_not_told(self, found_without_meters):
+        finding = found_without_meters["several_gpus"]
         assert finding.verdict == "confirmed"
         assert all(row["balance"] is None for row in finding.evidence)
         assert any("utilisation is not known" in note for note in finding.notes)
@@ -92,7 +99,8 @@ class TestOnePerGpu:
 class TestSaturation:
     @pytest.mark.parametrize("saturation", [2, 4])
     def test_the_number_from_which_more_do_not_help(self, saturation):
-        finding = judged(saturation=saturation, spread=0.005)["gpu_saturation"]
+        study = {"configurations": ON_ONE_GPU, "spread": 0.005}
+        finding = judged(saturation=saturation, **study)["gpu_saturation"]
         assert finding.verdict == "confirmed"
         enough = {
             r["number"]
@@ -103,7 +111,8 @@ class TestSaturation:
         assert f"{saturation} workers, dummy-large-v3 float16, 8 files" in finding.answer
 
     def test_one_worker_that_fills_the_gpu(self):
-        finding = judged(saturation=1, spread=0.005)["gpu_saturation"]
+        study = {"configurations": ON_ONE_GPU, "spread": 0.005}
+        finding = judged(saturation=1, **study)["gpu_saturation"]
         assert finding.verdict == "refuted"
         assert finding.answer.startswith("One worker is enough")
 
@@ -119,8 +128,8 @@ class TestSaturation:
         for name in ("several_gpus", "one_per_gpu", "gpu_saturation"):
             assert 0 < len(found[name].in_short) <= 90
 
-    def test_unknown_utilisation_is_said_and_not_shown_as_zero(self):
-        finding = judged(nvml=False)["gpu_saturation"]
+    def test_unknown_utilisation_is_said_and_not_shown_as_zero(self, found_without_meters):
+        finding = found_without_meters["gpu_saturation"]
         assert finding.verdict == "confirmed", "throughput needs no NVML"
         assert all(row["gpu_util"] is None for row in finding.evidence)
         assert "busy" not in finding.answer
@@ -140,25 +149,23 @@ class TestMemoryOnTheGpu:
 
     def test_a_model_that_the_context_hides_is_left_open(self):
         """75 MB beside 450 MB of context: a copy adds 14 % of what the first one took."""
-        points = [p for p in gpu_configurations() if p["files_in_parallel"] == 8]
-        tables = make_tables(1, configurations=points, rounds=4, **QUIET)
+        tables = make_tables(1, configurations=ON_ONE_GPU, rounds=4, **QUIET)
         runs = tables["runs"]
         runs["gpu_model_mb"] = 450 + 75 * runs["instances"] + runs["round"] * 0.1
         found = {finding.id: finding for finding in all_findings(tables)}
         assert found["memory_instances"].verdict == "inconclusive"
 
-    def test_without_nvml_the_hosts_memory_is_not_taken_for_the_gpus(self):
-        found = judged(nvml=False)
-        assert found["memory_workers"].verdict == "not measured"
-        assert found["memory_workers"].evidence == []
+    def test_without_nvml_the_hosts_memory_is_not_taken_for_the_gpus(self, found_without_meters):
+        finding = found_without_meters["memory_workers"]
+        assert finding.verdict == "not measured"
+        assert finding.evidence == []
 
 
 class TestRecommendation:
     """On GPUs their memory is scarce. Planted: what needs less of it needs more of the host's."""
 
     def recommended(self, limits=None, known=True):
-        points = [p for p in gpu_configurations() if p["files_in_parallel"] == 8]
-        tables = make_tables(1, configurations=points, rounds=8, spread=0.005, **QUIET)
+        tables = make_tables(1, configurations=ON_ONE_GPU, rounds=8, spread=0.005, **QUIET)
         runs = tables["runs"]
         runs["pss_mb"] = runs["uss_mb"] = runs["rss_peak_mb"] = 40_000 - runs["gpu_mem_mb"]
         if not known:

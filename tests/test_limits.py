@@ -372,7 +372,7 @@ def burn(until):
         hashlib.sha256(block)  # sets the lock of the interpreter free
 found = Limits()
 before = found.read()
-latest = time.monotonic() + 30
+latest = time.monotonic() + 10
 while True:  # on a busy machine it may take a while until two threads get a CPU's worth
     until = time.monotonic() + 1
     threads = [threading.Thread(target=burn, args=(until,)) for _ in range(2)]

@@ -116,6 +116,8 @@ def test_a_packed_study_runs_side_by_side_on_cores_of_its_own(two_cpus, tmp_path
         "defaults": {"language": "en", "cpu_threads": 1},
         "rounds": 2,
         "repeats": 1,
+        "warmups": 0,
+        "remeasure": 0,  # other tests run at the same time
         "packing": {"jobs": 2, "cores": 1},
         "grid": [{"strategy": "one_model", "num_workers": [1, 2]}],
     }

@@ -1,27 +1,31 @@
 """A real arm, slowed by a known share, gets the right verdict through the whole pipeline."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
-from project import Project
+from project import ROOT, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 SHARE = 1.0
+VOICE = "audio/english-unseen-voice.opus"  # takes longer than what may disturb it
 
 
 def test_a_slowed_arm_is_found_slower(tmp_path):
     study = {
         "machine": "planted",
-        "audio": ["audio/english-unseen-voice.opus"],
+        "audio": [VOICE],
         "defaults": {"language": "en", "cpu_threads": 1, "num_workers": 2},
         "rounds": 6,
         "repeats": 2,
+        "warmups": 0,
         "confirmation_rounds": 0,
         "grid": [{"strategy": "one_model", "slowdown": [0, SHARE]}],
     }
     project = Project(tmp_path / "checkout", study)
+    shutil.copy2(ROOT / VOICE, project.folder / VOICE)
     project.run("--until", "judge_findings")
     findings = json.loads((project.folder / "results/findings.json").read_text())
     planted = next(f for f in findings if f["id"] == "planted_effect")

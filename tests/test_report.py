@@ -40,6 +40,8 @@ pytestmark = pytest.mark.slow  # lays out pages and PDFs
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMMY = "dummy weights: real architecture and work, no meaningful text"
+#: Configurations of a study where its size does not matter: judging takes its time.
+FEW = synthetic.default_configurations((1, 2), (1,), (2,))
 
 needs_poppler = pytest.mark.skipif(
     not shutil.which("pdftotext"), reason="looks into PDFs with pdftotext (poppler-utils)"
@@ -212,8 +214,7 @@ def test_pdfs_are_sound_and_carry_no_date_and_their_fonts(findings_pdf, tmp_path
 
 
 def test_several_machines_stand_side_by_side(tmp_path):
-    points = synthetic.default_configurations((1, 2), (1,), (2,))
-    made = synthetic.make_tables(1, rounds=2, repeats=1, machines=2, configurations=points)
+    made = synthetic.make_tables(1, rounds=2, repeats=1, machines=2, configurations=FEW)
     both = finish(tmp_path, made)
     said = markup(findings_of(both))
     first_page = said.split('<section class="chapter')[0]
@@ -607,7 +608,7 @@ def test_an_effect_is_its_parts():
 
 
 def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
-    made = synthetic.make_tables(2, rounds=2, repeats=1)
+    made = synthetic.make_tables(2, rounds=2, repeats=1, configurations=FEW)
     (label,) = made["machines"]
     plain = finish(tmp_path / "plain", made)
     made["machines"][label]["mixed_hardware"] = True
@@ -621,7 +622,7 @@ def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
 
 
 def test_a_kernel_that_saturates_is_told_beside_word_error_rates_in_int8(tmp_path):
-    made = synthetic.make_tables(2, rounds=2, repeats=1, references=True)
+    made = synthetic.make_tables(2, rounds=2, repeats=1, references=True, configurations=FEW)
     (label,) = made["machines"]
     remark = "int8 products saturate on this CPU"
     said = {}
@@ -638,7 +639,7 @@ def test_a_kernel_that_saturates_is_told_beside_word_error_rates_in_int8(tmp_pat
 
 
 def test_passes_of_dummy_weights_that_lost_their_text_are_told(tmp_path):
-    made = synthetic.make_tables(2, rounds=2, repeats=1)
+    made = synthetic.make_tables(2, rounds=2, repeats=1, configurations=FEW)
     warning = "dummy weights did not give their planted text"
     assert warning not in flat(markup(findings_of(finish(tmp_path / "kept", made))))
     made["runs"]["walk_lost"] = [True, True, *[False] * (len(made["runs"]) - 2)]

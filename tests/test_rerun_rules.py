@@ -10,7 +10,7 @@ import time
 import pytest
 import yaml
 
-from project import REPORT_ONLY
+from project import OTHER_CLIP, REPORT_ONLY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MACHINE = "results/test-machine/runs/"
@@ -105,7 +105,7 @@ def test_a_new_machine_reruns_nothing_that_exists(checkout):
 
 def test_a_changed_audio_file_reruns_what_used_it(checkout):
     shutil.copy(
-        checkout.folder / "audio/english-unseen-voice.opus",
+        checkout.folder / "audio" / OTHER_CLIP,
         checkout.folder / "audio/english-short.opus",
     )
     jobs = checkout.planned()

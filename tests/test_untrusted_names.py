@@ -27,7 +27,7 @@ from parallel_transcription.untrusted import (
 )
 from project import ROOT, Project
 
-CLIP = ROOT / "audio" / "english-short.opus"
+CLIP = ROOT / "tests" / "data" / "held_out" / "short_unseen_voices-002.opus"  # of a train
 PERSON = "secret.person-7"
 NAMES = [
     "$(touch pwned).opus", "`touch pwned`.opus", ";touch pwned;.opus", "x|touch pwned&.opus",

@@ -12,6 +12,8 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
+import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +28,8 @@ _CHUNK_BYTES = 1 << 20
 # (the "racily clean" problem of git's index), so its hash is not remembered.
 _SETTLED_NS = 2_000_000_000
 _COMPACT_ABOVE_LINES = 4096
+# What a cache's lines can hold, of all that a program may import.
+_REMEMBERED_NAME = re.compile(r"[A-Za-z0-9_.*]+")
 
 
 class FingerprintError(InputError):
@@ -113,7 +117,7 @@ def _stat_key(stat: os.stat_result) -> str:
 
 
 class _HashCache:
-    """Hashes remembered in an append-only text file: `<crc32> <key> <sha256>` per line."""
+    """What is remembered in an append-only text file: `<crc32> <key> <value>` per line."""
 
     def __init__(self, path: str):
         self.path = path
@@ -196,19 +200,27 @@ def _cache_for(path: str | os.PathLike[str]) -> _HashCache:
 # -------------------------------------------------------------------------------------- code
 
 
-def code_fingerprint(entry_files: Iterable[str | os.PathLike[str]]) -> str:
+def code_fingerprint(
+    entry_files: Iterable[str | os.PathLike[str]], cache: str | os.PathLike[str] | None = None
+) -> str:
     """SHA-256 of the given scripts and of all our own modules that they import, transitively.
 
     It changes when, and only when, the code or the name of one of these files changes: comments,
     docstrings and formatting do not count. See `imported_files` for what is found.
+
+    `cache` names a file as `file_sha256` has it, here for what follows from a module's text: most
+    of a plan's time goes into parsing modules that have not changed.
     """
-    return _digest((name, _parsed(path).meaning) for path, name in _collect(entry_files).items())
+    found = _collect(entry_files, cache)
+    return _digest((name, _parsed(path, cache).meaning) for path, name in found.items())
 
 
-def package_fingerprint(folder: str | os.PathLike[str]) -> str:
+def package_fingerprint(
+    folder: str | os.PathLike[str], cache: str | os.PathLike[str] | None = None
+) -> str:
     """SHA-256 of the code of all modules below a folder, whatever they import.
 
-    Comments, docstrings and formatting do not count.
+    Comments, docstrings and formatting do not count. `cache` is that of `code_fingerprint`.
 
     Raises:
         FingerprintError: if there is no module, or one cannot be read or is no valid Python.
@@ -217,7 +229,9 @@ def package_fingerprint(folder: str | os.PathLike[str]) -> str:
     modules = sorted(root.rglob("*.py"))
     if not modules:
         raise FingerprintError(f"{str(root)!r} has no modules to hash.")
-    return _digest((file.relative_to(root).as_posix(), _parsed(file).meaning) for file in modules)
+    return _digest(
+        (file.relative_to(root).as_posix(), _parsed(file, cache).meaning) for file in modules
+    )
 
 
 def _digest(named: Iterable[tuple[str, str]]) -> str:
@@ -242,7 +256,9 @@ def imported_files(entry_files: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return sorted(found, key=lambda path: (found[path], path))
 
 
-def _collect(entry_files: Iterable[str | os.PathLike[str]]) -> dict[Path, str]:
+def _collect(
+    entry_files: Iterable[str | os.PathLike[str]], cache: str | os.PathLike[str] | None = None
+) -> dict[Path, str]:
     """The scripts and what they import, transitively, each with its name relative to its root."""
     entries = [Path(os.path.abspath(file)) for file in entry_files]
     waiting = [(entry, _root_of(entry)) for entry in entries]
@@ -255,7 +271,8 @@ def _collect(entry_files: Iterable[str | os.PathLike[str]]) -> dict[Path, str]:
             continue
         relative = path.relative_to(root)
         found[path] = relative.as_posix()
-        for module in _imports(path, ".".join(relative.with_suffix("").parts)):
+        names = _parsed(path, cache).imports
+        for module in _absolute(names, ".".join(relative.with_suffix("").parts)):
             waiting.extend(files_of(module, (root, *roots)))
     return found
 
@@ -268,10 +285,10 @@ def _root_of(path: Path) -> Path:
     return folder
 
 
-def _imports(path: Path, module: str) -> frozenset[str]:
-    """Absolute dotted names of all that a file imports; some may be no modules but their names."""
+def _absolute(names: Iterable[str], module: str) -> frozenset[str]:
+    """Absolute dotted names of what a module imports; some may be no modules but their names."""
     package = module.rpartition(".")[0]
-    return frozenset(_resolve(name, package) for name in _parsed(path).imports) - {""}
+    return frozenset(_resolve(name, package) for name in names) - {""}
 
 
 @dataclass(frozen=True)
@@ -286,9 +303,10 @@ class _Module:
     imports: frozenset[str]
 
 
-def _parsed(path: Path) -> _Module:
+def _parsed(path: Path, cache: str | os.PathLike[str] | None = None) -> _Module:
     try:
-        return _parse(path.read_bytes())
+        text = path.read_bytes()
+        return _parse(text) if cache is None else _remembered(text, os.path.abspath(cache))
     except OSError as error:
         reason = error.strerror or error
         raise FingerprintError(f"{str(path)!r} cannot be read: {reason}.") from error
@@ -299,6 +317,27 @@ def _parsed(path: Path) -> _Module:
 
 
 @lru_cache(maxsize=1024)  # most modules are imported by several scripts
+def _remembered(text: bytes, cache: str) -> _Module:
+    """What counts of a module's text, parsed once for all processes that share a cache."""
+    remembered = _cache_for(cache)
+    key = f"{_rules()}:{hashlib.sha256(text).hexdigest()}"
+    known = remembered.get(key)
+    if known is not None:
+        meaning, *names = known.split(",")
+        return _Module(meaning, frozenset(names))
+    module = _parse(text)
+    if all(_REMEMBERED_NAME.fullmatch(name) for name in module.imports):
+        remembered.add(key, ",".join([module.meaning, *sorted(module.imports)]))
+    return module
+
+
+@lru_cache(maxsize=1)
+def _rules() -> str:
+    """What decides what counts of a text: this module, and the Python that parses it."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}-{file_sha256(__file__)[:16]}"
+
+
+@lru_cache(maxsize=1024)
 def _parse(text: bytes) -> _Module:
     tree = ast.parse(text)
     meaning = hashlib.sha256("\n".join(_meaning(tree)).encode("ascii")).hexdigest()

@@ -49,9 +49,9 @@ class Run:
     packing: Packing | None = None
 
 
-def measuring_code() -> str:
-    """The fingerprint of the measuring code."""
-    return fingerprint.package_fingerprint(MEASURING_CODE)
+def measuring_code(cache: Path | None = None) -> str:
+    """The fingerprint of the measuring code; the cache is that of `package_fingerprint`."""
+    return fingerprint.package_fingerprint(MEASURING_CODE, cache)
 
 
 def measure(

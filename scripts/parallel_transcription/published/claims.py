@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class Published:
         return check({"cpu": self.cpu, "gpu": self.gpu}[table])
 
 
+@cache  # read for each machine's report, and never changed
 def read_published(folder: Path = PUBLISHED) -> Published:
     """The published study that comes with this project.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -15,7 +15,9 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, floa
     mean = float(values.mean())
     if len(values) < 2:
         return mean, np.nan, np.nan
-    half = stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * stats.sem(values)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    # stats.t.ppf, without the time that it takes to look at its arguments
+    half = special.stdtrit(len(values) - 1, 0.5 + confidence / 2) * error
     return mean, float(mean - half), float(mean + half)
 
 
