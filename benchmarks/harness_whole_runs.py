@@ -54,7 +54,7 @@ class Pipeline:
                 "rounds": 1,
                 "warmups": 1,
                 "repeats": PASSES,
-                "confirmation_rounds": 0,
+                "decide": {"minutes": 0},
                 "grid": [CONFIGURATION],
             },
         )

@@ -38,7 +38,7 @@ STUDY = """
 name: large
 audio: [audio/english-1.opus]
 rounds: {rounds}
-confirmation_rounds: 0
+decide: {minutes: 0}
 grid:
   - {{strategy: one_model, num_workers: {workers}, cpu_threads: {threads}}}
 """

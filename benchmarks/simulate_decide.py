@@ -37,7 +37,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from parallel_transcription import statistics
-from parallel_transcription.findings import deciding, planner
+from parallel_transcription.findings import choose, planner
 
 MARGIN = 0.05
 ONE, DOUBLE = "one model", "its double"
@@ -144,7 +144,7 @@ def study(cell: Cell, seed: int) -> tuple[list[planner.Standing], float, int]:
         settled = False
         if abs(true[a] - true[b]) > 0.2:  # else no four rounds lie far enough out
             found = statistics.compare(np.exp(logs), np.ones(4), MARGIN)
-            settled = deciding.is_settled(found, logs.tolist(), deciding.REPORTED_PAIRS)
+            settled = choose.is_settled(found, logs)
         contests.append(
             planner.Contest(
                 a, b, (), float(logs.std(ddof=1)), float(np.mean(logs)), settled=settled

@@ -6,64 +6,16 @@ from parallel_transcription.study.plan import digest
 TABLES = [
     "results/runs.parquet",
     "results/timings.parquet",
+    "results/matches.parquet",
     "results/machines.json",
     "results/study.json",
     "results/left_out.parquet",
 ]
 
 
-rule choose_candidates:
-    input:
-        lambda wildcards: PLAN.records(wildcards.machine),
-    output:
-        "results/{machine}/candidates.json",
-    log:
-        "logs/{machine}/choose_candidates.log",
-    localrule: True
-    conda:
-        "../envs/report.yaml"
-    resources:
-        timing_slot=SLOTS,
-    params:
-        study=lambda wildcards: PLAN.settings_json(wildcards.machine),
-        set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
-        code=code_of("choose_candidates.py"),
-    shell:
-        # the folder of the records: the names of thousands are too long for a command line
-        "python scripts/choose_candidates.py --records results/{wildcards.machine}/runs"
-        " --study {params.study:q} --out {output:q} > {log:q} 2>&1"
-
-
-# Fresh rounds of the best settings, all in one job: which they are is known only now.
-rule confirm_settings:
-    input:
-        candidates="results/{machine}/candidates.json",
-        manifests=PLAN.all_manifests(),
-    output:
-        "results/{machine}/confirmation.json",
-    log:
-        "logs/{machine}/confirm_settings.log",
-    retries: RETRIES
-    conda:
-        MEASURE_ENV
-    resources:
-        **measuring(
-            gpus_of_candidates,
-            lambda wildcards: PLAN.longest_min(),
-            runs=PLAN.confirming_runs(),
-        ),
-        timing_slot=SLOTS,
-    params:
-        study=lambda wildcards: PLAN.settings_json(wildcards.machine),
-        set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
-    shell:
-        "python scripts/confirm_settings.py --results results --study {params.study:q}"
-        " --candidates {input.candidates:q} --log {log:q} --out {output:q} --parent $PPID"
-
-
 rule merge_timings:
     input:
-        expand("results/{machine}/confirmation.json", machine=MACHINES),
+        expand("results/{machine}/decided.json", machine=MACHINES),
     output:
         report(
             "results/timings.csv",
@@ -79,6 +31,13 @@ rule merge_timings:
         ),
         "results/timings.parquet",
         "results/runs.parquet",
+        report(
+            "results/matches.csv",
+            caption="../report/matches.rst",
+            category="Data",
+            labels={"table": "passes of matches"},
+        ),
+        "results/matches.parquet",
         "results/machines.json",
         "results/study.json",
         "results/left_out.csv",

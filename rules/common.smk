@@ -71,12 +71,11 @@ def code_of(script):
     return code_fingerprint([SCRIPTS / script], HASHES)
 
 
-def measuring(gpus, minutes, runs=1):
+def measuring(gpus, minutes):
     """What a job that measures takes, beside its timing slot: GPUs, and on a cluster what its machine
     asks the scheduler for. What no machine names is left to the profile's default-resources.
 
-    gpus is a function of wildcards and input, minutes (the longest that a run takes) one of wildcards;
-    runs is how many follow each other in the job.
+    gpus is a function of wildcards and input, minutes (the longest that the job takes) one of wildcards.
     """
     taken = {"gpu": of_wildcards(gpus)} if any(map(PLAN.gpus_of, STUDY.wanted)) else {}
     if not ON_CLUSTER:
@@ -87,7 +86,6 @@ def measuring(gpus, minutes, runs=1):
         )
     taken["runtime"] = of_wildcards(
         lambda wildcards, attempt: attempt
-        * runs
         * cluster.runtime_min(STUDY.machines[wildcards.machine], minutes(wildcards))
     )
     taken["gpu_model"] = of_wildcards(
@@ -96,12 +94,6 @@ def measuring(gpus, minutes, runs=1):
         )
     )
     return taken
-
-
-def gpus_of_candidates(wildcards, input):
-    """How many GPUs the configurations use that are measured again."""
-    chosen = json.loads(Path(input.candidates).read_text(encoding="utf-8"))["configurations"]
-    return max(map(PLAN.gpus_of, chosen), default=0)
 
 
 def captions_of(figures):

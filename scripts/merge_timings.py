@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Merge run records, RESULTS/*/runs/*.json, into the tables of timings, runs and machines.
+"""Merge the records of runs and matches, RESULTS/*/runs/*.json and RESULTS/*/matches/*.json.
+
+Out come the tables of timings, runs, matches and machines.
 
 With --study, records of the study's own machines that do not belong to its grid are left out; those
 of other machines are all taken.
@@ -9,7 +11,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.results.export import write_tables
-from parallel_transcription.results.merge import Merged, merge_records
+from parallel_transcription.results.merge import Merged, merge_matches, merge_records
 from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.results.studies import of_one_study
 from parallel_transcription.study.settings import DEFAULTS
@@ -47,7 +49,10 @@ def merge_timings(
     merged = (
         _merge_study(results, settings, machines)
         if study
-        else of_one_study(merge_records(record_files(results), settings), settings.get("name", ""))
+        else of_one_study(
+            _with_matches(merge_records(record_files(results), settings), results, settings),
+            settings.get("name", ""),
+        )
     )
     for file, reason in merged.left_out:
         print(f"warning: left out {file}: {reason}", file=sys.stderr)
@@ -68,8 +73,13 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
             others[record["machine"], record["study"]] += 1
         return own
 
+    def wanted_match(record: Mapping[str, Any]) -> bool:
+        ids = [side["configuration_id"] for side in record["sides"]]
+        return record["machine"] not in machines or all(one in grid for one in ids)
+
     references = _references(settings.get("audio_files", []))
     merged = merge_records(record_files(results), settings, wanted, references)
+    merged = _with_matches(merged, results, settings, wanted_match)
     outside = [
         (
             str(results / machine / "runs" / "*.json"),
@@ -82,6 +92,18 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
         left_out = set_aside(merged.left_out, results / machine / "runs", grid)
         merged = replace(merged, left_out=left_out)
     return merged
+
+
+def _with_matches(
+    merged: Merged,
+    results: Path,
+    settings: Mapping[str, Any],
+    wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True,
+) -> Merged:
+    """The tables with that of matches."""
+    files = record_files(results, "matches")
+    matches, left_out = merge_matches(files, settings, wanted)
+    return replace(merged, matches=matches, left_out=sorted([*merged.left_out, *left_out]))
 
 
 def _references(files: list[str]) -> dict[str, str | None]:

@@ -38,6 +38,7 @@ def reference() -> dict[Path, str]:
         PROJECT_ROOT / "docs" / "output.md": {
             "runs": columns_table(columns.RUNS),
             "timings": columns_table(columns.TIMINGS),
+            "matches": columns_table([one for one in columns.MATCHES if one not in columns.RUNS]),
         },
     }
     schemas = {

@@ -1,7 +1,8 @@
 """Run records of a synthetic study of known truth: what `make reports` is given in tests.
 
 `write_records(tables, folder)` takes what `synthetic_study.make_tables` returns and writes
-`<machine>/runs/<run>.json` and `study.json`. Nothing here was measured.
+`<machine>/runs/<run>.json`, `<machine>/matches/<match>.json` and `study.json`. Nothing here was
+measured.
 """
 
 from __future__ import annotations
@@ -37,17 +38,82 @@ def write_records(tables: dict, folder: Path, kind: str = "dummy") -> None:
         path = folder / machine / "runs" / f"{record['run']}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record), encoding="utf-8")
+    for (machine, _), rows in tables.get("matches", _NO_MATCHES).groupby(["machine", "run"]):
+        record = make_match(rows, tables["machines"][machine], kind)
+        path = folder / machine / "matches" / f"{record['match']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record), encoding="utf-8")
     text = json.dumps(tables["study"], indent=1, sort_keys=True)
     (folder / "study.json").write_text(text, encoding="utf-8")
+
+
+_NO_MATCHES = pd.DataFrame({"machine": [], "run": []})
+
+
+def make_match(rows: pd.DataFrame, host: dict, kind: str) -> dict[str, Any]:
+    """The record of one match from its rows of the table of matches."""
+    passes = [_plain(row) for row in rows.sort_values("turn").to_dict("records")]
+    sides = {row["configuration"]: row for row in passes}
+    made = {name: _configuration(row) for name, row in sides.items()}
+    ids = {name: identify(one) for name, one in made.items()}
+    run = {**passes[0], "round": 1, "repeat": 1}
+    whole = make_record(pd.DataFrame([run]), {}, host, kind)
+    started, number = _seconds(passes[0]["started_at"]), int(passes[0]["run"][-3:])
+    places = {name: place for place, name in enumerate(sides)}
+    kept = ("schema", "study", "machine", "code", "specification", "model", "audio", "host",
+            "node", "affinity", "packed", "log")  # fmt: skip
+    contests = [pair.split("/") for pair in passes[0]["contests"].split()]
+    return {name: whole[name] for name in kept} | {
+        "match": passes[0]["run"],
+        "number": number,
+        "seed": 1,
+        "together": True,
+        "apart_because": None,
+        "protocol": {"passes": len(passes) // len(sides), "warmups": 1, "timeout_s": 60,
+                     "load_timeout_s": 900},
+        "job": None,
+        "planned": {"contests": [[ids[a], ids[b]] for a, b in contests]},
+        "started_at": started,
+        "finished_at": started + passes[0]["match_s"],
+        "status": "ok",
+        "error": None,
+        "sides": [
+            {
+                "configuration_id": ids[name],
+                "configuration": made[name].as_json(),
+                "status": "ok",
+                "error": None,
+                "start": _loaded(_started(row, 1, "ok"), row),
+                "engine": whole["engine"],
+                "environment": whole["environment"],
+                "warmups": [_one_pass(row | {"repeat": 0}, None, [])],
+            }
+            for name, row in sides.items()
+        ],
+        "passes": [
+            {
+                "turn": turn,
+                "block": int(row["repeat"]) - 1,
+                "side": places[row["configuration"]],
+                "idle_cpu_s": [None if n == row["configuration"] else 0.0 for n in sides],
+                **_one_pass(row, None, []),
+            }
+            for turn, row in enumerate(passes)
+        ],
+    }  # fmt: skip
+
+
+def _configuration(row: dict) -> Configuration:
+    values = {name: row[name] for name in NAMES}
+    if not values["callers"]:  # cold starts: nobody calls
+        del values["callers"]
+    return complete(values)
 
 
 def make_record(rows: pd.DataFrame, timings: dict, host: dict, kind: str) -> dict[str, Any]:
     """The record of one run from its rows of runs.csv and timings.csv."""
     first = _plain(rows.iloc[0].to_dict())
-    values = {name: first[name] for name in NAMES}
-    if not values["callers"]:  # cold starts: nobody calls
-        del values["callers"]
-    configuration = complete(values)
+    configuration = _configuration(first)
     configuration_id = identify(configuration)
     files = configuration.files_in_parallel
     started = _seconds(first["started_at"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.match import orders
 from parallel_transcription.study.configuration import complete, identify
-from parallel_transcription.study.runs import run_id
+from parallel_transcription.study.runs import match_id, match_key, run_id
 
 Record = dict[str, Any]
 EPOCH = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -205,6 +206,77 @@ class World:
                     made.append(record)
         return made
 
+    def matches(
+        self,
+        sides: Sequence[Configuration],
+        count: int = 8,
+        blocks: int = 6,
+        *,
+        contests: Sequence[tuple[int, int]] | None = None,
+        seed: int = 1,
+        hours: float = 100.0,
+        change: Callable[[Record, int], Record] | None = None,
+    ) -> list[Record]:
+        """The records of matches, a minute apart; passes spread by `spread`, processes by states.
+
+        Args:
+            sides: Their configurations.
+            count: How many matches.
+            blocks: Passes of each side.
+            contests: The pairs to decide, by the places of their sides; the first side against
+                each other unless given.
+            seed: Of noise and order.
+            hours: When the first one began.
+            change: A record as it should be instead, by its number from 1.
+        """
+        rng = np.random.default_rng(seed)
+        ids = [identify(side) for side in sides]
+        pairs = contests or [(0, place) for place in range(1, len(sides))]
+        key = match_key(ids, [self.label])
+        made = []
+        for number in range(1, count + 1):
+            started = EPOCH + 3600 * hours + 60 * number
+            runs = []
+            for side in sides:
+                state = float(np.exp(self.states * (rng.random() < 0.5)))
+                runs.append(self._record(side, 1, state, started, blocks, rng))
+            passes = []
+            for block, order in enumerate(orders(len(sides), blocks, seed + number)):
+                for place in order:
+                    one = runs[place]["starts"][0]["passes"][block + 1]
+                    noise = float(np.exp(rng.normal(0, self.spread)))
+                    idle: list[float | None] = [0.0] * len(sides)
+                    idle[place] = None
+                    passes.append(
+                        one
+                        | {"turn": len(passes), "block": block, "side": place, "idle_cpu_s": idle}
+                        | {"makespan_s": one["makespan_s"] * noise, "repeat": block + 1}
+                    )
+            kept = ("schema", "study", "machine", "code", "specification", "model", "audio",
+                    "host", "node", "affinity", "packed", "log", "job")  # fmt: skip
+            record = {name: runs[0][name] for name in kept} | {
+                "match": match_id(key, number), "number": number, "seed": seed,
+                "together": True, "apart_because": None,
+                "protocol": {"passes": blocks, "warmups": 1, "timeout_s": self.timeout_s,
+                             "load_timeout_s": 900},
+                "planned": {"contests": [[ids[a], ids[b]] for a, b in pairs]},
+                "started_at": started, "finished_at": started + 50.0,
+                "status": "ok", "error": None,
+                "sides": [
+                    {
+                        "configuration_id": name, "configuration": side.as_json(),
+                        "status": "ok", "error": None,
+                        "start": run["starts"][0] | {"passes": []}, "engine": {},
+                        "environment": run["environment"],
+                        "warmups": run["starts"][0]["passes"][:1],
+                    }
+                    for name, side, run in zip(ids, sides, runs, strict=True)
+                ],
+                "passes": passes,
+            }  # fmt: skip
+            made.append(record if change is None else change(record, number))
+        return made
+
     def _record(
         self,
         configuration: Configuration,
@@ -370,6 +442,7 @@ def write(records: Iterable[Record], folder: Path, label: str | None = None) -> 
     """Write records as a results folder has them."""
     for record in records:
         record = record if label is None else record | {"machine": label}
-        file = folder / record["machine"] / "runs" / f"{record['run']}.json"
+        own = ("matches", record["match"]) if "match" in record else ("runs", record["run"])
+        file = folder / record["machine"] / own[0] / f"{own[1]}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(record), encoding="utf-8")

@@ -29,10 +29,9 @@ PARTS = (
 CLIP, OTHER_CLIP = "english-short.opus", "short_unseen_voices-001.opus"
 #: What is remembered of clips, of models and of modules, each under a hash of its content.
 REMEMBERED = Path(".snakemake/parallel_transcription")
-#: Steps that measure nothing again: confirm_settings keeps rounds whose specification holds.
+#: Steps that measure nothing again: decide keeps matches whose specification holds.
 REPORT_ONLY = {
-    "choose_candidates",
-    "confirm_settings",
+    "decide",
     "merge_timings",
     "judge_findings",
     "recommend_settings",
@@ -93,7 +92,7 @@ def small_study(name: str, grid: list[dict], **settings: object) -> dict:
         "repeats": 1,
         "warmups": 0,
         "remeasure": 0,  # other tests run at the same time
-        "confirmation_rounds": 1,
+        "decide": {"minutes": 0},
         "grid": grid,
         **settings,
     }

@@ -26,7 +26,7 @@ from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results import export
 from parallel_transcription.results.columns import OPTIONS as OPTION_NAMES
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
-from parallel_transcription.results.merge import Merged, runs_table, timings_table
+from parallel_transcription.results.merge import Merged, matches_table, runs_table, timings_table
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.dimensions import BY_NAME, NAMES
@@ -186,8 +186,6 @@ def make_tables(
     timeouts: bool = True,
     failures: bool = True,
     disturbed_share: float = 0.02,
-    confirmation_rounds: int = 0,
-    confirm: list[str] | None = None,
     text_differences: int = 0,
     references: bool = True,
     margin: float = 0.05,
@@ -211,7 +209,6 @@ def make_tables(
     by_name_starts      as many by a hub's name, from an empty and a filled cache; those without a
                         stagger that find an empty one fail as `init_failures` says
     timeouts, failures  add a configuration that runs over 60 s, one that fails
-    confirmation_rounds, confirm   rounds 901... of the configuration ids in `confirm`
     text_differences    so many transcriptions of parallel runs get another text
     saturation          workers in use from which on one GPU gets no faster
     gpu_scaling         what each further GPU adds, as a share of the first
@@ -266,9 +263,6 @@ def make_tables(
         ):  # fmt: skip
             own = np.random.default_rng(seed)  # they change no other number
             _add_starts(runs, own, label, stagger, rate, by_name_starts, cpu_count, load)
-        # last, so that fresh rounds change no other number
-        fresh = [p for p in points if p["configuration"] in (confirm or [])]
-        measure(range(901, 901 + confirmation_rounds), fresh)
         machine_facts[label] = {
             "cpu_model": "Synthetic CPU (nothing was measured)",
             "physical_cores": cpu_count,
@@ -486,6 +480,7 @@ def merged(tables: dict) -> Merged:
         runs=runs_table(tables["runs"]),
         timings=timings_table(tables.get("timings", ())),
         machines=tables.get("machines") or {},
+        matches=tables.get("matches", matches_table([])),
     )
 
 
@@ -493,7 +488,7 @@ def as_results(tables: dict) -> Results:
     """Tables as they are after writing and reading; all but the runs may be missing."""
     made = merged(tables)
     study = {**DEFAULTS, **(tables.get("study") or {})}
-    return Results(made.runs, made.timings, made.machines, study)
+    return Results(made.runs, made.timings, made.machines, study, matches=made.matches)
 
 
 def write_tables(tables: dict, folder: Path) -> None:

@@ -100,7 +100,7 @@ def test_only_live_jobs_of_this_folder_count(fake_command, tmp_path):
     other.mkdir()
     lines = [
         f"1\tRUNNING\tname-a\t{here}\trule_transcribe_wildcards_m_x-r01",
-        f"2\tPENDING\tname-a\t{here}\trule_confirm_settings_wildcards_m",
+        f"2\tPENDING\tname-a\t{here}\trule_decide_wildcards_m",
         f"3\tRUNNING\tname-b\t{other}\trule_transcribe_wildcards_m_x-r01",
         f"4\tRUNNING\tsomething\t{here}\t(null)",
         f"5\tCOMPLETING\tname-a\t{here}\trule_transcribe_wildcards_m_x-r02",

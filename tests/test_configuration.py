@@ -17,7 +17,7 @@ from parallel_transcription.study.configuration import (
     identify,
 )
 from parallel_transcription.study.dimensions import DIMENSIONS, NAMES
-from parallel_transcription.study.runs import is_confirmation, round_of, run_id
+from parallel_transcription.study.runs import match_id, match_of, round_of, run_id
 
 small = st.integers(1, 8)
 configurations = st.builds(
@@ -135,12 +135,10 @@ def test_what_is_unknown_or_missing_is_refused():
         complete({"strategy": "one_model", "workers": 2})
 
 
-def test_rounds_that_confirm_are_told_by_their_number():
-    for number, confirms in ((1, False), (900, False), (901, True), (990, True)):
-        run = run_id("one_model-x-r9", number)
-        assert round_of(run) == ("one_model-x-r9", number)
-        assert is_confirmation(run) is confirms
-    assert not is_confirmation("one_model-r9-notes")
+def test_a_run_and_a_match_are_told_by_their_names():
+    for number in (1, 900):
+        assert round_of(run_id("one_model-x-r9", number)) == ("one_model-x-r9", number)
+        assert match_of(match_id("0123456789ab", number)) == ("0123456789ab", number)
 
 
 @pytest.mark.parametrize(

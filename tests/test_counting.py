@@ -1,4 +1,4 @@
-"""What counts: disturbed, late and failed repeats, confirmation rounds, replicas and batches."""
+"""What counts: disturbed, late and failed repeats, replicas and batches."""
 
 import math
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from parallel_transcription.results.columns import METERS, RECORDED, RUN_COLUMNS
-from parallel_transcription.results.counting import confirming, explored, median, per_round, times
+from parallel_transcription.results.counting import median, per_round, times
 from parallel_transcription.results.merge import runs_table
 from parallel_transcription.results.summaries import configurations
 from synthetic_study import configuration
@@ -94,13 +94,6 @@ def test_meters_are_medians_of_the_repeats_that_count():
     runs = repeats([1.0, 2.0, 3.0], [False, True, False], cpu_s=[1.0, 100.0, 3.0])
     assert set(METERS) <= set(per_round(runs).columns)
     assert per_round(runs)["cpu_s"].to_list() == configurations(runs)["cpu_s"].to_list() == [2.0]
-
-
-def test_confirmation_rounds_take_no_part():
-    runs = pd.concat([repeats([1.0], round=900), repeats([2.0], round=901)])
-    assert explored(runs)["makespan_s"].to_list() == [1.0]
-    assert confirming(runs)["makespan_s"].to_list() == [2.0]
-    assert configurations(runs)["makespan_s"].to_list() == [1.0]
 
 
 @pytest.mark.parametrize(

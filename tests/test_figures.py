@@ -25,6 +25,7 @@ from parallel_transcription.report.figures.names import CAPTIONS, file_stem
 from parallel_transcription.report.figures.sources import Sources
 from parallel_transcription.study.dimensions import STRATEGIES
 from parallel_transcription.words import STRATEGY_NAMES
+from planted_matches import decided
 
 pytestmark = pytest.mark.slow  # draws
 
@@ -37,7 +38,8 @@ def make_study(folder: Path):
     """A study in which all but GPUs was measured."""
     points = synthetic.default_configurations()
     points.append(synthetic.configuration("one_model", workers=2, batch_size=4))
-    return finish(folder, synthetic.make_tables(1, rounds=3, repeats=2, configurations=points))
+    made = synthetic.make_tables(1, rounds=3, repeats=2, configurations=points)
+    return finish(folder, decided(made))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def drawn(study, tmp_path_factory):
 def test_every_question_has_its_figure_and_no_figure_is_of_nothing():
     wanted = {question.id if question.figure == "" else question.figure for question in QUESTIONS}
     assert wanted - {None} <= set(FIGURES)
-    assert set(FIGURES) - wanted == {"timeline", "throughput", "published"}
+    assert set(FIGURES) - wanted == {"timeline", "throughput", "published", "matches"}
 
 
 def test_the_captions_beside_the_figures_are_those_of_snakemakes_report(drawn):

@@ -46,7 +46,7 @@ IDS = {
 KEYS = {
     "id", "number", "question", "claim", "machine", "verdict", "answer", "effect", "evidence",
     "figure", "runs", "change", "more_rounds", "notes", "in_short", "short_question", "chapter",
-    "columns", "group", "shown",
+    "columns", "group", "shown", "more_minutes", "ladder",
 }  # fmt: skip
 VERDICTS = {"confirmed", "refuted", "inconclusive", "not measured"}
 
@@ -643,7 +643,10 @@ def test_unlike_nodes_under_one_label_are_told_with_every_answer(from_a_cluster,
 
 
 def test_more_rounds_of_a_clusters_machine_are_jobs_again(from_a_cluster, found):
-    commands = [f.more_rounds.command for f in from_a_cluster if f.more_rounds]
-    assert commands
-    assert all(c.startswith("snakemake --profile slurm ") for c in commands)
-    assert not any("slurm" in f.more_rounds.command for f in found if f.more_rounds)
+    def commands(findings):
+        more = [one for f in findings for one in (f.more_rounds, f.more_minutes) if one]
+        return [one.command for one in more]
+
+    assert commands(from_a_cluster)
+    assert all(c.startswith("snakemake --profile slurm ") for c in commands(from_a_cluster))
+    assert not any("slurm" in command for command in commands(found))

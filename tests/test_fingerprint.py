@@ -288,12 +288,6 @@ def test_the_steps_know_every_question_and_every_figure(script, folder):
     assert modules <= set(imported_files([SCRIPTS / script]))
 
 
-def test_choosing_what_to_confirm_knows_no_question():
-    """A question that is worded anew chooses no settings again."""
-    found = imported_files([SCRIPTS / "choose_candidates.py"])
-    assert not [file for file in found if file.parent.name == "questions"]
-
-
 def test_entry_may_be_a_module_of_the_package(project):
     assert names(project, project / "pkg/sub/deep.py") == ["pkg/sub/deep.py"]
     assert "pkg/by_name.py" in names(project, project / "pkg/direct.py")

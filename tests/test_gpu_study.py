@@ -26,7 +26,7 @@ STUDY = {
     "repeats": 1,
     "warmups": 0,
     "remeasure": 0,  # other tests run at the same time
-    "confirmation_rounds": 0,
+    "decide": {"minutes": 0},
 }
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from parallel_transcription.record import record_schema
+from parallel_transcription.record import check_match, match_schema, record_schema
 from project import ROOT, Project, own_environment, small_study, snakemake_command
 
 pytestmark = [
@@ -34,9 +34,13 @@ STUDY = small_study(
     ],
     audio=["audio/english-short.opus"],
     rounds=3,
+    decide={"minutes": 10},
+    equivalence_margin=0.3,  # five matches decide it
 )
 MARK = "PARALLEL_TRANSCRIPTION_TEST"
-SNAKEMAKE, SCRIPT, MEASURED, CONFIRMING = "snakemake", "transcribe_", ".measure", "confirm_settings"
+SNAKEMAKE, SCRIPT, MEASURED, DECIDING = "snakemake", "transcribe_", ".measure", "decide.py"
+#: How long after it began something is interrupted, at most (s): a match needs some seconds.
+LATEST = {SNAKEMAKE: 3.0, DECIDING: 9.0}
 
 
 class Interrupted(Project):
@@ -115,6 +119,17 @@ class Interrupted(Project):
             found[path] = (path.stat().st_ino, record["started_at"])
         return found
 
+    def matches(self) -> dict[Path, tuple[float, int]]:
+        """Every record of a match with when it began and its passes; each must be whole."""
+        validate = fastjsonschema.compile(match_schema())
+        found = {}
+        for path in self.folder.glob("results/m/matches/*.json"):
+            record = validate(json.loads(path.read_text(encoding="utf-8")))
+            check_match(record)
+            assert record["match"] == path.stem
+            found[path] = (record["started_at"], len(record["passes"]))
+        return found
+
     def newest(self) -> Path | None:
         """The record that was written last."""
         return max(
@@ -132,28 +147,27 @@ def test_twenty_interruptions_lose_nothing(tmp_path):
     plan = [(kind, number) for kind in (SNAKEMAKE, SCRIPT, MEASURED) for number in signals]
     plan += [(SNAKEMAKE, signal.SIGKILL)] * 3 + [(SCRIPT, signal.SIGKILL)] * 2
     chance.shuffle(plan)
-    confirming = [(CONFIRMING, number) for number in signals]
-    confirming += [(CONFIRMING, chance.choice(signals)), (SNAKEMAKE, signal.SIGKILL)]
-    confirming += [(CONFIRMING, chance.choice(signals))]
-    plan = plan[:7] + confirming[:3] + plan[7:] + confirming[3:]
+    deciding = [(DECIDING, number) for number in signals]
+    deciding += [(DECIDING, chance.choice(signals)), (SNAKEMAKE, signal.SIGKILL)]
+    deciding += [(DECIDING, chance.choice(signals))]
+    plan = plan[:7] + deciding[:3] + plan[7:] + deciding[3:]
     assert len(plan) == 20
-    rounds, confirmations = STUDY["rounds"], 1
+    rounds = STUDY["rounds"]
     known: dict = {}
+    met: dict = {}
     perhaps_unnoted: set = set()
     again = 0  # records that were there, made again
     for kind, number in plan:
         while True:
             if project.life is None or project.life.poll() is not None:
                 if project.life is not None and project.life.returncode == 0:
-                    rounds, confirmations = rounds + 1, confirmations + 1
-                    project.write_study(
-                        STUDY | {"rounds": rounds, "confirmation_rounds": confirmations}
-                    )
-                project.start("--until", "confirm_settings")
+                    rounds += 1
+                    project.write_study(STUDY | {"rounds": rounds})
+                project.start("--until", "decide")
             victim = project.wait_for(kind)
             if victim:
                 break
-        time.sleep(chance.uniform(0, 3 if kind == SNAKEMAKE else 0.6))
+        time.sleep(chance.uniform(0, LATEST.get(kind, 0.6)))
         perhaps_unnoted, unnoted_before = {project.newest()}, perhaps_unnoted
         if kind == SNAKEMAKE and number == signal.SIGINT:
             os.killpg(project.life.pid, number)  # as Ctrl-C does
@@ -171,7 +185,11 @@ def test_twenty_interruptions_lose_nothing(tmp_path):
         changed = {path for path, stamp in known.items() if here.get(path) != stamp}
         # Only a run whose record was written and not yet noted by Snakemake may be made again.
         assert changed <= perhaps_unnoted | unnoted_before, changed
-        assert not any("-r9" in path.stem for path in changed), "confirmations are kept"
+        later = project.matches()
+        for path, (began, passes) in met.items():
+            assert later[path][0] == began, "a match is measured once"
+            assert later[path][1] >= passes, "what was written stays"
+        met = later
         again += len(changed)
         known = here
     project.life.wait(120)
@@ -180,14 +198,21 @@ def test_twenty_interruptions_lose_nothing(tmp_path):
     here = project.records()
     project.all_gone()
     runs = {path.stem for path in here}
-    expected = 3 * rounds
-    assert len([run for run in runs if "-r9" not in run]) == expected
+    assert len(runs) == 3 * rounds
+    for path, (began, passes) in met.items():
+        assert project.matches()[path] == (began, passes), "a match that was cut off stays so"
+    assert any(passes for _, passes in project.matches().values())
+    matches = pd.read_csv(project.folder / "results" / "matches.csv")
+    assert (matches["repeat"] > 0).sum() == sum(p for _, p in project.matches().values())
     results = project.folder / "results"
     assert pd.read_csv(results / "left_out.csv").empty
     assert set(pd.read_csv(results / "runs.csv")["run"]) == runs
     assert (results / "reports" / "findings.pdf").stat().st_size > 0
     assert project.planned() == {}, "all is done"
-    print(f"20 interruptions, {len(runs)} records, {again} of them made again, 0 lost")
+    print(
+        f"20 interruptions, {len(runs)} records, {again} of them made again, 0 lost; "
+        f"{len(met)} matches"
+    )
 
 
 def test_two_snakemakes_on_one_checkout(tmp_path):

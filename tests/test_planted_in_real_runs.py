@@ -20,8 +20,8 @@ def test_a_slowed_arm_is_found_slower(tmp_path):
         "defaults": {"language": "en", "cpu_threads": 1, "num_workers": 2},
         "rounds": 6,
         "repeats": 2,
+        "decide": {"minutes": 0},
         "warmups": 0,
-        "confirmation_rounds": 0,
         "grid": [{"strategy": "one_model", "slowdown": [0, SHARE]}],
     }
     project = Project(tmp_path / "checkout", study)

@@ -1126,28 +1126,6 @@ def the_fastest_by_a_chain_of_common_rounds():
 
 
 @scenario
-def fresh_rounds_measured_apart_confirm_nothing():
-    """The winner's fresh rounds are of January, the runner-up's of a slower February."""
-    x, y = arm(w=2, t=2), arm(w=2, t=1)
-    world, cost = World(gain=0.0), {2: 1.0, 1: 1.2}
-    grid = world.records([x, y], range(1, 7), shift=lambda p, n: cost[p.cpu_threads])
-    fresh = world.records(
-        [x, y],
-        range(901, 907),
-        seed=2,
-        at=lambda p, n: n - 800 + 744 * (p.cpu_threads == 1),
-        shift=lambda p, n: cost[p.cpu_threads],
-    )
-    planted = Planted(grid + fresh)
-
-    def check(outcome: Outcome) -> None:
-        assert outcome.recommended.status == "not yet"
-
-    planted.check = check
-    return planted
-
-
-@scenario
 def most_workers_are_recommended_where_they_help():
     grid = [arm(c=1, t=1, f=4), *four_files(1, 2, 4)]
     planted = Planted(World(cpus=8).records(grid))
@@ -1245,6 +1223,198 @@ def batches_of_other_work_are_no_pair():
     """Without batches the previous text is used, with them it is not: unlike work."""
     grid = [arm(w=2, t=1), arm(w=2, t=1, batch_size=8, **PLAIN)]
     return Planted(World(batches=0.5).records(grid), {"batching": UNDECIDED})
+
+
+# ---------------------------------------------------------------- matches
+
+NOISY = World(spread=0.1)  # rounds of which decide nothing
+
+
+def met(world: World, allowed: dict[str, Verdicts], count: int = 8, **more) -> Planted:
+    """Noisy rounds of one model and others, and matches of them as the world says."""
+    grid = [*T1, *T2, *MATCHED[1:], *AGAIN]
+    rounds = replace(world, spread=0.1, states=0.0).records(grid, range(1, 5))
+    return Planted(rounds + world.matches([*MATCHED, *AGAIN], count, **more), dict(allowed))
+
+
+@scenario
+def noisy_rounds_alone_decide_nothing():
+    return met(World(), {"one_or_many": OPEN, "processes": OPEN}, count=1)
+
+
+@scenario
+def matches_decide_what_noisy_rounds_leave_open():
+    said = {"one_or_many": CONFIRMED, "processes": CONFIRMED, "noise_floor": CONFIRMED}
+    planted = met(World(spread=0.03), said)
+
+    def check(outcome: Outcome) -> None:
+        found = outcome.finding("one_or_many")
+        assert found.evidence[0]["matches"] == 8 and found.evidence[0]["passes"] == 48
+        assert [look["matches"] for look in found.ladder] == [1, 2, 3, 4, 5, 6, 8]
+        assert found.more_rounds is None and found.more_minutes is None
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def matches_find_many_models_slower():
+    return met(World(spread=0.03, many=1.2), {"one_or_many": REFUTED, "processes": CONFIRMED})
+
+
+@scenario
+def matches_find_processes_faster():
+    said = {"one_or_many": CONFIRMED, "processes": REFUTED}
+    return met(World(spread=0.03, processes=0.85), said)
+
+
+@scenario
+def four_matches_are_no_look():
+    return met(World(spread=0.001), {"one_or_many": OPEN, "processes": OPEN}, count=4)
+
+
+@scenario
+def matches_at_the_edge_of_the_margin_stay_open():
+    return met(World(spread=0.03, many=1.05), {"one_or_many": OPEN})
+
+
+@scenario
+def wild_matches_stay_open_and_say_how_long_it_takes():
+    planted = met(World(spread=0.4), {"one_or_many": OPEN})
+
+    def check(outcome: Outcome) -> None:
+        found = outcome.finding("one_or_many")
+        assert found.more_minutes is None or "decide={minutes: " in found.more_minutes.command
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def a_few_more_minutes_decide_it():
+    planted = met(World(spread=0.14), {"one_or_many": OPEN}, count=6)
+
+    def check(outcome: Outcome) -> None:
+        more = outcome.finding("one_or_many").more_minutes
+        assert more is not None and more.minutes > 0
+        assert f"minutes: {5 + more.minutes}" in more.command, "six matches took five minutes"
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def two_states_of_processes_are_no_difference():
+    return met(World(spread=0.005, states=0.08), {"one_or_many": NOT_REFUTED}, count=6)
+
+
+@scenario
+def what_met_for_others_sake_is_not_judged_by_matches():
+    """One model met processes in these matches, which were to decide it against many alone."""
+    world = World(spread=0.03, processes=1.1)
+    return met(world, {"one_or_many": CONFIRMED, "processes": OPEN}, contests=[(0, 1)])
+
+
+@scenario
+def a_side_that_dies_ends_its_match_and_its_whole_blocks_count():
+    def dies(record: Record, number: int) -> Record:
+        if number < 7:
+            return record
+        side = record["sides"][1] | {"status": "killed", "error": "killed by SIGKILL"}
+        sides = [record["sides"][0], side, *record["sides"][2:]]
+        return record | {"status": "killed", "error": side["error"], "sides": sides,
+                         "passes": record["passes"][:8]}  # fmt: skip
+
+    planted = met(World(spread=0.03), {"one_or_many": CONFIRMED}, change=dies)
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.finding("one_or_many").evidence[0]["passes"] == 6 * 6 + 2 * 2
+
+    planted.check = check
+    return planted
+
+
+def disturbed_in(first: int, factor: float):
+    """Blocks from this one on in which others took the CPUs and held one side up."""
+
+    def change(record: Record, number: int) -> Record:
+        passes = [
+            one
+            if one["block"] < first
+            else one
+            | {"foreign_cpu_s": 3.9 * one["makespan_s"], "foreign_cpu_share": 0.97}
+            | {"makespan_s": one["makespan_s"] * (factor if one["side"] == 1 else 1.0)}
+            for one in record["passes"]
+        ]
+        return record | {"passes": passes}
+
+    return change
+
+
+@scenario
+def disturbed_blocks_do_not_count():
+    change = disturbed_in(3, 1.5)
+    return met(World(spread=0.02), {"one_or_many": CONFIRMED}, change=change)
+
+
+@scenario
+def matches_that_others_disturbed_throughout_decide_nothing():
+    change = disturbed_in(0, 1.5)
+    return met(World(spread=0.02), {"one_or_many": OPEN}, change=change)
+
+
+@scenario
+def what_differs_from_itself_in_matches_puts_all_in_doubt():
+    """The second of two equal configurations is slower, match after match."""
+    said = {"noise_floor": REFUTED, "one_or_many": OPEN, "processes": OPEN}
+    return met(World(spread=0.02), said, change=_slower(3, 1.2))
+
+
+@scenario
+def the_side_that_matches_favour_is_what_is_pasted():
+    """Rounds like two threads better, by chance; matches show that one thread is faster."""
+    x, y = arm(w=2, t=2), arm(w=2, t=1)
+    flattered = World(spread=0.01).records(
+        [x, y], range(1, 7), shift=lambda p, n: 0.9 if p.cpu_threads == 2 else 1.0
+    )
+    truth = World(spread=0.02, gain=0.0, crowded=1.0)
+    slower = truth.matches([x, y], change=_slower(0, 1.3))
+    planted = Planted(flattered + slower, {"recommendation": CONFIRMED})
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.recommended.status == "confirmed"
+        assert outcome.recommended.whisper_model.cpu_threads == 1
+        assert any("Chosen first" in n for n in outcome.finding("recommendation").notes)
+
+    planted.check = check
+    return planted
+
+
+def _slower(side: int, factor: float):
+    def change(record: Record, number: int) -> Record:
+        passes = [
+            one | {"makespan_s": one["makespan_s"] * (factor if one["side"] == side else 1.0)}
+            for one in record["passes"]
+        ]
+        return record | {"passes": passes}
+
+    return change
+
+
+@scenario
+def damaged_matches_are_left_out_and_named():
+    planted = met(World(spread=0.03), {"one_or_many": OPEN}, change=_torn)
+
+    def check(outcome: Outcome) -> None:
+        assert len(outcome.results.left_out) == 5
+
+    planted.check = check
+    return planted
+
+
+def _torn(record: Record, number: int) -> Record:
+    """More than three matches without their last pass, so no whole blocks: not as we write them."""
+    return record if number < 4 else record | {"passes": record["passes"][:-1]}
 
 
 # ---------------------------------------------------------------- the tests

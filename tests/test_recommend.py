@@ -1,7 +1,6 @@
 """Recommended settings: front, limits, tie-break, confirmation, the forms to paste."""
 
 import ast
-import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -11,13 +10,12 @@ import yaml
 
 from judging import calm_tables, question
 from parallel_transcription.findings import paste
-from parallel_transcription.findings.choose import candidates, candidates_to_confirm, pareto
+from parallel_transcription.findings.choose import candidates, choices, pareto
+from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.paste import recommend
 from parallel_transcription.results.recommended import call, device_list, read_recommended
-from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
-from parallel_transcription.study.settings import DEFAULTS
-from planted_records import write_records
+from planted_matches import of_ratios, planted_matches
 from studies import script
 from synthetic_study import as_results, configuration, write_tables
 
@@ -163,60 +161,46 @@ def test_a_configuration_with_a_failure_is_never_recommended():
     assert block["synthetic-a"].evidence.configuration != runs.at[best[0], "configuration"]
 
 
-def test_candidates_are_the_winner_and_the_runner_up_and_fresh_rounds_do_not_change_them():
-    _, tables = tables_of(points())
-    before = candidates_to_confirm(tables)
-    assert before["machine"] == "synthetic-a"
-    assert len(before["configurations"]) == 2
-    (choice,) = before["choices"]
-    assert set(before["configurations"]) == {choice["winner"], choice["runner_up"]}
-    _, later = tables_of(points(), confirmation_rounds=5, confirm=before["configurations"])
-    assert (later.runs["round"] > 900).sum() == 2 * 5 * 3
-    # the numbers of the other rounds are the same, so the choice is
-    kept = later.runs[later.runs["round"] <= 900]
-    pd.testing.assert_series_equal(kept["makespan_s"], tables.runs["makespan_s"], check_index=False)
-    assert candidates_to_confirm(later) == before
+def chosen(tables):
+    """The ids of winner and runner-up."""
+    choice = choices(Machine(tables, "synthetic-a"))[0]
+    return choice.winner["configuration"], choice.runner_up["configuration"]
 
 
-def confirmed_by(shift, rounds=6):
-    """The recommendation after fresh rounds in which the winner takes exp(shift) times as long."""
+def confirmed_by(shift, matches=6, spread=0.01):
+    """The recommendation after matches in which the winner takes exp(shift) times as long."""
     made, tables = tables_of(points())
-    names = candidates_to_confirm(tables)
-    choice = names["choices"][0]
-    made, _ = tables_of(points(), confirmation_rounds=rounds, confirm=names["configurations"])
-    runs = made["runs"].copy()
-    fresh = runs["round"] > 900
-    rng = np.random.default_rng(5)
-    runs.loc[fresh, "makespan_s"] = 3.0 * np.exp(rng.normal(0, 0.01, fresh.sum()))
-    winner = fresh & (runs["configuration"] == choice["winner"])
-    runs.loc[winner, "makespan_s"] *= np.exp(shift)
-    tables = as_results(made | {"runs": runs})
-    finding = question("recommendation").judge(Machine(tables, "synthetic-a"))
-    return recommend(tables)["synthetic-a"].confirmation, finding
+    pair = chosen(tables)
+    met = of_ratios(*pair, [shift] * matches, spread=spread)
+    later = as_results(made | {"matches": planted_matches(tables.runs, met)})
+    assert chosen(later) == pair, "matches have no part in the choice"
+    finding = next(f for f in judge(later) if f.id == "recommendation")
+    return recommend(later)["synthetic-a"].confirmation, finding
 
 
 @pytest.mark.parametrize(
-    ("shift", "rounds", "status", "verdict"),
+    ("shift", "spread", "matches", "status", "verdict"),
     [
-        (0.0, 6, "confirmed", "confirmed"),
-        (-0.2, 6, "confirmed", "confirmed"),
-        (0.2, 6, "confirmed", "confirmed"),  # the other way round: see below
-        (0.049, 6, "not yet", "inconclusive"),  # slower, but by the margin or not is open
-        (0.0, 1, "not yet", "inconclusive"),
+        (0.0, 0.01, 6, "confirmed", "confirmed"),
+        (-0.2, 0.01, 6, "confirmed", "confirmed"),
+        (0.2, 0.01, 6, "confirmed", "confirmed"),  # the other way round: see below
+        (0.02, 0.12, 6, "not yet", "inconclusive"),  # slower, but by the margin or not is open
+        (0.0, 0.01, 4, "not yet", "inconclusive"),  # before the first look
     ],
 )
-def test_fresh_rounds_confirm_or_do_not(shift, rounds, status, verdict):
-    confirmation, finding = confirmed_by(shift, rounds)
+def test_matches_confirm_or_do_not(shift, spread, matches, status, verdict):
+    confirmation, finding = confirmed_by(shift, matches, spread)
     assert confirmation.status == status
     assert finding.verdict == verdict
-    assert confirmation.rounds == rounds
+    assert confirmation.matches == (matches if matches > 4 else 0)
     if status == "not yet":
-        assert "confirmation_rounds=" in finding.more_rounds.command
+        assert "decide={minutes: " in finding.more_minutes.command
     else:
         assert status in finding.answer
+        assert [look["matches"] for look in finding.ladder] == [1, 2, 3, 4, 5, 6]
 
 
-def test_what_fresh_rounds_favour_is_recommended():
+def test_what_matches_favour_is_recommended():
     _, usual = confirmed_by(0.0)
     _, turned = confirmed_by(0.2)
     chosen = [next(r["label"] for r in f.evidence if r["chosen"]) for f in (usual, turned)]
@@ -225,9 +209,7 @@ def test_what_fresh_rounds_favour_is_recommended():
 
 
 def test_without_a_runner_up_there_is_nothing_to_lose_against():
-    only = [configuration("one_model", workers=2)]
-    name = only[0]["configuration"]
-    _, tables = tables_of(only, confirmation_rounds=2, confirm=[name])
+    _, tables = tables_of([configuration("one_model", workers=2)])
     block = recommend(tables)["synthetic-a"]
     assert block.status == "confirmed" and block.confirmation.against is None
 
@@ -262,19 +244,6 @@ def test_the_script(tmp_path):
     written = yaml.safe_load((tmp_path / "recommended.yaml").read_text(encoding="utf-8"))
     assert written["synthetic-a"]["status"] == "not yet"
     assert read_recommended(tmp_path / "recommended.yaml") == recommend(tables)
-
-
-def test_the_candidates_come_from_the_records_of_the_studys_machine(tmp_path):
-    made, _ = tables_of(points())
-    write_records(made, tmp_path)
-    grid = [{name: point[name] for name in DIMENSIONS} for point in points()]
-    study = {**DEFAULTS, "file": "", "audio_files": [], "grid": grid, "machine": "synthetic-a"}
-    command = ["choose_candidates.py", "--study", json.dumps(study), "--out", tmp_path / "c.json"]
-    done = script(*command, "--records", tmp_path / "synthetic-a" / "runs")
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 2
-    wrong = script(*command, "--records", tmp_path / "nobody" / "runs")
-    assert wrong.returncode == 1 and "no run records of this study" in wrong.stderr
 
 
 def test_disturbed_repeats_set_the_longest_time_of_a_file_only_where_their_round_has_no_other():

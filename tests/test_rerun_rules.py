@@ -222,14 +222,6 @@ def test_a_changed_margin_only_judges_again(checkout):
     assert "judge_findings" in jobs
 
 
-def test_confirmation_rounds_that_still_hold_are_kept(checkout):
-    """Another margin chooses again; what was confirmed from the same specification stays."""
-    confirmed = {p: p.read_bytes() for p in checkout.folder.glob("results/*/runs/*-r9*.json")}
-    assert confirmed
-    checkout.run("--config", "equivalence_margin=0.06", "--until", "confirm_settings")
-    assert {path: path.read_bytes() for path in confirmed} == confirmed
-
-
 def test_only_measures_a_part_and_keeps_the_rest_in_the_report(checkout):
     for path in checkout.folder.glob("results/*/runs/*.json"):
         if "multi_process" in path.name or "-w2-" in path.name:

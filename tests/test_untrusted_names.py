@@ -67,7 +67,7 @@ def hostile(tmp_path_factory):
         "repeats": 1,
         "warmups": 0,
         "remeasure": 0,
-        "confirmation_rounds": 0,
+        "decide": {"minutes": 0},
         "timeout_s": 250,
         "grid": [
             {"strategy": "one_model", "model": str(model), "num_workers": 2, "callers": 2},

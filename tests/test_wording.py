@@ -16,22 +16,27 @@ from typing import Any
 
 import pytest
 
+from planted_matches import decided
 from planted_records import write_records
 from project import ROOT
 from studies import script
-from synthetic_study import configuration, default_configurations, gpu_configurations, make_tables
+from synthetic_study import (
+    configuration,
+    default_configurations,
+    gpu_configurations,
+    make_tables,
+)
 
 GOLDEN = ROOT / "tests" / "golden"
 TEXTS = ("question", "claim", "verdict", "in_short", "answer", "change")
 
 
 def cpu() -> dict:
-    """All questions on CPUs, with failed and late runs, other texts and confirmed settings."""
-    chosen = [point["configuration"] for point in default_configurations()[1:4]]
-    return make_tables(
-        1, rounds=5, repeats=2, confirmation_rounds=4, confirm=chosen, text_differences=4,
-        init_failures=(0.2, 0.0, 0.0), by_name_starts=30,
-    )  # fmt: skip
+    """All questions on CPUs, with failed and late runs, other texts, and what matches decide."""
+    made = make_tables(
+        1, rounds=5, repeats=2, text_differences=4, init_failures=(0.2, 0.0, 0.0), by_name_starts=30
+    )
+    return decided(made)
 
 
 def two_machines() -> dict:

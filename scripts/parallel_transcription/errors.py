@@ -6,6 +6,7 @@
     ├── ClusterError           what stands in the way of submitting jobs (jobs.cluster)
     ├── ConfigurationError     a combination of dimensions that cannot exist (study.configuration)
     ├── FingerprintError       a file that cannot be read, or no valid Python (fingerprint)
+    ├── MatchError             sides that cannot be one match (jobs.match)
     ├── ModelError             a model: not there, damaged, not to be had (inputs.model_names)
     ├── PackingError           a slot that does not fit on this machine (jobs.packing)
     ├── StudyError             a study: file, key, value and remedy (study.file)
@@ -16,12 +17,13 @@
 Their messages begin with a lower-case letter, have no full stop, hold one fault a line, and name
 what is wrong and the remedy.
 
-Five errors stand apart. `NotFilled` (a cache that a run needs) is an OSError and ends a script as
+Six errors stand apart. `NotFilled` (a cache that a run needs) is an OSError and ends a script as
 one: the measuring code knows nothing of ours. The others never reach the end of a script.
 `CudaError` and `ProcessEnded` belong to the measured process: its supervisor writes their texts
-into the run record. `DummyError` is a fault of the caller (a study can only name what there is),
-and the code of dummy weights, which is a part of their identity, imports nothing that may change.
-`Refused` is said to WeasyPrint, which asks for what a report does not bring along.
+into the run record. `_Failed` ends a match inside of it. `DummyError` is a fault of the caller (a
+study can only name what there is), and the code of dummy weights, which is a part of their
+identity, imports nothing that may change. `Refused` is said to WeasyPrint, which asks for what a
+report does not bring along.
 """
 
 from __future__ import annotations

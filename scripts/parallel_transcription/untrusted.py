@@ -66,9 +66,12 @@ def clean(value: Any, limit: int = 200) -> str:
 
 
 def in_brief(error: Any) -> str:
-    """The first line of an error, at most 160 letters: where it happened and, at its end, why."""
-    lines = str(error).strip().splitlines()
-    return shorten_middle(lines[0], 160) if lines else ""
+    """The first line of an error, at most 160 letters: where it happened and, at its end, why.
+
+    A line that ends with a colon goes on in the next.
+    """
+    first, *others = str(error).strip().splitlines() or [""]
+    return shorten_middle(f"{first} {others[0]}" if first.endswith(":") and others else first, 160)
 
 
 def shorten_middle(value: Any, limit: int) -> str:

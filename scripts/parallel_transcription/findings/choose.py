@@ -3,9 +3,9 @@
 Per machine, and per model, compute type, device and task (the same files, language, beam and word
 times): options that only change how they are done, batches and a voice detector among them, compete
 where their text is shown to be as good (`texts`).
-1. Candidates are the configurations without failed, killed or late repeats. Confirmation rounds
-   (above 900), A/A replicas and slowed arms take no part in the choice. Files one after another
-   (`callers` 1) do: with all threads that may be the fastest way.
+1. Candidates are the configurations without failed, killed or late repeats. A/A replicas and
+   slowed arms take no part in the choice. Files one after another (`callers` 1) do: with all
+   threads that may be the fastest way. The choice rests on rounds; matches have no part in it.
 2. Admissible are those within the limits of the study: `max_memory_mb` against the memory of the
    process after use (PSS; USS or peak RSS where it is not known), `max_gpu_memory_mb` against its
    memory on all its GPUs, `max_cores` against cores used, `max_file_s` against the longest time
@@ -19,11 +19,12 @@ where their text is shown to be as good (`texts`).
    5 % or 5 MB count as none), then fewest threads in all, fewest workers, fewest instances. That
    is the winner: frugal first, since step 5 tests that it is not slower. Runner-up: the fastest of
    the rest.
-5. Winner and runner-up are measured again in fresh rounds. `confirmed`: the winner is shown not to
-   be slower than the runner-up by the margin or more (one-sided test, fresh rounds only). `not
-   confirmed`: it is shown to be slower by more than the margin; the runner-up is then recommended
-   (`settled`). Else `not yet`. With no runner-up there is nothing to lose against: two fresh rounds
-   without a failure confirm.
+5. Winner and runner-up meet in matches (`deciding`). `confirmed`: the winner is shown not to be
+   slower than the runner-up by the margin or more (equivalent, or faster, or by the one-sided test,
+   Bonferroni over the contests). `not confirmed`: it is shown to be slower by more than the margin;
+   the runner-up is then recommended (`settled`). Else `not yet`. Where rounds alone have shown it
+   to be faster beyond all noise (`is_settled`), no match is needed. With no runner-up there is
+   nothing to lose against: two rounds without a failure confirm.
 
 A configuration is dominated, and so not on the Pareto front, if another is at least as good in
 throughput, cores used and memory (the same one), and better in one of them.
@@ -35,22 +36,24 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from parallel_transcription import statistics, words
-from parallel_transcription.errors import TableError
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.texts import not_as_good
-from parallel_transcription.results.counting import confirming
 from parallel_transcription.results.finding import Row
-from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
+from parallel_transcription.statistics import Comparison
 
 GROUP = ["model", "compute_type", "device", "task", "files_in_parallel", "thread_env", "language",
          "beam_size", "word_timestamps"]  # fmt: skip
+#: As many as a report has, about: what rounds settle is corrected for them.
+REPORTED_PAIRS = 20
 #: Endings that keep a configuration from being recommended or called best.
 TROUBLE = ("failed", "killed", "stuck", "timeout")
 MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cores_used",
@@ -174,12 +177,22 @@ def pareto(table: pd.DataFrame, memory: str = "memory_mb") -> Any:
     return front
 
 
+#: What was chosen on machines that are still looked at: many questions ask.
+_CHOICES: WeakKeyDictionary[Machine, list[Choice]] = WeakKeyDictionary()
+
+
 def choices(machine: Machine) -> list[Choice]:
     """One choice per group.
 
     The first choice is the machine's own: of its main group, with the most candidates, then the
     most files at once, then by name.
     """
+    if machine not in _CHOICES:
+        _CHOICES[machine] = _choices(machine)
+    return _CHOICES[machine]
+
+
+def _choices(machine: Machine) -> list[Choice]:
     everything = candidates(machine)
     if not everything:
         return []
@@ -229,7 +242,7 @@ def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
 
 
 def settled(machine: Machine, choice: Choice) -> Choice:
-    """The choice; the other way round where fresh rounds show its runner-up to be faster."""
+    """The choice; the other way round where matches show its runner-up to be faster."""
     if choice.runner_up is None or confirmation(machine, choice).status != "not confirmed":
         return choice
     return replace(choice, winner=choice.runner_up, runner_up=choice.winner, swapped=True)
@@ -249,7 +262,7 @@ def _as_fast_as_the_first(machine: Machine, allowed: list[Row]) -> list[Row]:
     Writes the `standing` of all, and `ratio_to_best` of the others.
     """
     best, others = allowed[0], allowed[1:]
-    compared = [machine.compare(best["arm"], r["arm"]).result for r in others]
+    compared = [machine.compare(best["arm"], r["arm"], in_rounds=True).result for r in others]
     standings = {statistics.EQUIVALENT: "tied", statistics.A_FASTER: "slower"}
     best["standing"] = "fastest"
     for row, result in zip(others, statistics.correct(compared, "bonferroni"), strict=True):
@@ -287,91 +300,58 @@ def _most_frugal(tied: list[Row], memory: str) -> Row:
 
 
 def confirmation(machine: Machine, choice: Choice) -> Confirmation:
-    """What the fresh rounds say of a choice (see the module's text, 5)."""
+    """What matches say of a choice (see the module's text, 5)."""
     winner, second = choice.winner, choice.runner_up
     if winner is None:
         raise ValueError("there is no winner to confirm")
-    against = second["configuration"] if second else None
-    calm = _fresh(machine, winner)
-    if calm.empty:
-        return Confirmation("not yet", against=against)
-    rtfx, low, high = plain(statistics.geometric_interval(calm["rtfx"], machine.confidence))
-    rows = confirming(machine.all_runs)
-    own = rows[rows["arm"] == winner["arm"]]
-    sound = bool((own["status"] == "ok").all())
-    status, rounds, ratios, level = "not yet", len(calm), (None, None, None), None
     if second is None:
-        if rounds >= 2 and sound:
-            status = "confirmed"
-    else:
-        pair = machine.compare(winner["arm"], second["arm"], confirmation=True).result
-        if pair.rounds:
-            rounds = pair.rounds
-            ratios, level = plain((pair.ratio, pair.low, pair.high)), plain(pair.level)
-            if pair.tests.p_not_above <= machine.alpha and sound:
-                status = "confirmed"
-            elif pair.tests.p_above <= machine.alpha and pair.tests.p_difference <= machine.alpha:
-                status = "not confirmed"
-    return Confirmation(status, rounds, against, *ratios, rtfx, low, high, level)
+        return Confirmation("confirmed" if winner["rounds"] >= 2 else "not yet")
+    against = second["configuration"]
+    pair = machine.compare(winner["arm"], second["arm"])
+    if not pair.by_matches:
+        status = "confirmed" if settled_by_rounds(pair) and pair.result.ratio < 1 else "not yet"
+        return Confirmation(status, against=against)
+    calm = pair.a[~pair.a["censored"].astype(bool)]
+    rtfx, rtfx_low, rtfx_high = plain(
+        statistics.geometric_interval(calm["rtfx"], machine.confidence)
+    )
+    result = pair.result
+    no_slower = result.alone.p_not_above * len(machine.matches.contests) <= machine.alpha
+    status = "not yet"
+    if result.size == statistics.BEYOND:
+        status = "confirmed" if result.ratio < 1 else "not confirmed"
+    elif result.size == statistics.WITHIN or no_slower:
+        status = "confirmed"
+    ratio, low, high = plain((result.ratio, result.low, result.high))
+    return Confirmation(
+        status, result.rounds, against, ratio, low, high, rtfx, rtfx_low, rtfx_high,
+        plain(result.level),
+    )  # fmt: skip
 
 
-def _fresh(machine: Machine, winner: Row) -> pd.DataFrame:
-    """The fresh rounds of the winner that ended in time."""
-    fresh = machine.times(winner["arm"], confirmation=True)
-    return fresh[~fresh["censored"].astype(bool)]
+def settled_by_rounds(pair: Pair) -> bool:
+    """`is_settled` of a pair that was measured in rounds."""
+    times = (side["makespan_s"].to_numpy(float) for side in (pair.a, pair.b))
+    return is_settled(pair.result, np.subtract(*map(np.log, times)))
 
 
-def spread_of(machine: Machine, choice: Choice) -> float:
-    """The spread of the log ratios of winner and runner-up: of fresh rounds, else of the others.
+def is_settled(rounds: Comparison, log_ratios: ArrayLike) -> bool:
+    """Whether rounds show a pair so far beyond the margin that it needs no match.
 
-    nan where neither is known.
+    By their own test over as many pairs as a report has, and in every round further out than states
+    of processes reach.
+
+    Args:
+        rounds: The comparison.
+        log_ratios: Of its rounds, shape (n,).
     """
-    if choice.winner is None or choice.runner_up is None:
-        return float("nan")
-    arms = choice.winner["arm"], choice.runner_up["arm"]
-    fresh = machine.compare(*arms, confirmation=True).result
-    if fresh.rounds and np.isfinite(fresh.sd):
-        return fresh.sd
-    return machine.compare(*arms).result.sd
-
-
-def candidates_to_confirm(results: Results, label: str | None = None) -> dict[str, Any]:
-    """Winner and runner-up of every choice of a machine, for the confirmation rounds.
-
-    Depends on rounds up to 900 only, so fresh rounds never change it. Raises TableError if
-    `label` is not in the results, or is not given and there are several.
-    """
-    labels = results.labels
-    if label is None:
-        if len(labels) != 1:
-            raise TableError(
-                f"the tables hold {len(labels)} machines ({', '.join(labels)}); name one"
-            )
-        label = labels[0]
-    if label not in labels:
-        raise TableError(f"no machine {label!r} in the tables; there are: {', '.join(labels)}")
-    machine = Machine(results, label)
-    entries, wanted = [], []
-    for choice in choices(machine):
-        if choice.winner is None:
-            continue
-        pair = (choice.winner, choice.runner_up)
-        names = [r["configuration"] for r in pair if r is not None]
-        wanted += names
-        group = choice.group
-        entries.append(
-            {
-                "model": group["model"],
-                "compute_type": group["compute_type"],
-                "device": group["device"],
-                "files_in_parallel": int(group["files_in_parallel"]),
-                "task": group["task"],
-                "winner": names[0],
-                "runner_up": names[1] if len(names) > 1 else None,
-            }
-        )
-    return {
-        "machine": label,
-        "configurations": sorted(set(wanted)),
-        "choices": entries,
-    }
+    log_ratios = np.asarray(log_ratios, float)
+    if not rounds.tested or rounds.censored_a or rounds.censored_b:
+        return False
+    far = math.log1p(rounds.margin) + statistics.STATES
+    beyond = min(rounds.alone.p_above, rounds.alone.p_below)
+    return bool(
+        len(set(np.sign(log_ratios))) == 1
+        and np.abs(log_ratios).min() > far
+        and max(beyond, rounds.alone.p_difference) * REPORTED_PAIRS <= rounds.alpha
+    )

@@ -8,19 +8,20 @@ match: a pair of which every round lies further beyond the margin than noise and
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
-from parallel_transcription import statistics
+from parallel_transcription.findings.choose import settled_by_rounds
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.planner import Contest, Cost, Match
+from parallel_transcription.findings.matches import Matches
+from parallel_transcription.findings.planner import Contest, Cost, Measure, Stop, next_match
 from parallel_transcription.findings.questions import QUESTIONS
-from parallel_transcription.statistics.comparison import STATES
+from parallel_transcription.results.read import Results
 
 PROCESS_S = 0.5  # a process until it loads; records tell only what follows
-REPORTED_PAIRS = 20  # as many as a report has, at least: what rounds settle is corrected for them
 
 
 @dataclass(frozen=True)
@@ -47,90 +48,116 @@ class DecidingPair:
 
 
 def deciding_pairs(
-    machine: Machine, questions: Collection[str] | None = None
+    results: Results, label: str, questions: Collection[str] | None = None
 ) -> list[DecidingPair]:
-    """The pairs of a machine in order of weight; those of `questions` only, if given."""
-    asked: dict[frozenset[str], tuple[str, str]] = {}
-    by: dict[frozenset[str], list[str]] = {}
-    for question in sorted(QUESTIONS, key=lambda q: q.decided):
-        if questions is not None and question.id not in questions:
-            continue
-        for arm_a, arm_b in question.deciding(machine):
-            key = frozenset((arm_a, arm_b))
-            asked.setdefault(key, (arm_a, arm_b))
-            by.setdefault(key, []).append(question.id)
-    family = max(len(asked), REPORTED_PAIRS)
-    return [
-        _pair(machine, arms, tuple(dict.fromkeys(by[key])), family) for key, arms in asked.items()
-    ]
+    """The pairs of a machine in order of weight; those of `questions` only, if given.
 
-
-def _pair(
-    machine: Machine, arms: tuple[str, str], questions: tuple[str, ...], family: int
-) -> DecidingPair:
-    rounds = machine.compare(*arms)
-    a, b = (side["makespan_s"].to_numpy(float) for side in (rounds.a, rounds.b))
-    censored = rounds.result.censored_a or rounds.result.censored_b
-    sure = not censored and is_settled(rounds.result, np.log(a / b).tolist(), family)
-    prior = float(np.log(rounds.result.ratio))
-    return DecidingPair(questions[0], *arms, rounds.result.sd, prior, sure, questions)
-
-
-def is_settled(rounds: statistics.Comparison, log_ratios: Sequence[float], family: int) -> bool:
-    """Whether rounds show a pair so far beyond the margin that it needs no match.
-
-    By their own test over `family` pairs, and in every round further out than states of processes
-    reach.
-
-    Args:
-        rounds: The comparison, its p-values not adjusted.
-        log_ratios: Of the rounds.
-        family: Pairs of a report.
+    Group by group, the study's main one first. The results are those of rounds alone, so that no
+    match ever changes what is decided.
     """
-    if not rounds.tested or not log_ratios:
-        return False
-    far = math.log1p(rounds.margin) + STATES
-    beyond = min(rounds.alone.p_above, rounds.alone.p_below)
-    sides = {math.copysign(1, log_ratio) for log_ratio in log_ratios}
-    return (
-        len(sides) == 1
-        and min(abs(log_ratio) for log_ratio in log_ratios) > far
-        and max(beyond, rounds.alone.p_difference) * family <= rounds.alpha
+    groups = Machine(results, label).groups
+    found: list[DecidingPair] = []
+    for machine in (Machine(results, label, group) for group in groups):
+        asked: dict[frozenset[str], tuple[str, str]] = {}
+        by: dict[frozenset[str], list[str]] = {}
+        for question in sorted(QUESTIONS, key=lambda q: q.decided):
+            if questions is not None and question.id not in questions:
+                continue
+            for arm_a, arm_b in question.deciding(machine):
+                key = frozenset((arm_a, arm_b))
+                asked.setdefault(key, (arm_a, arm_b))
+                by.setdefault(key, []).append(question.id)
+        found += [_pair(machine, arms, tuple(dict.fromkeys(by[k]))) for k, arms in asked.items()]
+    return found
+
+
+def _pair(machine: Machine, arms: tuple[str, str], questions: tuple[str, ...]) -> DecidingPair:
+    pair = machine.compare(*arms, in_rounds=True)
+    prior = float(np.log(pair.result.ratio)) if pair.result.rounds else math.nan
+    return DecidingPair(
+        questions[0], *arms, pair.result.sd, prior, settled_by_rounds(pair), questions
     )
 
 
-def contests(
-    pairs: Sequence[DecidingPair],
-    matches: Sequence[tuple[int, Mapping[str, Sequence[float]]]] = (),
-) -> list[Contest]:
-    """Pairs as contests of arms, with what matches say of them.
+class Deciding:
+    """What matches are to decide on a machine, and which is next: from its records alone.
 
     Args:
-        pairs: In order of weight.
-        matches: For each match, oldest first: its number, and the seconds of each arm's passes, as
-            many of each arm, block by block.
+        results: Runs and study; matches in it do not matter.
+        label: The machine.
     """
-    found = []
-    for pair in pairs:
-        met: list[Match] = []
-        stage = 0
-        for number, seconds in matches:
-            if pair.arm_a in seconds and pair.arm_b in seconds:
-                a, b = (np.asarray(seconds[arm], float) for arm in (pair.arm_a, pair.arm_b))
-                ratios = np.log(a) - np.log(b)
-                met.append(tuple(float(r) for r in ratios[np.isfinite(ratios)]))
-                stage = stage or number
-        found.append(
-            Contest(
-                pair.arm_a, pair.arm_b, tuple(met), pair.prior_sd, pair.prior, stage, pair.settled
-            )
+
+    def __init__(self, results: Results, label: str):
+        settings = results.study["decide"]
+        explored = replace(results, matches=results.matches.iloc[:0])
+        self.pairs = deciding_pairs(explored, label, settings.get("questions"))
+        self.budget_s = 60 * float(settings.get("minutes", 0))
+        self._machine = Machine(explored, label)
+        self._costs = costs(self._machine, self.pairs)
+
+    def matches(self, table: pd.DataFrame) -> Matches:
+        """The machine's matches, of rows of `columns.MATCHES`."""
+        return Matches(table, self._machine.margin, self._machine.confidence)
+
+    def open_pairs(self, matches: Matches) -> list[DecidingPair]:
+        """Those that can be decided: no side fails again and again in matches."""
+        failing = matches.failing
+        return [p for p in self.pairs if not {p.arm_a, p.arm_b} & failing]
+
+    def next(self, matches: Matches, budget_s: float | None = None) -> Measure | Stop:
+        """The next match, or why there is none; within the study's budget unless one is given."""
+        factor = self._slower(matches)
+        priced = {
+            arm: Cost(factor * cost.start_s, factor * cost.pass_s)
+            for arm, cost in self._costs.items()
+        }
+        return next_match(
+            contests(self.open_pairs(matches), matches),
+            priced,
+            self.budget_s if budget_s is None else budget_s,
+            matches.seconds,
+            self._machine.margin,
+            self._machine.alpha,
         )
-    return found
+
+    def more_s(self, matches: Matches) -> dict[frozenset[str], float | None]:
+        """Seconds that decide each pair that is open, alone; None where hardly any number would."""
+        stop = self.next(matches, budget_s=matches.seconds)
+        if not isinstance(stop, Stop):
+            return {}
+        pairs = zip(self.open_pairs(matches), stop.standings, strict=True)
+        return {frozenset((p.arm_a, p.arm_b)): standing.more_s for p, standing in pairs}
+
+    def _slower(self, matches: Matches) -> float:
+        """How much longer matches took than the runs let expect: where sides are apart, say."""
+        rows = matches.table[matches.table["repeat"] > 0]
+        expected = sum(
+            cost.start_s * int(own["round"].nunique()) + cost.pass_s * len(own)
+            for arm, cost in self._costs.items()
+            if len(own := rows[rows["arm"] == arm])
+        )
+        return min(20.0, max(0.5, matches.seconds / expected)) if expected else 1.0
+
+
+def contests(pairs: Sequence[DecidingPair], matches: Matches) -> list[Contest]:
+    """Pairs as contests of arms, in order of weight, with what matches say of them."""
+    return [
+        Contest(
+            pair.arm_a,
+            pair.arm_b,
+            tuple(matches.log_ratios(pair.arm_a, pair.arm_b)),
+            pair.prior_sd,
+            pair.prior,
+            matches.stage(pair.arm_a, pair.arm_b),
+            pair.settled,
+        )
+        for pair in pairs
+    ]
 
 
 def costs(machine: Machine, pairs: Sequence[DecidingPair]) -> dict[str, Cost]:
     """What each arm of some pairs takes in a match, by its runs: start, load, warm-up; a pass."""
-    runs = machine.all_runs
+    runs = machine.runs
     found = {}
     for arm in dict.fromkeys(arm for pair in pairs for arm in (pair.arm_a, pair.arm_b)):
         own = runs[runs["arm"] == arm]

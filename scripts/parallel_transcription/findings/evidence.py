@@ -5,7 +5,7 @@ Rows hold numbers and codes; the words for codes stand in the columns (`show`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,11 +31,18 @@ def median_of(rounds: pd.DataFrame, name: str) -> float | None:
     return float(known.median()) if len(known) else None
 
 
+def counted(result: Comparison) -> Row:
+    """What a comparison rests on: rounds, or matches and the passes of a side in them."""
+    if result.by_matches:
+        return {"rounds": None, "matches": result.rounds, "passes": result.passes}
+    return {"rounds": result.rounds, "matches": None, "passes": None}
+
+
 def pair_row(pair: Pair, result: Comparison) -> Row:
     """What a row of evidence holds of a comparison; ratios are A / B of makespans."""
     a, b = pair.configurations
     return {
-        "rounds": result.rounds,
+        **counted(result),
         "ratio": result.ratio,
         "low": result.low,
         "high": result.high,
@@ -60,6 +67,20 @@ def pair_row(pair: Pair, result: Comparison) -> Row:
         "configuration_a": a,
         "configuration_b": b,
     }
+
+
+def ladder(pairs: Iterable[Pair]) -> list[Row]:
+    """The looks at the matches of pairs, oldest first: ratio A / B and the interval that decides.
+
+    The interval is that of the equivalence test; there is none before the first look.
+    """
+    return [
+        {"configuration_a": pair.configurations[0], "configuration_b": pair.configurations[1]}
+        | {"size": pair.result.size}
+        | look._asdict()
+        for pair in pairs
+        for look in pair.result.looks
+    ]
 
 
 def faster_than_margin(result: Comparison, alpha: float, yes: str, no: str, neither: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from parallel_transcription.findings.deciding import Deciding
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Question
 from parallel_transcription.findings.questions import QUESTIONS
@@ -15,7 +16,7 @@ from parallel_transcription.findings.remarks import (
 )
 from parallel_transcription.results.finding import Finding, Verdict
 from parallel_transcription.results.read import Results
-from parallel_transcription.statistics import Family
+from parallel_transcription.statistics import OPEN, Family
 
 DECIDED = (Verdict.CONFIRMED, Verdict.REFUTED)
 #: What puts a verdict in doubt; up to the colon it stands on the first page.
@@ -44,16 +45,19 @@ def judge_machine(results: Results, label: str) -> list[Finding]:
     """
     groups = Machine(results, label).groups
     whole = [Machine(results, label, group) for group in groups] or [Machine(results, label)]
-    calm = [Machine(results, label, machine.group, calm=True) for machine in whole]
+    calm = [Machine(results, label, machine.group, "calm") for machine in whole]
+    calm_matches = [Machine(results, label, one.group, "calm matches") for one in whole]
+    deciding = Deciding(results, label)
+    more_s = deciding.more_s(whole[0].matches)
     family = family_of(whole)
-    for machine in (*whole, *calm):
-        machine.family = family
+    for machine in (*whole, *calm, *calm_matches):
+        machine.family, machine.more_s = family, more_s
     noisy = {machine.group for machine in whole if _differs_from_itself(machine)}
     answers = []
     for question in QUESTIONS:
         found = [
-            _one(question, machine, quiet, machine.group in noisy)
-            for machine, quiet in zip(whole, calm, strict=True)
+            _one(question, one, quiet, still, one.group in noisy)
+            for one, quiet, still in zip(whole, calm, calm_matches, strict=True)
         ]
         known = [one for one in found if one is not None]
         measured = [one for one in known if one.verdict != Verdict.NOT_MEASURED]
@@ -66,8 +70,18 @@ def _differs_from_itself(machine: Machine) -> bool:
     return found is not None and found.verdict == Verdict.REFUTED
 
 
-def _one(question: Question, machine: Machine, calm: Machine, noisy: bool) -> Finding | None:
-    """A question's finding for a group, with what puts it in doubt."""
+def _one(
+    question: Question, machine: Machine, calm: Machine, still: Machine, noisy: bool
+) -> Finding | None:
+    """A question's finding for a group, with what puts it in doubt.
+
+    Args:
+        question: What is asked.
+        machine: The group's tables.
+        calm: The same without anything that others disturbed.
+        still: The same without passes of matches that others disturbed.
+        noisy: Whether equal configurations differ here.
+    """
     machine.asked.clear()
     answer = question.judge(machine)
     if answer is None:
@@ -78,12 +92,25 @@ def _one(question: Question, machine: Machine, calm: Machine, noisy: bool) -> Fi
         return answer
     if noisy:
         return _in_doubt(answer, MORE_THAN_NOISE)
-    if machine.rests_on_disturbed:
-        alone = question.judge(calm)
+    quiet = _without_disturbed(answer, machine, calm, still)
+    if quiet is not None:
+        alone = question.judge(quiet)
         if alone is None or alone.verdict != answer.verdict:
             without = Verdict.NOT_MEASURED if alone is None else alone.verdict
             return _in_doubt(answer, UNLIKE_WHEN_CALM.format(answer.verdict, without))
     return answer
+
+
+def _without_disturbed(
+    answer: Finding, machine: Machine, calm: Machine, still: Machine
+) -> Machine | None:
+    """The tables that must say the same; None where the answer rests on nothing disturbed."""
+    if not answer.ladder:
+        return calm if machine.rests_on_disturbed else None
+    disturbed = [pair for pair in machine.asked if pair.disturbed]
+    if any(not pair.by_matches and pair.result.size != OPEN for pair in disturbed):
+        return calm
+    return still if any(pair.by_matches for pair in disturbed) else None
 
 
 def _in_doubt(answer: Finding, why: str) -> Finding:
@@ -117,5 +144,6 @@ def family_of(machines: Iterable[Machine]) -> Family:
         for machine in machines
         for question in QUESTIONS
         for result in question.comparisons(machine)
+        if not result.by_matches
     )
     return Family({id(result): result for result in results}.values())

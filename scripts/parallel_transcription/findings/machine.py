@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
+from parallel_transcription.findings.matches import Matches
 from parallel_transcription.findings.together import allowed, begun, occasions, relative_times
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.counting import (
-    confirming,
-    explored,
     per_round,
     usable_cores,
     usable_cpus,
@@ -24,8 +23,8 @@ from parallel_transcription.results.endings import Ending, none_ended_well
 from parallel_transcription.results.finding import Group
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
-from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
+Calm = Literal["as it is", "calm matches", "calm"]
 GROUP = tuple(field.name for field in fields(Group))
 
 
@@ -44,21 +43,21 @@ class Machine:
     """One machine's tables, in the form that findings need: of all its work, or of a group.
 
     `arms`: a row per arm (configuration on a workload), its dimensions and counts.
-    `rounds`: a row per (arm, round), see `counting.per_round`; confirmation rounds are in
-    `confirmation`.
+    `rounds`: a row per (arm, round), see `counting.per_round`. `matches`: what was measured in
+    turns, to decide; of all groups, since it is judged together.
     `starts`: the cold starts (files_in_parallel 0). `cpus`, `cores`: CPUs and physical
     cores that the runs could use.
     """
 
     def __init__(
-        self, results: Results, label: str, group: Group | None = None, calm: bool = False
+        self, results: Results, label: str, group: Group | None = None, calm: Calm = "as it is"
     ):
-        """`calm` leaves out what others disturbed."""
+        """`calm` leaves out what others disturbed: in matches, or in rounds as well."""
         runs = results.runs[results.runs["machine"] == label]
         self.groups = groups_of(runs)
         if group is not None:
             runs = runs[(runs[list(GROUP)] == asdict(group)).all(axis=1)]
-        if calm:
+        if calm == "calm":
             runs = runs[~runs["disturbed"]]
         self.label, self.group = label, group
         self.facts = results.machines.get(label, {})
@@ -68,16 +67,26 @@ class Machine:
         self.limits = dict(self.study["limits"])
         self.together_h = float(self.study["together_h"])
         self.starts = runs[runs["files_in_parallel"] == 0]
-        self.all_runs = runs[runs["files_in_parallel"] > 0]
-        self.runs = explored(self.all_runs)
+        self.runs = runs[runs["files_in_parallel"] > 0]
+        matches = results.matches[results.matches["machine"] == label]
+        self.matches = Matches(
+            matches if calm == "as it is" else matches[~matches["disturbed"]],
+            self.margin,
+            self.confidence,
+        )
         timings = results.timings[results.timings["machine"] == label]
-        self.timings = timings[timings["run"].isin(runs["run"])] if group or calm else timings
-        self._times: dict[bool, dict[str, pd.DataFrame]] = {}
+        self.timings = (
+            timings[timings["run"].isin(runs["run"])] if group or calm == "calm" else timings
+        )
+        self._times: dict[str, pd.DataFrame] = {}
         self._pairs: dict[tuple[str, str, bool], Pair] = {}
         #: Pairs that were asked for; `judge` empties it before each question.
         self.asked: list[Pair] = []
         #: All comparisons of the report that verdicts rest on, once they are known (`judge`).
         self.family: statistics.Family | None = None
+        #: Seconds of matches that would decide an open pair, once planned (`deciding`); None where
+        #: no reasonable number would. Pairs that matches are not to decide lack.
+        self.more_s: Mapping[frozenset[str], float | None] = {}
 
     @property
     def alpha(self) -> float:
@@ -92,17 +101,17 @@ class Machine:
     @property
     def rests_on_disturbed(self) -> bool:
         """Whether rounds count that hold nothing but disturbed repeats."""
-        return bool((self.all_runs["counts"] & self.all_runs["disturbed"]).any())
+        return bool((self.runs["counts"] & self.runs["disturbed"]).any())
 
     @cached_property
     def cpus(self) -> float | None:
         """CPUs that the runs could really use (affinity, quota); None where nothing says it."""
-        return usable_cpus(self.all_runs, self.facts)
+        return usable_cpus(self.runs, self.facts)
 
     @cached_property
     def cores(self) -> float | None:
         """Physical cores among them, no more than `cpus`; None where nothing says it."""
-        return usable_cores(self.all_runs, self.facts)
+        return usable_cores(self.runs, self.facts)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
@@ -110,19 +119,14 @@ class Machine:
         return per_round(self.runs)
 
     @cached_property
-    def confirmation(self) -> pd.DataFrame:
-        """As `rounds`, of the rounds that confirm chosen settings."""
-        return per_round(confirming(self.all_runs))
-
-    @cached_property
     def begun(self) -> pd.Series:
         """When the run of each (arm, round) began; see `together.begun`."""
-        return begun(self.all_runs)
+        return begun(self.runs)
 
     @cached_property
     def allowed(self) -> pd.Series:
         """How far apart two runs of a round may have begun (s); see `together.allowed`."""
-        return allowed(self.all_runs, self.together_h)
+        return allowed(self.runs, self.together_h)
 
     @cached_property
     def _occasions(self) -> pd.Series:
@@ -131,16 +135,19 @@ class Machine:
     @cached_property
     def planned(self) -> pd.Series:
         """Rounds planned when each (arm, round) was measured; nan where no record tells."""
-        keys = [self.all_runs["arm"], self.all_runs["round"]]
-        return self.all_runs["planned_rounds"].groupby(keys).max()
+        keys = [self.runs["arm"], self.runs["round"]]
+        return self.runs["planned_rounds"].groupby(keys).max()
 
     def correct(self, results: list[statistics.Comparison]) -> list[statistics.Comparison]:
         """Comparisons with their outcomes, corrected over all those of the report.
 
-        Over themselves where the report's are not known, as when one question is asked alone.
+        Over themselves where the report's are not known, as when one question is asked alone. Those
+        of matches are a family of their own, and settled.
         """
-        family = self.family if self.family is not None else statistics.Family(results)
-        return family.correct(results)
+        family = self.family
+        if family is None:
+            family = statistics.Family(one for one in results if not one.by_matches)
+        return [one if one.by_matches else family.correct([one])[0] for one in results]
 
     def relative_times(self, arms: Iterable[str]) -> dict[str, float]:
         """Times of arms relative to each other, from rounds that they have in common.
@@ -209,10 +216,9 @@ class Machine:
         """Arms without A/A replicas and planted slow-downs."""
         return self.arms[self.arms["unaltered"]]
 
-    def times(self, arm: str, confirmation: bool = False) -> pd.DataFrame:
+    def times(self, arm: str) -> pd.DataFrame:
         """The rows of `rounds` of an arm, by round."""
-        table = self.confirmation if confirmation else self.rounds
-        known = self._times.setdefault(confirmation, {})
+        table, known = self.rounds, self._times
         if not known and not table.empty:
             for name, group in table.groupby(level="arm"):
                 known[name] = group.droplevel("arm")
@@ -220,16 +226,28 @@ class Machine:
             return pd.DataFrame(columns=table.columns, index=pd.Index([], name="round"))
         return known[arm]
 
-    def compare(self, arm_a: str, arm_b: str, confirmation: bool = False) -> Pair:
-        """Makespans of two arms, paired by the rounds in which they were measured together."""
-        key = (arm_a, arm_b, confirmation)
+    def compare(self, arm_a: str, arm_b: str, in_rounds: bool = False) -> Pair:
+        """Makespans of two arms: by their matches where these can tell, else by common rounds.
+
+        `in_rounds` asks for the rounds alone, which what is to be decided is chosen by.
+        """
+        key = (arm_a, arm_b, in_rounds)
         if key not in self._pairs:
-            self._pairs[key] = self._compare(*key)
+            met = None if in_rounds else self._compare_matches(arm_a, arm_b)
+            self._pairs[key] = met or self._compare_rounds(arm_a, arm_b)
         self.asked.append(self._pairs[key])
         return self._pairs[key]
 
-    def _compare(self, arm_a: str, arm_b: str, confirmation: bool) -> Pair:
-        a, b = self.times(arm_a, confirmation), self.times(arm_b, confirmation)
+    def _compare_matches(self, arm_a: str, arm_b: str) -> Pair | None:
+        result = self.matches.compare(arm_a, arm_b)
+        met = self.matches.blocks(arm_a, arm_b)
+        if result is None or met is None:
+            return None
+        a, b = self.matches.per_match(met.a), self.matches.per_match(met.b)
+        return Pair(arm_a, arm_b, result, len(met.disturbed), a, b)
+
+    def _compare_rounds(self, arm_a: str, arm_b: str) -> Pair:
+        a, b = self.times(arm_a), self.times(arm_b)
         both = a.index.intersection(b.index).sort_values()
         a, b = a.loc[both], b.loc[both]
         usable = a["makespan_s"].notna() & b["makespan_s"].notna()
@@ -238,7 +256,7 @@ class Machine:
         apart = np.array(distance, float) > self.allowed.reindex(a.index).to_numpy(float)
         a, b = a[~apart], b[~apart]
         plans = [self.planned[arm, n] for arm in (arm_a, arm_b) for n in a.index]
-        last = int(a.index.max()) - (CONFIRMATION_ABOVE if confirmation else 0) if len(a) else 0
+        last = int(a.index.max()) if len(a) else 0
         result = statistics.compare(
             a["makespan_s"].to_numpy(float),
             b["makespan_s"].to_numpy(float),
@@ -251,7 +269,7 @@ class Machine:
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
         untimed = int(np.isnan(np.array(distance, float)).sum())
         counts = int(apart.sum()), untimed
-        return Pair(arm_a, arm_b, result, int(disturbed), a, b, *counts, confirmation)
+        return Pair(arm_a, arm_b, result, int(disturbed), a, b, *counts)
 
     def against(self, arms: pd.DataFrame, dimension: str, base: int) -> Iterator[tuple[Any, Pair]]:
         """Pairs that can be tested of arms and those that differ from them in one dimension.
@@ -275,7 +293,12 @@ class Machine:
                     yield arm, pair
 
     def compare_meter(self, pair: Pair, meter: str) -> statistics.Comparison:
-        """A meter in the rounds of a pair, in the same way (censored rounds left out)."""
+        """A meter in the rounds of a pair, in the same way (censored rounds left out).
+
+        Of a pair that matches decide as well: only makespans are planned and paid for in matches.
+        """
+        if pair.by_matches:
+            pair = self.compare(pair.arm_a, pair.arm_b, in_rounds=True)
         known = (
             pair.a[meter].gt(0).to_numpy(bool)
             & pair.b[meter].gt(0).to_numpy(bool)
@@ -295,8 +318,9 @@ class Machine:
 class Pair:
     """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`.
 
-    `apart`: rounds left out since the two sides were measured apart (`together`); `untimed`: rounds
-    of records that do not tell when. `confirmation`: of the rounds that confirm chosen settings.
+    Of pairs that matches decide, rows per match. `disturbed`: rounds or matches that rest on
+    disturbed passes. `apart`: rounds left out since the two sides were measured apart
+    (`together`); `untimed`: rounds of records that do not tell when.
     """
 
     arm_a: str
@@ -307,7 +331,11 @@ class Pair:
     b: pd.DataFrame
     apart: int = 0
     untimed: int = 0
-    confirmation: bool = False
+
+    @property
+    def by_matches(self) -> bool:
+        """Whether it was measured in matches."""
+        return self.result.by_matches
 
     @property
     def testable(self) -> bool:

@@ -21,6 +21,14 @@ def recommended(machine: Machine) -> Row | None:
     return found[0].winner if found else None
 
 
+def _arms(machine: Machine) -> dict[str, Row]:
+    """Rows of `Machine.arms` by arm, with their `task`."""
+    return {
+        row["arm"]: row | {"task": machine.tasks.get(row["workload"], row["workload"])}
+        for row in machine.arms.to_dict("records")
+    }
+
+
 def nearest(machine: Machine, pairs: Iterable[ArmPair]) -> list[ArmPair]:
     """Pairs by how near their sides are to the recommended settings; in equals, as they come.
 
@@ -31,7 +39,7 @@ def nearest(machine: Machine, pairs: Iterable[ArmPair]) -> list[ArmPair]:
     pairs = list(pairs)
     if target is None:
         return pairs
-    arms = {row["arm"]: row for row in machine.arms.to_dict("records")}
+    arms = _arms(machine)
 
     def distance(arm: str) -> tuple[Any, ...]:
         row = arms[arm]
@@ -45,7 +53,7 @@ def in_main_group(machine: Machine, pairs: Iterable[ArmPair]) -> list[ArmPair]:
     target = recommended(machine)
     if target is None:
         return []
-    arms = {row["arm"]: row for row in machine.arms.to_dict("records")}
+    arms = _arms(machine)
     return [
         pair
         for pair in nearest(machine, pairs)

@@ -30,6 +30,7 @@ from parallel_transcription.statistics import sequential, stages
 MOST_SIDES = 5
 BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20)  # passes of each side that a match may have
 LIKELY_SD = 0.08  # spread of a pair of passes, before any is known: 6 to 17 % were seen
+ROUNDS_SAY = 0.1  # rounds, up to three times as wild, let no larger one be expected of passes
 PROCESS_SD = 0.01  # spread between matches that is assumed beside that of passes
 PRIOR_FREEDOM = 8  # matches that the assumed spread of a contest weighs as much as
 FAR = 2.0  # spreads beyond the margin at which rounds say that a contest will be decided so
@@ -284,7 +285,7 @@ def _spread_of_passes(contests: Sequence[Contest]) -> float:
     """The spread of log ratios within matches, over all contests; a stall does not count.
 
     Before the first match: that of rounds, over all contests as well, since few rounds know it
-    badly.
+    badly; and capped, so that wild rounds leave it to the first match to say what passes do.
     """
     off = [
         np.abs(np.asarray(m) - np.median(m)) * math.sqrt(len(m) / (len(m) - 1))
@@ -295,7 +296,7 @@ def _spread_of_passes(contests: Sequence[Contest]) -> float:
     if off:
         return 1.4826 * float(np.median(np.concatenate(off)))
     known = [c.prior_sd**2 for c in contests if math.isfinite(c.prior_sd)]
-    return math.sqrt(float(np.mean(known))) if known else LIKELY_SD
+    return min(ROUNDS_SAY, math.sqrt(float(np.mean(known)))) if known else LIKELY_SD
 
 
 def _easiest(log_ratio: float, error: float, margin: float) -> float:

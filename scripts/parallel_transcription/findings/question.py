@@ -13,29 +13,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import pandas as pd
 
-from parallel_transcription import words
-from parallel_transcription.findings.evidence import in_order, pair_row
+from parallel_transcription import statistics, words
+from parallel_transcription.findings.evidence import in_order, ladder, pair_row
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.remarks import (
     correction_note,
     looks_note,
     margin_words,
     notes_on_failures,
+    notes_on_matches,
     notes_on_unlike_work,
     stalls_note,
     too_few_note,
 )
-from parallel_transcription.findings.rounds import command, more_rounds
+from parallel_transcription.findings.rounds import command, more_minutes, more_rounds
 from parallel_transcription.findings.show import with_varying
 from parallel_transcription.results.finding import (
     Column,
     Effect,
     Finding,
+    MoreMinutes,
     MoreRounds,
     Row,
     Verdict,
@@ -80,6 +82,9 @@ def effect_of(
     return None if value is None else Effect(name, value, low, high, unit, confidence)
 
 
+NEVER = 99  # no pair of it is decided by matches for its own sake
+
+
 class Question(ABC):
     """A question to the tables of a machine. A subclass with an `id` of its own is asked."""
 
@@ -100,7 +105,7 @@ class Question(ABC):
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
     by_time: ClassVar[bool] = False  # rests on times, which noise and neighbours move
     figure: ClassVar[str | None] = ""  # its figure; "" is the one named as the question
-    decided: ClassVar[int] = 99  # its place among those that name pairs for matches to decide
+    decided: ClassVar[int] = NEVER  # its place among those that name pairs for matches to decide
 
     known: ClassVar[dict[str, type[Question]]] = {}
 
@@ -149,8 +154,9 @@ class Question(ABC):
         answer: Answer,
         evidence: Iterable[Row],
         runs: Iterable[str],
-        more: MoreRounds | None = None,
+        more: MoreRounds | MoreMinutes | None = None,
         notes: Iterable[str] = (),
+        ladder: Iterable[Row] = (),
     ) -> Finding:
         """The finding, with what the question says of itself."""
         rows = list(evidence)
@@ -179,7 +185,9 @@ class Question(ABC):
             figure=(self.id if self.figure == "" else self.figure) if rows else None,
             runs=sorted(set(map(str, runs))),
             change=change,
-            more_rounds=more,
+            more_rounds=more if isinstance(more, MoreRounds) else None,
+            more_minutes=more if isinstance(more, MoreMinutes) else None,
+            ladder=[{k: plain(v) for k, v in row.items()} for row in ladder],
             notes=list(dict.fromkeys(n for n in notes if n)),
             short_question=self.asks_in_short or self.asks,
             chapter=CHAPTERS.get(self.number, self.asks),
@@ -239,6 +247,21 @@ class Judged:
     def pairs(self) -> list[Pair]:
         """The pairs that were compared."""
         return [case.pair for case in self.cases.tested]
+
+    def deciding(self) -> Judged:
+        """The cases that a verdict rests on: all, unless matches decide some.
+
+        Then those, and what rounds have decided; what rounds leave open was only explored.
+        """
+        if not any(result.by_matches for result in self.results):
+            return self
+        kept = [
+            (case, result)
+            for case, result in zip(self.cases.tested, self.results, strict=True)
+            if result.by_matches or result.size != statistics.OPEN
+        ]
+        cases = replace(self.cases, tested=[case for case, _ in kept])
+        return Judged(self.machine, cases, [result for _, result in kept])
 
     def count(self, size: str) -> int:
         """How many pairs are within the margin, beyond it, or open."""
@@ -301,23 +324,31 @@ class PairedQuestion(Question):
         if not self.is_measured(cases):
             notes = [*cases.notes, *notes_on_failures(machine, cases.arms)]
             return self.not_measured(machine, cases.evidence, cases.runs, notes)
-        judged = Judged(machine, cases, machine.correct([c.pair.result for c in cases.tested]))
-        self.compared(judged)
+        every = Judged(machine, cases, machine.correct([c.pair.result for c in cases.tested]))
+        self.compared(every)
+        rows = every.rows
+        decides = self.decided < NEVER
+        judged = every.deciding() if decides else every
         verdict = self.verdict(judged)
-        more, sentence = None, ""
+        more: MoreRounds | MoreMinutes | None = None
+        sentence = ""
         if verdict == Verdict.INCONCLUSIVE:
+            more = more_minutes(machine, judged.pairs)
+        if verdict == Verdict.INCONCLUSIVE and more is None:
             compared = list(zip(judged.pairs, judged.results, strict=True))
             more, sentence = more_rounds(machine, compared)
         return self.finding(
             machine,
             verdict,
             self.answer(judged, verdict),
-            cases.evidence or judged.rows,
-            cases.runs or [name for pair in judged.pairs for name in pair.configurations],
+            cases.evidence or rows,
+            cases.runs or [name for pair in every.pairs for name in pair.configurations],
             more,
-            [
+            ladder=ladder(judged.pairs) if decides else (),
+            notes=[
                 *cases.notes,
                 *self.remarks(judged, verdict),
+                *notes_on_matches(machine, judged.pairs, len(rows) - len(judged.rows)),
                 sentence,
                 too_few_note(judged.results),
                 correction_note(machine, judged.results),

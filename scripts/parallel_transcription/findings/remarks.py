@@ -8,10 +8,9 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.rounds import command, min_rounds
+from parallel_transcription.findings.rounds import min_rounds
 from parallel_transcription.results.finding import Verdict
-from parallel_transcription.statistics import Comparison
-from parallel_transcription.study.runs import CONFIRMATION_ABOVE
+from parallel_transcription.statistics import Comparison, Look
 from parallel_transcription.untrusted import in_brief
 
 #: Sides whose decodings differ by more than this share did unlike work.
@@ -99,14 +98,62 @@ def _unlike(known: pd.Series, pairs: Iterable[Pair]) -> list[tuple[tuple[str, st
 
 def stalls_note(machine: Machine, results: Iterable[Comparison]) -> str:
     """What "equal" leaves open: rare stalls that so few rounds need not have."""
-    rounds = [result.rounds for result in results if result.size == statistics.WITHIN]
-    if not rounds:
+    within = [result for result in results if result.size == statistics.WITHIN]
+    if not within:
         return ""
-    share = words.percent(statistics.upper_rate(0, min(rounds), machine.confidence), 1)
+    least = min(within, key=lambda r: r.passes if r.by_matches else r.rounds)
+    passes = least.by_matches
+    count = least.passes if passes else least.rounds
+    share = words.percent(statistics.upper_rate(0, count, machine.confidence), 1)
     return (
-        f"Equal is said of typical rounds: a stall in up to {share} of runs may have been missed "
-        f"in {words.plural(min(rounds), 'round')}."
+        f"Equal is said of typical {'passes' if passes else 'rounds'}: a stall in up to {share} of "
+        f"{'passes' if passes else 'runs'} may have been missed in "
+        f"{words.integer(count) + ' passes' if passes else words.plural(count, 'round')}."
     )
+
+
+def notes_on_matches(machine: Machine, pairs: Iterable[Pair], explored: int) -> list[str]:
+    """Sentences on pairs that matches decide, and on those that only rounds have explored.
+
+    Args:
+        machine: Where they were measured.
+        pairs: Those that the verdict of a question rests on.
+        explored: How many of them are open in rounds and left aside, as matches decide others.
+    """
+    of_matches = [pair for pair in pairs if pair.by_matches]
+    met = [pair.result for pair in of_matches]
+    if not met:
+        return []
+    matches = words.listing([words.integer(n) for n in sorted({r.rounds for r in met})])
+    looked = words.listing([words.integer(look.matches) for look in _ladder(met)])
+    notes = [
+        f"{words.plural(len(met), 'pair')} decided in matches ({matches}), whose sides take turns; "
+        f"looked at after {looked}. Each look is paid for, and all "
+        f"{words.plural(len(machine.matches.contests), 'contest')} of the machine share the level "
+        f"of {100 * machine.alpha:g} %."
+    ]
+    near = [
+        pair
+        for pair in of_matches
+        if pair.result.size == statistics.OPEN
+        and machine.more_s.get(frozenset((pair.arm_a, pair.arm_b)), 0.0) is None
+    ]
+    if near:
+        notes.append(
+            f"{words.plural(len(near), 'pair')} so near the margin, or so wild, that hardly any "
+            "number of matches would decide it."
+        )
+    if explored:
+        notes.append(
+            f"{words.plural(explored, 'further pair')} explored in rounds only and open; the "
+            "verdict rests on the others, at and near the recommended settings."
+        )
+    return notes
+
+
+def _ladder(met: Sequence[Comparison]) -> Sequence[Look]:
+    longest = max(met, key=lambda result: result.rounds)
+    return [look for look in longest.looks if statistics.looks_at(look.matches)]
 
 
 def notes_on_unlike_runs(machine: Machine) -> list[str]:
@@ -177,7 +224,7 @@ def looks_note(machine: Machine, results: Iterable[Comparison]) -> str:
 
 def too_few_note(results: Iterable[Comparison]) -> str:
     """A sentence on pairs with fewer rounds than can carry a verdict."""
-    few = [r.rounds for r in results if not r.tested]
+    few = [r.rounds for r in results if not r.tested and not r.by_matches]
     if not few:
         return ""
     return (
@@ -188,7 +235,7 @@ def too_few_note(results: Iterable[Comparison]) -> str:
 
 def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
     """Sentences on pairs whose sides were measured apart, and on records that do not tell when."""
-    known = list({(p.arm_a, p.arm_b, p.confirmation): p for p in pairs}.values())
+    known = list({(p.arm_a, p.arm_b): p for p in pairs if not p.by_matches}.values())
     apart = [p for p in known if p.apart]
     notes = []
     if apart:
@@ -214,16 +261,9 @@ def _anew(machine: Machine, apart: Sequence[Pair]) -> list[str]:
     few = [p for p in apart if not p.result.tested]
     if not few:
         return []
-    fresh = all(p.confirmation for p in few)
-    few = few if fresh else [p for p in few if not p.confirmation]
     names = {n for p in few for n in p.configurations}
     shown = names if len(names) <= MOST_NAMED else ()  # all of them: a line that one can read
-    numbers = machine.all_runs["round"][machine.all_runs["configuration"].isin(names)]
-    if fresh:
-        last = int(numbers.max()) - CONFIRMATION_ABOVE
-        settings = f"confirmation_rounds={last + statistics.LEAST_ROUNDS}"
-        return [f"Both anew, together: {command(machine, settings, shown)}"]
-    last = int(numbers[numbers <= CONFIRMATION_ABOVE].max())
+    last = int(machine.runs["round"][machine.runs["configuration"].isin(names)].max())
     rounds = last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1))
     return [f"Both anew, together: {min_rounds(machine, rounds, shown).command}"]
 

@@ -29,7 +29,7 @@ def room_on_cpus(machine: Machine, cores: float) -> bool | None:
         asked |= not queue and arm["in_use"] * arm["threads"] >= cores
     if asked or (machine.cpus is not None and machine.cpus < cores):
         return False
-    runs = machine.all_runs
+    runs = machine.runs
     quota_read = "usable_cpus" in runs and bool(runs["usable_cpus"].notna().any())
     return True if quota_read and machine.cpus is not None else None
 

@@ -1,4 +1,4 @@
-"""How to measure more: Snakemake's command line, and the rounds that would decide what is open."""
+"""How to measure more: Snakemake's command line; rounds or minutes that would decide it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.results.finding import MoreRounds
+from parallel_transcription.results.finding import MoreMinutes, MoreRounds
 from parallel_transcription.statistics import Comparison
 
 SNAKEMAKE = "snakemake --cores all"
@@ -66,6 +66,30 @@ class _Need:
         )
 
 
+def more_minutes(machine: Machine, pairs: Iterable[Pair]) -> MoreMinutes | None:
+    """What decides the open ones of some pairs in matches; None where matches are to decide none.
+
+    In all, with what was spent: to be put into the study. Pairs that no reasonable number of
+    matches would decide are left out.
+    """
+    known = {frozenset((p.arm_a, p.arm_b)): p for p in pairs}
+    needs = [
+        seconds
+        for key, seconds in machine.more_s.items()
+        if key in known and _is_open(known[key]) and seconds
+    ]
+    if not needs:
+        return None
+    more = max(1, math.ceil(sum(needs) / 60))
+    in_all = math.ceil(machine.matches.seconds / 60) + more
+    return MoreMinutes(more, command(machine, f"'decide={{minutes: {in_all}}}'"))
+
+
+def _is_open(pair: Pair) -> bool:
+    """Whether matches have not decided it, whatever rounds say."""
+    return not pair.by_matches or pair.result.size == statistics.OPEN
+
+
 def more_rounds(
     machine: Machine, compared: list[tuple[Pair, Comparison]]
 ) -> tuple[MoreRounds | None, str]:
@@ -82,7 +106,9 @@ def more_rounds(
         machine: Where they were measured.
         compared: All pairs of the question with their corrected comparisons.
     """
-    undecided = [(p, c) for p, c in compared if c.size == statistics.OPEN and c.rounds]
+    undecided = [
+        (p, c) for p, c in compared if c.size == statistics.OPEN and c.rounds and not c.by_matches
+    ]
     if not undecided:
         return None, ""
     if unknown := [(p, c) for p, c in undecided if not c.tested]:

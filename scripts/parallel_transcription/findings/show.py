@@ -126,6 +126,14 @@ VARYING = (
 
 
 def with_varying(columns: Iterable[Column], rows: Sequence[Row]) -> list[Column]:
-    """Columns for these rows: in front, whichever of model, type and device is not always one."""
+    """Columns for these rows.
+
+    In front whichever of model, type and device is not always one; beside rounds matches, if any.
+    """
     varying = [c for c in VARYING if len({str(row.get(c.name)) for row in rows}) > 1]
-    return [*varying, *columns]
+    found = [*varying, *columns]
+    if any(row.get("matches") for row in rows):
+        names = [c.name for c in found]
+        place = names.index("rounds") + 1 if "rounds" in names else len(found)
+        found.insert(place, integer("matches", "matches"))
+    return found

@@ -48,6 +48,7 @@ def run_pass(
     instances: int,
     live: Report | None = None,
     gpus: Gpus | None = None,
+    warming: bool = False,
 ) -> dict[str, Any]:
     """One pass over all files: the timed window and the meters at its two ends.
 
@@ -58,6 +59,7 @@ def run_pass(
         instances: How many models the callers are dealt out to.
         live: Told of every file as it starts and finishes.
         gpus: Meters of the GPUs in use, if there are any.
+        warming: Whether each file ends with its first text.
 
     Returns:
         The pass as the run record keeps it, without its number.
@@ -68,7 +70,7 @@ def run_pass(
     window = Window(files, callers)
 
     def call(caller: int) -> None:
-        window.serve(caller, caller % instances, strategy.transcriber(caller), live)
+        window.serve(caller, caller % instances, strategy.transcriber(caller, warming), live)
 
     threads = [threading.Thread(target=call, args=(c,), daemon=True) for c in range(callers)]
     for thread in threads:
@@ -178,10 +180,11 @@ def _passes(
     for number in turns if order.in_turns else numbers:  # which grow while they are gone through
         report(PassBegins(number, vars(meters.begun(strategy.snapshots()))))
         files, callers = warm if number < 1 else counted
-        result = run_pass(strategy, files, callers, order.configuration.instances, live, gpus)
+        instances, warming = order.configuration.instances, number < 1
+        result = run_pass(strategy, files, callers, instances, live, gpus, warming)
         decoded = strategy.decoded()
         attach(result["transcriptions"], decoded)
-        if order.walk and result["status"] == "ok":
+        if order.walk and not warming and result["status"] == "ok":
             result["walk_lost"] = walk.lost(decoded, order.walk)
         if gpus:
             report(WindowClosed())  # what the driver's buffers hold is fetched in own time

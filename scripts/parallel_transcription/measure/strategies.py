@@ -39,7 +39,7 @@ class Strategy(Protocol):
     def load(self) -> list[Load]:
         """Load all instances, staggered as configured; errors are in the result, not raised."""
 
-    def transcriber(self, caller: int) -> Transcriber:
+    def transcriber(self, caller: int, warming: bool = False) -> Transcriber:
         """What a caller hands its files to: instance `caller % instances`."""
 
     def snapshots(self) -> list[meters.Snapshot]:
@@ -96,9 +96,9 @@ class ThreadStrategy:
             load.compute_type = model and model.model.compute_type
         return loads
 
-    def transcriber(self, caller: int) -> Transcriber:
+    def transcriber(self, caller: int, warming: bool = False) -> Transcriber:
         model = self.models[caller % len(self.models)]
-        return make_transcriber(model, self.configuration, self.kept)
+        return make_transcriber(model, self.configuration, self.kept, warming)
 
     def snapshots(self) -> list[meters.Snapshot]:
         return [meters.snapshot()]
@@ -180,9 +180,9 @@ class ProcessStrategy:
             load.compute_type = compute_type
         return loads
 
-    def transcriber(self, caller: int) -> Transcriber:
+    def transcriber(self, caller: int, warming: bool = False) -> Transcriber:
         instance, line = caller % len(self.processes), self.lines[caller]
-        return lambda path: Transcript(**self._ask(instance, line, path))
+        return lambda path: Transcript(**self._ask(instance, line, (path, warming)))
 
     def snapshots(self) -> list[meters.Snapshot]:
         return [meters.snapshot(), *self._ask_all("snapshot")]
@@ -214,11 +214,11 @@ class ProcessStrategy:
             self._send(instance, control, question)
         return [self._answer(i, control) for i, control in enumerate(self.controls)]
 
-    def _ask(self, instance: int, connection: Connection, question: str) -> Any:
+    def _ask(self, instance: int, connection: Connection, question: Any) -> Any:
         self._send(instance, connection, question)
         return self._answer(instance, connection)
 
-    def _send(self, instance: int, connection: Connection, question: str) -> None:
+    def _send(self, instance: int, connection: Connection, question: Any) -> None:
         try:
             connection.send(question)
         except OSError:
@@ -247,12 +247,13 @@ def _instance_process(
     from faster_whisper import WhisperModel
 
     control, *lines = connections
-    transcribers: list[Transcriber] = []
+    transcribers: dict[bool, Transcriber] = {}  # by whether they are warming
     kept: Kept = []
 
     def load() -> str:
         model = WhisperModel(model_path, **model_options(configuration, device_index))
-        transcribers.append(make_transcriber(model, configuration, kept))
+        for warming in (False, True):
+            transcribers[warming] = make_transcriber(model, configuration, kept, warming)
         return str(model.model.compute_type)
 
     questions: dict[str, Callable[[], Any]] = {
@@ -264,7 +265,11 @@ def _instance_process(
         "decoded": lambda: take(kept),
     }
 
-    def serve(connection: Connection, answer_to: Callable[[str], Any]) -> None:
+    def transcribe(asked: tuple[str, bool]) -> dict[str, Any]:
+        path, warming = asked
+        return asdict(transcribers[warming](path))
+
+    def serve(connection: Connection, answer_to: Callable[[Any], Any]) -> None:
         while True:
             try:
                 question = connection.recv()
@@ -277,9 +282,7 @@ def _instance_process(
             connection.send(answer)
 
     for line in lines:
-        threading.Thread(
-            target=serve, args=(line, lambda path: asdict(transcribers[0](path))), daemon=True
-        ).start()
+        threading.Thread(target=serve, args=(line, transcribe), daemon=True).start()
     control.send((True, None))
     serve(control, lambda question: questions[question]())
 

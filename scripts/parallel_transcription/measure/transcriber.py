@@ -71,8 +71,14 @@ _SILENCE_MS = 2000
 Kept = list[tuple[str, list[Any], float]]
 
 
-def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Transcriber:
-    """A caller's access to a loaded `WhisperModel`; it adds each file's segments to `kept`."""
+def make_transcriber(
+    model: Any, configuration: Configuration, kept: Kept, warming: bool = False
+) -> Transcriber:
+    """A caller's access to a loaded `WhisperModel`; it adds each file's segments to `kept`.
+
+    One that is `warming` ends each file with its first text: then a window has been encoded and
+    decoded, which is what later ones find warm.
+    """
     options = transcribe_options(configuration)
     batch_size, slowdown = configuration.batch_size, configuration.slowdown
     if batch_size:
@@ -87,6 +93,8 @@ def make_transcriber(model: Any, configuration: Configuration, kept: Kept) -> Tr
         since = time.monotonic()
         for segment in segments:  # a generator: the work happens here
             heard.append(segment)
+            if warming:
+                break
             if slowdown:
                 time.sleep(slowdown * (time.monotonic() - since))
                 since = time.monotonic()

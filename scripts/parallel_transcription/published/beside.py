@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from parallel_transcription.results.counting import explored
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.summaries import Row, files_tables
 
@@ -49,7 +48,7 @@ def cpu_form(row: Row) -> CpuForm:
 
 def on_gpus(results: Results, strategy: str, instances: int, gpus: int, files: int) -> list[OnGpus]:
     """Our configurations in the form of a published row of GPUs."""
-    rows = explored(results.timings)
+    rows = results.timings
     ordinary = results.runs.loc[results.runs["ordinary"], "configuration"]
     rows = rows[
         rows["configuration"].isin(ordinary)

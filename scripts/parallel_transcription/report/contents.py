@@ -13,6 +13,7 @@ from parallel_transcription.report.pages import (
     comparison,
     data,
     description,
+    matches,
     published,
     recommended,
 )
@@ -70,6 +71,9 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
         "sections": answers.sections(results),
         "general": [v for v in views if not v["number"]],
         "recommended": [recommended.recommended_view(results, label) for label in labels],
+        "matches": [
+            view for label in labels if (view := matches.matches_view(results, label)) is not None
+        ],
         "published": published.chapter(results, scoreboard),
         "side_by_side": comparison.machines_side_by_side(results),
         "overview": comparison.overview_view(results),

@@ -1,4 +1,4 @@
-"""The columns of the tables `runs` and `timings`: name, kind, unit and meaning, in their order.
+"""The columns of the tables `runs`, `timings` and `matches`: name, kind, unit, meaning, in order.
 
 The one place that knows them. Names never change meaning and new ones are added at the end; the
 tables of docs/output.md follow from here (`scripts/write_reference.py`).
@@ -45,7 +45,7 @@ def typed(frame: pd.DataFrame, table: Sequence[Column]) -> pd.DataFrame:
     Args:
         frame: Has all of the columns, in any order, perhaps beside others; None for what is not
             known.
-        table: `RUNS` or `TIMINGS`.
+        table: `RUNS`, `TIMINGS` or `MATCHES`.
     """
     return pd.DataFrame({one.name: _typed(frame[one.name], one.kind) for one in table})
 
@@ -108,7 +108,7 @@ _GRID = (
         "cpu_threads",
         "files_in_parallel",
     ),
-    Column("round", "whole", "The fresh process's number; from 901 on it confirms settings."),
+    Column("round", "whole", "The fresh process's number."),
     Column("repeat", "whole", "The pass's number in the process (for cold starts: the start's)."),
 )
 
@@ -187,7 +187,12 @@ RUNS: tuple[Column, ...] = (
     Column("cpu_s", "meter", "CPU time of all processes of the run in the window.", "s"),
     Column("cores_used", "meter", "`cpu_s` / `makespan_s`.", "cores"),
     Column("load_s", "meter", "Until all instances were loaded.", "s"),
-    Column("warmup_s", "number", "Makespan of the warm-up.", "s"),
+    Column(
+        "warmup_s",
+        "number",
+        "Makespan of the warm-up, in which a file ends with its first window.",
+        "s",
+    ),
     Column("rss_peak_mb", "meter", "Peak resident memory in the repeat.", "MB"),
     Column("pss_mb", "meter", "Proportional set size after the repeat.", "MB"),
     Column("model_mb", "meter", "USS that loading added.", "MB"),
@@ -352,9 +357,31 @@ RUNS: tuple[Column, ...] = (
     ),
 )
 
+#: A row per pass of a match, as of a repeat of a run; these columns are a match's own.
+_OF_MATCHES = {
+    column.name: column
+    for column in (
+        Column("run", "text", "The match."),
+        Column("round", "whole", "The match's place among those of the machine, from 1."),
+        Column("repeat", "whole", "The block: one pass of every side; 0 for a side that ended."),
+    )
+}
+MATCHES: tuple[Column, ...] = (
+    *(_OF_MATCHES.get(column.name, column) for column in RUNS),
+    Column("turn", "whole", "The pass's place in the match, over all sides, from 0."),
+    Column("together", "flag", "All sides were loaded at once; else one after another."),
+    Column("idle_cpu_s", "number", "Most CPU time that a side used that slept meanwhile.", "s"),
+    Column(
+        "contests", "text", "The pairs that the match was to decide: `A/B`, a space between two."
+    ),
+    Column("match_s", "number", "What the whole match took.", "s"),
+)
+
 #: What a record says of a repeat; the others follow from these (`counting.marked`).
 RECORDED = tuple(column for column in RUNS if not column.derived)
+RECORDED_OF_MATCHES = tuple(column for column in MATCHES if not column.derived)
 RUN_COLUMNS = names(RUNS)
+MATCH_COLUMNS = names(MATCHES)
 TIMING_COLUMNS = names(TIMINGS)
 LEFT_OUT_COLUMNS = ("file", "reason")  # of files that are no valid records
 #: Of a round or a configuration these are medians over the repeats that count.

@@ -1,6 +1,5 @@
 """What counts: the one place that says which rounds, repeats and runs an answer rests on.
 
-- Rounds above `CONFIRMATION_ABOVE` confirm what was chosen; they take no part in choosing.
 - Disturbed repeats count only where their round has nothing else (column `counts`).
 - A late repeat (status `timeout`) counts as the largest: "more than the limit". One that was
   disturbed never counts: what it would have taken alone is not known.
@@ -20,7 +19,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from parallel_transcription.results.columns import METERS
-from parallel_transcription.study.runs import CONFIRMATION_ABOVE
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
 _OMP_THREADS = r"(?:^| )OMP_NUM_THREADS=(\d+)(?:[ ,]|$)"  # which it takes instead where it is set
@@ -53,16 +51,6 @@ def usable_cores(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
     if not cores:
         return None
     return min(float(cores), usable_cpus(runs, facts) or float(cores))
-
-
-def explored(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows (with a `round`) that choices and findings rest on: no confirmation rounds."""
-    return rows[rows["round"] <= CONFIRMATION_ABOVE]
-
-
-def confirming(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows (with a `round`) of the fresh rounds that confirm a choice."""
-    return rows[rows["round"] > CONFIRMATION_ABOVE]
 
 
 def marked(runs: pd.DataFrame) -> pd.DataFrame:

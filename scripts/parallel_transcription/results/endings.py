@@ -9,8 +9,6 @@ import pandas as pd
 
 from parallel_transcription.words import integer, listing, number, plural
 
-#: A time limit should be so many times what one pass takes (a warm-up, where one ended).
-ROOM = 3
 _MORE = 10  # where nothing is known of a pass: times the limit that was too low
 _STATUSES = {"timeout": "late", "stuck": "stuck", "failed": "failed", "killed": "killed"}
 
@@ -58,11 +56,8 @@ def none_ended_well(runs: pd.DataFrame) -> Ending | None:
 
 def _too_late(runs: pd.DataFrame, every: str) -> Ending:
     limit = float(runs["timeout_s"].max())
-    slowest = runs["warmup_s"].max()
-    if pd.notna(slowest):
-        higher, why = ROOM * max(float(slowest), limit), f"{ROOM} times a warm-up"
-    else:
-        higher, why = _MORE * limit, f"{_MORE} times as long, as nothing is known of a whole pass"
+    higher = _MORE * limit
+    why = f"{_MORE} times as long, as nothing is known of a whole pass"
     value = number(math.ceil(higher))
     return Ending(
         f"Every pass of {every} ran longer than timeout_s: {number(limit)}.",

@@ -14,10 +14,15 @@ from parallel_transcription.untrusted import hide_homes, hide_places
 
 
 def write_tables(merged: Merged, folder: Path) -> None:
-    """Write `machines.json`, and as Parquet and CSV `timings`, `runs` and `left_out`."""
+    """Write `machines.json`; as Parquet and CSV `timings`, `runs`, `matches` and `left_out`."""
     named = [(hide_homes(file), hide_places(reason)) for file, reason in merged.left_out]
     left_out = pd.DataFrame(named, columns=list(LEFT_OUT_COLUMNS), dtype="str")
-    tables = {"timings": merged.timings, "runs": merged.runs, "left_out": left_out}
+    tables = {
+        "timings": merged.timings,
+        "runs": merged.runs,
+        "matches": merged.matches,
+        "left_out": left_out,
+    }
     write_json(folder / "machines.json", merged.machines)
     for name, table in tables.items():
         write_whole(folder / f"{name}.parquet", partial(table.to_parquet, index=False))

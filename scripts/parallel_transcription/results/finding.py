@@ -61,6 +61,14 @@ class MoreRounds:
     command: str
 
 
+@dataclass(frozen=True)
+class MoreMinutes:
+    """So many minutes more of matches would decide what is open; the command measures them."""
+
+    minutes: int
+    command: str
+
+
 class Kind(StrEnum):
     """How a page shows the values of a column."""
 
@@ -131,6 +139,8 @@ class Finding:
     columns: list[Column]
     shown: list[int]
     group: Group | None = None
+    more_minutes: MoreMinutes | None = None
+    ladder: list[Row] = field(default_factory=list)  # looks at the matches that decide it
 
     @property
     def shown_rows(self) -> list[Row]:

@@ -16,8 +16,8 @@ import pandas as pd
 
 from parallel_transcription.results import columns
 from parallel_transcription.results.counting import marked
-from parallel_transcription.results.records import read_records
-from parallel_transcription.results.rows import Row, rows_of
+from parallel_transcription.results.records import read_matches, read_records
+from parallel_transcription.results.rows import Row, rows_of, rows_of_match
 from parallel_transcription.study.configuration import canonical_json
 
 
@@ -33,6 +33,7 @@ class Merged:
     timings: pd.DataFrame
     machines: dict[str, dict[str, Any]]
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    matches: pd.DataFrame = field(default_factory=lambda: matches_table([]))
 
 
 @dataclass
@@ -48,6 +49,8 @@ class Hardware:
     kernels: set[str] = field(default_factory=set)
     planned: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
+    runs_s: float = 0.0
+    timed_s: float = 0.0
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take one record in; the first one describes the machine."""
@@ -70,12 +73,16 @@ class Hardware:
         if kernel := record["engine"].get("int8_kernel"):
             self.kernels.add(canonical_json(kernel))
         self.statuses[record["status"]] += 1
+        self.runs_s += record["finished_at"] - record["started_at"]
+        self.timed_s += _timed_s(record)
 
     def told(self) -> dict[str, Any]:
         """The facts, with counts of the records and what differs between them."""
         return self.facts | {
             "records": self.statuses.total(),
             "statuses": dict(sorted(self.statuses.items())),
+            "runs_s": self.runs_s,
+            "timed_s": self.timed_s,
             "mixed_hardware": len(self.hosts) > 1 or self._gpus_differ(),
             "mixed_limits": len(self.limits) > 1,
             "mixed_versions": len(self.versions) > 1,
@@ -90,6 +97,15 @@ class Hardware:
         On a cluster a run may see only its own, or none: seeing fewer is no difference.
         """
         return frozenset().union(*self.gpus) not in self.gpus
+
+
+def _timed_s(record: Mapping[str, Any]) -> float:
+    """Seconds of a run in counted passes; of cold starts, in which the models loaded."""
+    starts = record["starts"]
+    if record["configuration"]["files_in_parallel"] == 0:
+        return sum(max((x["finished_s"] for x in s["loads"]), default=0.0) for s in starts)
+    passes = (one for start in starts for one in start["passes"] if one["repeat"] >= 1)
+    return sum(one["makespan_s"] or 0.0 for one in passes)
 
 
 def merge_records(
@@ -129,6 +145,49 @@ def merge_records(
         timings=timings_table(timings),
         machines={label: machine.told() for label, machine in sorted(machines.items())},
         left_out=sorted(left_out),
+    )
+
+
+def merge_matches(
+    paths: Iterable[Path],
+    settings: Mapping[str, Any],
+    wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True,
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """The table of matches, and the files that are no valid records of one, with the reason.
+
+    Args:
+        paths: The record files, `<machine>/matches/<match>.json`.
+        settings: The study's.
+        wanted: Says of a valid record whether it belongs to the study.
+    """
+    left_out: list[tuple[str, str]] = []
+    rows: list[Row] = []
+    for path, record in read_matches(paths, left_out):
+        if not wanted(record):
+            continue
+        try:
+            rows += rows_of_match(record, settings["disturbed_above"])
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            left_out.append((str(path), f"is not a match record: {error!r}"[:200]))
+    return matches_table(rows), left_out
+
+
+def matches_table(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:
+    """The table of matches of some rows: columns in their types, what follows from them, in order.
+
+    A machine's matches are numbered by when they began.
+    """
+    frame = pd.DataFrame(rows, columns=list(columns.names(columns.RECORDED_OF_MATCHES)))
+    frame = columns.typed(frame, columns.RECORDED_OF_MATCHES)
+    began = frame.groupby(["machine", "run"], as_index=False)["started_at"].min()
+    began = began.sort_values(["machine", "started_at", "run"])
+    place = began.groupby("machine").cumcount() + 1
+    places = dict(zip(zip(began["machine"], began["run"], strict=True), place, strict=True))
+    keys = zip(frame["machine"], frame["run"], strict=True)
+    frame = marked(frame.assign(round=[places[key] for key in keys]))
+    order = ["machine", "round", "turn", "configuration"]
+    return columns.typed(frame, columns.MATCHES).sort_values(
+        order, kind="stable", ignore_index=True
     )
 
 

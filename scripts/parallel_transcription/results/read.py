@@ -15,8 +15,14 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from parallel_transcription.errors import TableError
-from parallel_transcription.results.columns import LEFT_OUT_COLUMNS, RUN_COLUMNS, TIMING_COLUMNS
+from parallel_transcription.results.columns import (
+    LEFT_OUT_COLUMNS,
+    MATCH_COLUMNS,
+    RUN_COLUMNS,
+    TIMING_COLUMNS,
+)
 from parallel_transcription.results.finding import Finding, Group, read_findings
+from parallel_transcription.results.merge import matches_table
 from parallel_transcription.results.recommended import Recommendation, read_recommended
 from parallel_transcription.results.typed import unusable
 from parallel_transcription.study.settings import DEFAULTS
@@ -29,8 +35,8 @@ Facts = Mapping[str, Any]  # a JSON object as it was read
 class Results:
     """All that a results folder holds.
 
-    `runs` and `timings` are tables of the columns of `columns.py`; `machines` has the facts
-    of each label, `study` every setting, `recommended` a block for each label; `left_out`
+    `runs`, `timings` and `matches` are tables of the columns of `columns.py`; `machines` has the
+    facts of each label, `study` every setting, `recommended` a block for each label; `left_out`
     names files that are no valid records.
     """
 
@@ -41,6 +47,7 @@ class Results:
     findings: Sequence[Finding] = ()
     recommended: Mapping[str, Recommendation] = field(default_factory=dict)
     left_out: Sequence[str] = ()
+    matches: pd.DataFrame = field(default_factory=lambda: matches_table([]))
 
     @property
     def labels(self) -> list[str]:
@@ -53,6 +60,7 @@ class Results:
             self,
             runs=self.runs[self.runs["machine"] == machine].reset_index(drop=True),
             timings=self.timings[self.timings["machine"] == machine].reset_index(drop=True),
+            matches=self.matches[self.matches["machine"] == machine].reset_index(drop=True),
             machines=_only(self.machines, machine),
             findings=[f for f in self.findings if f.machine == machine],
             recommended=_only(self.recommended, machine),
@@ -100,6 +108,7 @@ def read_tables(folder: Path | str) -> Results:
         timings=_read_table(folder / "timings.parquet", TIMING_COLUMNS),
         machines=_read(folder / "machines.json", json.loads, _is_object_of_objects),
         study={**DEFAULTS, **study},
+        matches=_read_table(folder / "matches.parquet", MATCH_COLUMNS),
         left_out=_read_table(folder / "left_out.parquet", LEFT_OUT_COLUMNS)["file"].to_list(),
     )
 

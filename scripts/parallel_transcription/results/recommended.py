@@ -16,8 +16,8 @@ import yaml
 from parallel_transcription.results.typed import plain, read_checked
 
 HEAD = """\
-# Recommended settings, made from the measured tables; `status` says whether fresh
-# rounds have confirmed them. Times in seconds, memory in MB (1e6 bytes), rtfx = seconds
+# Recommended settings, made from the measured tables; `status` says whether matches
+# have confirmed them. Times in seconds, memory in MB (1e6 bytes), rtfx = seconds
 # of audio per second.
 """
 
@@ -69,10 +69,10 @@ class Alternative(Measured):
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the fresh rounds say of the winner against the runner-up."""
+    """What matches say of the winner against the runner-up."""
 
     status: str
-    rounds: int = 0
+    matches: int = 0
     against: str | None = None
     ratio: float | None = None
     low: float | None = None

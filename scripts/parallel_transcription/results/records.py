@@ -6,27 +6,31 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from parallel_transcription.record import record_schema
+from parallel_transcription.record import check_match, match_schema, record_schema
 from parallel_transcription.study.configuration import complete, identify
-from parallel_transcription.study.runs import run_id
+from parallel_transcription.study.runs import MOST_ROUNDS, match_of, run_id
 
 LARGEST_RECORD = 100_000_000  # bytes; a record of 1,000 files takes less than 10 MB
 LONGEST_INTEGER = 18  # digits and sign; all such fit into 64 bits
 DAMAGED = ".damaged"  # added to the name of a damaged record, so that the run is measured again
 
 
-def record_files(results: Path) -> list[Path]:
+def record_files(results: Path, folder: str = "runs") -> list[Path]:
     """All files among the records of all machines, in the order of their names.
 
     Not hidden ones, nor damaged ones that were set aside and have been measured again since.
+
+    Args:
+        results: The folder of results.
+        folder: `runs`, or `matches` for the records of matches.
     """
     return [
         path
-        for path in sorted(results.glob("*/runs/*"))
+        for path in sorted(results.glob(f"*/{folder}/*"))
         if not path.name.startswith(".")
         and not (DAMAGED in path.name and path.with_name(path.name.split(DAMAGED)[0]).exists())
     ]
@@ -100,17 +104,30 @@ def read_records(
     paths: Iterable[Path], left_out: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The valid records among the files, with their paths; the others are noted in `left_out`."""
+    return _valid(paths, record_schema(), _checked_run, "a run record", left_out)
+
+
+def read_matches(
+    paths: Iterable[Path], left_out: list[tuple[str, str]]
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The valid records of matches among the files, as `read_records`."""
+    return _valid(paths, match_schema(), _checked_match, "a match record", left_out)
+
+
+def _valid(
+    paths: Iterable[Path],
+    schema: dict[str, Any],
+    check: Callable[[dict[str, Any], Path], None],
+    kind: str,
+    left_out: list[tuple[str, str]],
+) -> Iterator[tuple[Path, dict[str, Any]]]:
     import fastjsonschema
 
-    validate = fastjsonschema.compile(record_schema())
+    validate = fastjsonschema.compile(schema)
     for path in paths:
         try:
             record = validate(_read(path))
-            # records from before a dimension was there have its default
-            configuration = complete(record["configuration"])
-            record["configuration"] = configuration.as_json()
-            _check_names(record, identify(configuration), path)
-            _check_passes(record)
+            check(record, path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -118,9 +135,31 @@ def read_records(
         except MemoryError:
             left_out.append((str(path), "does not fit into memory"))
         except (fastjsonschema.JsonSchemaValueException, ValueError) as error:
-            left_out.append((str(path), f"is not a run record: {str(error)[:200]}"))
+            left_out.append((str(path), f"is not {kind}: {str(error)[:200]}"))
         else:
             yield path, record
+
+
+def _checked_run(record: dict[str, Any], path: Path) -> None:
+    # records from before a dimension was there have its default
+    configuration = complete(record["configuration"])
+    record["configuration"] = configuration.as_json()
+    _check_names(record, identify(configuration), path)
+    _check_passes(record)
+    if record["round"] > MOST_ROUNDS:
+        raise ValueError("an earlier version confirmed settings with it; matches do that now")
+
+
+def _checked_match(record: dict[str, Any], path: Path) -> None:
+    for side in record["sides"]:
+        configuration = complete(side["configuration"])
+        side["configuration"] = configuration.as_json()
+        if side["configuration_id"] != identify(configuration):
+            raise ValueError(f"a side's id is {identify(configuration)}, it says another")
+    check_match(record)
+    if match_of(record["match"])[1] != record["number"]:
+        raise ValueError(f"its number is {record['number']}, it says {record['match']}")
+    _check_place(record, record["match"], path)
 
 
 def _check_passes(record: Mapping[str, Any]) -> None:
@@ -136,7 +175,11 @@ def _check_names(record: Mapping[str, Any], expected_id: str, path: Path) -> Non
     run = run_id(expected_id, record["round"])
     if record["configuration_id"] != expected_id or record["run"] != run:
         raise ValueError(f"its configuration's id is {expected_id}, it says {record['run']}")
-    if path.stem != run:
-        raise ValueError(f"its file should be named {run}.json")
+    _check_place(record, run, path)
+
+
+def _check_place(record: Mapping[str, Any], name: str, path: Path) -> None:
+    if path.stem != name:
+        raise ValueError(f"its file should be named {name}.json")
     if path.parent.parent.name != record["machine"]:
         raise ValueError(f"it belongs to machine {record['machine']}")

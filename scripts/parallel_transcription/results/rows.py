@@ -67,6 +67,47 @@ def rows_of(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[Row
     return runs, timings
 
 
+def rows_of_match(record: Mapping[str, Any], disturbed_above: float) -> list[Row]:
+    """A match's rows of the table of matches: one for each pass, and one for a side that failed.
+
+    `round` is the match's number among those of the same sides; its place among those of the
+    machine is known when all are there.
+
+    Raises:
+        ArithmeticError, AttributeError, LookupError, TypeError, ValueError: For what is inside
+            the schema and yet no record of ours.
+    """
+    rows: list[Row] = []
+    contests = (record.get("planned") or {}).get("contests") or []
+    of_match = {
+        "together": record["together"],
+        "contests": " ".join("/".join(pair) for pair in contests),
+        "match_s": record["finished_at"] - record["started_at"],
+    }
+    for place, side in enumerate(record["sides"]):
+        own = {**record, **side, "run": record["match"], "round": record["number"]}
+        of_side = _common_columns(own) | _run_columns(own) | of_match
+        start, passes = side["start"], [p for p in record["passes"] if p["side"] == place]
+        if start is not None:
+            of_side |= _load_columns(start)
+        of_side["warmup_s"] = side["warmups"][-1]["makespan_s"] if side["warmups"] else None
+        rule = _Rule(_place(own), disturbed_above)
+        loaded = passes[0].get("gpus") if passes else None
+        for one in passes:
+            row = of_side | _repeat_columns({**one, "repeat": one["block"] + 1},
+                                            of_side["audio_total_s"], record["node"])  # fmt: skip
+            if row["gpus"] and row["cores_used"] is not None:
+                row["cores_per_gpu"] = row["cores_used"] / row["gpus"]
+            used = [idle for idle in one["idle_cpu_s"] if idle is not None]
+            row |= {"turn": one["turn"], "idle_cpu_s": max(used, default=None)}
+            rows.append(row | rule.columns(one, loaded) | _gpu_columns(loaded, one.get("gpus")))
+        if side["status"] != "ok":
+            ending = {"started_at": record["started_at"], **side}
+            last = {"repeat": 0, "turn": len(record["passes"])}
+            rows.append(of_side | last | _ending(ending, record["node"]))
+    return rows
+
+
 #: How the error of a record begins that does not name the step in which it stopped.
 _STEPS_BY_ERROR = {"loading the models": "loading", "what follows loading": "loading",
                    "ending": "ending"}  # fmt: skip

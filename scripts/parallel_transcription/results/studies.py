@@ -30,8 +30,10 @@ def of_one_study(merged: Merged, name: str) -> Merged:
         told += [(f"{label}/runs/*.json", line) for line in lines]
     if not told:
         return merged
+    work = set(pd.concat(runs)["workload"])
     return replace(
         merged,
+        matches=merged.matches[merged.matches["workload"].isin(work)].reset_index(drop=True),
         runs=pd.concat(runs, ignore_index=True),
         timings=pd.concat(timings, ignore_index=True),
         left_out=sorted([*merged.left_out, *told]),

@@ -15,11 +15,17 @@ import pandas as pd
 from parallel_transcription import words
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.columns import METERS
-from parallel_transcription.results.counting import explored, median, times
+from parallel_transcription.results.counting import median, times
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.untrusted import in_brief
-from parallel_transcription.words import as_written, plural, strategy_name, strategy_place
+from parallel_transcription.words import (
+    as_written,
+    name_of,
+    plural,
+    strategy_name,
+    strategy_place,
+)
 
 Row = dict[Hashable, Any]  # cells by column
 
@@ -56,7 +62,7 @@ def configurations(runs: pd.DataFrame) -> pd.DataFrame:
     the shortest, `rounds` and `repeats` count what was measured, `censored` the timeouts.
     Best and median are those of the repeats that count. Confirmation rounds are no part of it.
     """
-    groups = explored(runs).groupby(["machine", "arm"], sort=True)
+    groups = runs.groupby(["machine", "arm"], sort=True)
     rows = [_configuration(group) for _, group in groups]
     columns = [*_KEPT, *_ADDED, *(name for name in METERS if name != "rtfx"), "rtfx"]
     return pd.DataFrame(rows, columns=columns)
@@ -159,7 +165,7 @@ def _file_times(results: Results) -> pd.DataFrame:
 
     Of the repeats that count; confirmation rounds are no part of it.
     """
-    repeats = explored(results.runs)
+    repeats = results.runs
     repeats = repeats.loc[repeats["counts"], ["run", "repeat", "workload"]].drop_duplicates()
     timings = results.timings[results.timings["status"] == "ok"]
     timings = timings.merge(repeats, on=["run", "repeat"])
@@ -200,7 +206,7 @@ def _files_table(group: pd.DataFrame, of_files: pd.DataFrame) -> FilesTable:
 
 def cold_starts(results: Results) -> pd.DataFrame:
     """One row per configuration that only loads models: starts, failures, load time."""
-    runs = explored(results.runs)
+    runs = results.runs
     runs = runs[runs["files_in_parallel"] == 0]
     kept = [
         "strategy",
@@ -270,3 +276,42 @@ def scenes(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:
     counts = timed.groupby(keys, sort=True)["configuration"].nunique()
     counts = counts.sort_values(ascending=False, kind="stable")
     return [(str(m), str(c), str(d), int(f)) for m, c, d, f in counts.index]
+
+
+@dataclass(frozen=True)
+class DecidedPair:
+    """A pair that matches decide or are to decide: what asked, both sides in words, the looks."""
+
+    machine: str
+    questions: list[str]
+    side_a: str
+    side_b: str
+    size: str
+    looks: list[dict[str, Any]]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The latest look: matches, passes, ratio A / B, low, high."""
+        return self.looks[-1]
+
+
+def decided_pairs(results: Results) -> list[DecidedPair]:
+    """The pairs of which findings have looks at matches, in the order of the findings."""
+    runs = results.runs.drop_duplicates(["machine", "configuration"])
+    names = {(r["machine"], r["configuration"]): name_of(r) for r in runs.to_dict("records")}
+    found: dict[tuple[str, frozenset[str]], DecidedPair] = {}
+    for finding in results.findings:
+        by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for look in finding.ladder:
+            pair = (look["configuration_a"], look["configuration_b"])
+            by_pair.setdefault(pair, []).append(look)
+        for (a, b), looks in by_pair.items():
+            key = finding.machine, frozenset((a, b))
+            if key in found:
+                found[key].questions.append(finding.short_question)
+                continue
+            one, other = (names.get((finding.machine, side), side) for side in (a, b))
+            asks = [finding.short_question]
+            size = str(looks[-1]["size"])
+            found[key] = DecidedPair(finding.machine, asks, one, other, size, looks)
+    return list(found.values())

@@ -13,6 +13,7 @@ from parallel_transcription.statistics.comparison import (
     INCONCLUSIVE,
     LEAST_ROUNDS,
     OPEN,
+    STATES,
     WITHIN,
     Comparison,
     Look,
@@ -57,7 +58,8 @@ from parallel_transcription.statistics.rounds import (
     rounds_needed,
     sd_interval,
 )
-from parallel_transcription.statistics.sequential import compare_matches
+from parallel_transcription.statistics.sequential import compare_matches, looks_at
+from parallel_transcription.statistics.stages import settle_matches
 
 __all__ = [
     "A_FASTER",
@@ -68,6 +70,7 @@ __all__ = [
     "LEAST_ROUNDS",
     "MOST_ROUNDS",
     "OPEN",
+    "STATES",
     "WITHIN",
     "Comparison",
     "Family",
@@ -90,6 +93,7 @@ __all__ = [
     "fit_scaling",
     "geometric_interval",
     "look_at",
+    "looks_at",
     "median_interval",
     "no_less_than_states",
     "one_sided",
@@ -100,6 +104,7 @@ __all__ = [
     "rounds_needed",
     "sd_interval",
     "settle",
+    "settle_matches",
     "share_of",
     "size_of",
     "starts_needed",

@@ -232,6 +232,11 @@ class Comparison(Estimates):
                    confidence=confidence, unit=unit)  # fmt: skip
 
     @property
+    def by_matches(self) -> bool:
+        """Whether it rests on matches, which are settled among themselves."""
+        return self.unit == "match"
+
+    @property
     def alpha(self) -> float:
         """Significance level: 1 minus the confidence."""
         return 1 - self.confidence
@@ -248,7 +253,7 @@ class Comparison(Estimates):
 
     def interval(self, level: float) -> tuple[float, float]:
         """The t interval of the ratio at a confidence; nan ends where it is open or not known."""
-        if self.unit != "round" or self.rounds < 2:
+        if self.by_matches or self.rounds < 2:
             return self.low, self.high
         half = stats.t.ppf(0.5 + level / 2, self.rounds - 1) * self.sd / np.sqrt(self.rounds)
         low, high = self.ratio * np.exp(-half), self.ratio * np.exp(half)
@@ -344,7 +349,7 @@ def settle(comparison: Comparison, adjusted: Tests) -> Comparison:
     result = replace(
         comparison, alone=alone, tests=adjusted, outcome=outcome, size=size, slightly=slightly
     )
-    if comparison.unit != "round":
+    if comparison.by_matches:
         return result
     factor = 1.0  # by which the correction has made the level smaller
     if size != WITHIN and getattr(alone, side) > 0:

@@ -76,7 +76,11 @@ def settle_matches(comparisons: Sequence[Comparison], stages: Sequence[int]) -> 
         faster = A_FASTER if one.ratio < 1 else B_FASTER
         outcome = {WITHIN: EQUIVALENT, BEYOND: faster, OPEN: INCONCLUSIVE}[size]
         slightly = one.slightly if size == WITHIN else ""
-        found.append(replace(one, size=size, outcome=outcome, slightly=slightly))
+        one = replace(one, size=size, outcome=outcome, slightly=slightly)
+        if size != OPEN:  # decided at the level of the one-sided tests, so shown at it
+            ends, level = (one.low_equivalence, one.high_equivalence), 2 * one.confidence - 1
+            one = replace(one, low=ends[0], high=ends[1], level=level)
+        found.append(one)
     return found
 
 

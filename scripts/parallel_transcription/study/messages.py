@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 
+#: Keys of earlier versions, and what does their work now.
+REPLACED = {
+    "confirmation_rounds": "; the best settings are confirmed by matches: decide: {minutes: 3}"
+}
+
+
 def schema_problems(values: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     """A line for each value that a JSON schema does not allow: the key, the fault and a remedy."""
     from jsonschema import Draft202012Validator  # not needed to measure what is planned
@@ -50,7 +56,7 @@ def _explain(error: ValidationError) -> str:
             known = schema.get("properties", {})
             unknown = sorted(key for key in value if key not in known)
             return "unknown key " + ", ".join(
-                f"{short(key)}{closest(key, known)}" for key in unknown[:5]
+                f"{short(key)}{REPLACED.get(key) or closest(key, known)}" for key in unknown[:5]
             )
         case "required":
             missing = [key for key in rule if key not in value]

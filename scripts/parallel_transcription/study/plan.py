@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -18,12 +18,7 @@ from parallel_transcription.inputs import models
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.study.configuration import canonical_json, compact, slug
 from parallel_transcription.study.grid import GridPoint
-from parallel_transcription.study.runs import (
-    CONFIRMATION_ABOVE,
-    is_confirmation,
-    round_of,
-    run_id,
-)
+from parallel_transcription.study.runs import round_of, run_id
 from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
@@ -90,15 +85,6 @@ class Plan:
         """The records of all runs wanted on a machine, in the order of measurement."""
         return [self.record(machine, run) for run in self.runs]
 
-    def confirmations(self, configuration_ids: Iterable[str]) -> list[str]:
-        """The fresh rounds that confirm configurations, interleaved."""
-        ids = list(configuration_ids)
-        return [
-            run_id(one, CONFIRMATION_ABOVE + number)
-            for number in range(1, self.study.settings["confirmation_rounds"] + 1)
-            for one in (ids if number % 2 else ids[::-1])
-        ]
-
     def priority(self, run: str) -> int:
         """Snakemake's priority of a run: earlier in the schedule is higher; all are below 1."""
         return self._priorities.get(run, -len(self.runs))
@@ -156,6 +142,10 @@ class Plan:
         """How many GPUs a configuration uses."""
         return self.study.points[configuration_id].configuration.gpus
 
+    def most_gpus(self) -> int:
+        """How many GPUs a configuration uses at most."""
+        return max(self.gpus_of(one) for one in self.study.wanted)
+
     def minutes(self, run: str) -> int:
         """How long a run may take, from the study's own time limits: load, warm-ups, passes."""
         settings = self.study.settings
@@ -164,13 +154,24 @@ class Plan:
         passes = settings["warmups"] * (1 + more) + repeats + more
         return math.ceil((settings["load_timeout_s"] + passes * settings["timeout_s"]) / 60)
 
-    def longest_min(self) -> int:
-        """Minutes that the longest of all runs may take."""
-        return max(self.minutes(run) for run in self.runs)
+    def deciding_min(self) -> int:
+        """Minutes that matches may take: the study's, and as long as the last one may run over."""
+        longest = max(self.minutes(run) for run in self.runs)
+        return math.ceil(self.study.settings["decide"]["minutes"]) + 2 * longest
 
-    def confirming_runs(self) -> int:
-        """How many runs confirm a machine: fresh rounds of the winner and the runner-up."""
-        return max(1, 2 * self.study.settings["confirmation_rounds"])
+    def side(self, machine: str, configuration_id: str) -> str:
+        """What a side of a match is told: as a run, of no round."""
+        return self.specification(machine, run_id(configuration_id, 1))
+
+    def manifests_of(self, configuration_id: str) -> list[str]:
+        """The manifests of the model and the audio files of a configuration."""
+        return self._manifests_of(self.study.points[configuration_id])
+
+    def planned_match(self, contests: Sequence[tuple[str, str]]) -> str:
+        """What is said before a match of how it will be judged, and the pairs that it decides."""
+        settings = self.study.settings
+        told = {name: settings[name] for name in JUDGED_WITH}
+        return canonical_json(told | {"contests": [list(pair) for pair in contests]})
 
     def specification(self, machine: str, run: str) -> str:
         """What a run is told, as canonical JSON."""
@@ -187,13 +188,11 @@ class Plan:
 
         It is no part of the specification: another margin measures nothing again.
         """
-        configuration_id, round_number = round_of(run)
-        confirms = round_number > CONFIRMATION_ABOVE
         settings = self.study.settings
-        rounds = self.study.points[configuration_id].rounds
+        rounds = self.study.points[round_of(run)[0]].rounds
         return canonical_json(
             {name: settings[name] for name in JUDGED_WITH}
-            | {"rounds": settings["confirmation_rounds"] if confirms else rounds}
+            | {"rounds": rounds}
             | {"remeasure": settings["remeasure"]}
         )
 
@@ -240,26 +239,19 @@ class Plan:
     def others(self) -> list[str]:
         """Records that are there beside the wanted ones: more rounds, other parts of the grid.
 
-        Confirmation rounds are wanted through the candidates and not among them.
+        Matches of the study's own machines are wanted through what decided and not among them.
         """
         wanted = {record for machine in self.machines for record in self.records(machine)}
-        here = {self.results / machine / "runs" for machine in self.machines}
-        found = []
-        for path in sorted(self.results.glob("*/runs/*.json")):
-            if str(path) in wanted:
-                continue
-            if path.parent in here and is_confirmation(path.stem):
-                continue
-            found.append(str(path))
-        return found
+        own = {self.results / machine / "matches" for machine in self.machines}
+        found = [*self.results.glob("*/runs/*.json"), *self.results.glob("*/matches/*.json")]
+        return sorted(str(p) for p in found if str(p) not in wanted and p.parent not in own)
 
     def set_aside(self, machine: str) -> list[str]:
         """Names of a machine's records that were damaged and set aside (results/records.py).
 
         A new one has what was made from the records made again, and so the run measured again.
         """
-        folder = self.results / machine / "runs"
-        return sorted(path.name for path in folder.glob("*.json.damaged*"))
+        return sorted(path.name for path in (self.results / machine).glob("*/*.json.damaged*"))
 
 
 def digest(texts: Iterable[str]) -> str:

@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-#: Rounds above this number confirm the recommended settings; the study's own end before it.
-CONFIRMATION_ABOVE = 900
+#: Rounds above this number were fresh ones of the recommended settings, before there were matches.
+MOST_ROUNDS = 900
 
 
 def run_id(configuration_id: str, round_number: int) -> str:
@@ -28,14 +28,6 @@ def round_of(run: str) -> tuple[str, int]:
 def strategy_of(run: str) -> str:
     """The strategy of a configuration, by its id or by that of a run."""
     return run.partition("-")[0]
-
-
-def is_confirmation(run: str) -> bool:
-    """Whether a run's id names a round that confirms; False for any other text."""
-    try:
-        return round_of(run)[1] > CONFIRMATION_ABOVE
-    except ValueError:
-        return False
 
 
 def match_key(configuration_ids: Iterable[str], workload: Iterable[str | None]) -> str:

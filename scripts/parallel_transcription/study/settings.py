@@ -7,11 +7,22 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.keys import Key, following, integer, one_or_list, positive, share
-from parallel_transcription.study.runs import CONFIRMATION_ABOVE
+from parallel_transcription.study.runs import MOST_ROUNDS
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 #: A machine's label names a folder of results and a report, beside these.
 MACHINE_LABEL = r"^(?!(?:prepared|models|figures|reports|findings)$)" + LABEL[1:]
+#: Questions whose pairs matches can decide, in order of weight (`Question.decided`).
+DECIDABLE = (
+    "recommendation",
+    "one_or_many",
+    "processes",
+    "workers_equal_files",
+    "best_threads",
+    "batching",
+    "noise_floor",
+)
+DECIDE_MINUTES = 3.0
 #: What `machines` says of the host that runs Snakemake.
 LOCAL = "local"
 
@@ -152,7 +163,7 @@ SETTINGS: tuple[Key, ...] = (
                 "minProperties": 1,
                 "properties": {
                     "block": {"type": "string", "maxLength": 200},
-                    "rounds": integer(1, CONFIRMATION_ABOVE),
+                    "rounds": integer(1, MOST_ROUNDS),
                     "repeats": integer(1, 10_000),
                     **_DIMENSION_VALUES,
                 },
@@ -180,13 +191,13 @@ SETTINGS: tuple[Key, ...] = (
     Key(
         "rounds",
         5,
-        integer(1, CONFIRMATION_ABOVE),
+        integer(1, MOST_ROUNDS),
         "Fresh processes for each configuration, interleaved; fewer than 4 decide no comparison.",
     ),
     Key(
         "min_rounds",
         None,
-        integer(1, CONFIRMATION_ABOVE),
+        integer(1, MOST_ROUNDS),
         "Minimum rounds of the chosen configurations, whatever their blocks say. On the command "
         "line, with `only`, it settles an inconclusive answer.",
     ),
@@ -198,7 +209,13 @@ SETTINGS: tuple[Key, ...] = (
         "a round that takes longer may itself take so long.",
     ),
     Key("repeats", 3, integer(1, 10_000), "Measured passes in each process."),
-    Key("warmups", 1, integer(0, 100), "Passes before them that are recorded, not counted."),
+    Key(
+        "warmups",
+        1,
+        integer(0, 100),
+        "Passes before them that are recorded, not counted; they end each file with its first "
+        "window.",
+    ),
     Key("timeout_s", 60, positive(604_800), "Longest pass in seconds; a longer one is censored."),
     Key(
         "load_timeout_s",
@@ -229,10 +246,21 @@ SETTINGS: tuple[Key, ...] = (
     ),
     Key("confidence", 0.95, share(), "Confidence of all intervals."),
     Key(
-        "confirmation_rounds",
-        4,
-        integer(0, 90),
-        "Fresh rounds that measure the best settings again before they are recommended.",
+        "decide",
+        {},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "minutes": {"type": "number", "minimum": 0, "maximum": 100_000},
+                "margin": share(),
+                "questions": {"type": "array", "minItems": 1, "items": {"enum": list(DECIDABLE)}},
+            },
+        },
+        "After the rounds: `minutes` (3 unless given; 0: none) for matches, in which the sides of "
+        "what is open take turns until it is decided or the time is over; more minutes later go on "
+        "from there. `margin` stands for `equivalence_margin`. `questions`: only these are "
+        "decided, of " + ", ".join(f"`{one}`" for one in DECIDABLE) + ".",
     ),
     Key(
         "limits",
@@ -305,6 +333,14 @@ class Limits(TypedDict, total=False):
     max_wer_increase: float
 
 
+class Decide(TypedDict, total=False):
+    """What matches decide, and for how long."""
+
+    minutes: float
+    margin: float
+    questions: list[str]
+
+
 class Settings(TypedDict):
     """A checked study's keys (SETTINGS), with the defaults of those that were left out.
 
@@ -330,7 +366,7 @@ class Settings(TypedDict):
     remeasure: int
     equivalence_margin: float
     confidence: float
-    confirmation_rounds: int
+    decide: Decide
     limits: Limits
     packing: NotRequired[Packing]
 

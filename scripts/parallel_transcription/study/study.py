@@ -26,6 +26,7 @@ from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
 from parallel_transcription.study.messages import closest, schema_problems, short
 from parallel_transcription.study.settings import (
+    DECIDE_MINUTES,
     DEFAULTS,
     LOCAL,
     SETTINGS,
@@ -160,7 +161,11 @@ def _checked_settings(config: Mapping[str, Any], file: str) -> Settings:
         more = len(problems) - _MOST_PROBLEMS
         problems[_MOST_PROBLEMS:] = [f"and {more} more problems"] if more > 0 else []
         raise StudyError("\n".join(f"{file}: {problem}" for problem in problems))
-    return cast(Settings, {**DEFAULTS, "name": _name_of(file), **config})
+    settings = cast(Settings, {**DEFAULTS, "name": _name_of(file), **config})
+    settings["decide"] = {"minutes": DECIDE_MINUTES, **settings["decide"]}
+    if "margin" in settings["decide"]:
+        settings["equivalence_margin"] = settings["decide"]["margin"]
+    return settings
 
 
 def typed(value: Any) -> Any:

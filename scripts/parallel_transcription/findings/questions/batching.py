@@ -50,7 +50,7 @@ class Batching(PairedQuestion):
         "No pair shown to be faster by more than {margin}.",
         "A pair shown to be faster by more than {margin}, for example with longer files or larger "
         "batches.",
-        "More rounds of the pairs that are open.",
+        "More measurements of the pairs that are open.",
     )
     columns = (
         show.label(),

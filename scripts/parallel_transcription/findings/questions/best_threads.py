@@ -56,7 +56,7 @@ class BestThreads(PairedQuestion):
     would_change = by_verdict(
         "All thread counts shown to be within the margin of each other at equal workers.",
         "A pair of thread counts shown to differ by more than the margin.",
-        "More rounds of the settings that are open.",
+        "More measurements of the settings that are open.",
     )
     columns = (
         show.files(),
@@ -155,8 +155,7 @@ class BestThreads(PairedQuestion):
         """What choosing the best one does to its number."""
         yield (
             "The best one was chosen by the same rounds that it is compared in; its own throughput "
-            "is therefore a little flattered. The recommended settings are measured again in fresh "
-            "rounds."
+            "is therefore a little flattered."
         )
 
 
@@ -204,7 +203,9 @@ def _rank(machine: Machine, group: Any) -> list[Row]:
     if not entries or entries[0][2].empty:
         return []
     best = entries[0][1]
-    compared = [machine.compare(best["arm"], arm["arm"]).result for _, arm, _ in entries[1:]]
+    compared = [
+        machine.compare(best["arm"], arm["arm"], in_rounds=True).result for _, arm, _ in entries[1:]
+    ]
     others = zip(entries[1:], statistics.correct(compared, "bonferroni"), strict=True)
     return [
         _row(machine, best, entries[0][2], None),

@@ -125,7 +125,7 @@ def _rows(machine: Machine) -> list[Row]:
 
 def _passes(machine: Machine) -> pd.DataFrame:
     """A row per counted pass: the process it was in, its place there, and the memory after it."""
-    runs = machine.all_runs
+    runs = machine.runs
     known = runs[runs["ordinary"] & (runs["status"] == "ok") & (runs["uss_mb"] > 0)]
     return known.assign(process=known["run"]).sort_values(["process", "repeat"])
 

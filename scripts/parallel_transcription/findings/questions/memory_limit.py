@@ -101,7 +101,7 @@ class MemoryLimit(Question):
 
 def _rows(machine: Machine) -> list[Row]:
     """Per configuration with peaks enough: what was loaded, the highest peak, the bound."""
-    runs = machine.all_runs
+    runs = machine.runs
     runs = runs[runs["ordinary"] & (runs["status"] == "ok") & (runs["rss_peak_mb"] > 0)]
     rows = []
     for configuration, group in runs.groupby("configuration", sort=True):

@@ -36,6 +36,7 @@ from parallel_transcription.findings.question import (
 )
 from parallel_transcription.findings.remarks import by_verdict
 from parallel_transcription.results.finding import Verdict
+from parallel_transcription.statistics import Comparison
 from parallel_transcription.study.dimensions import NAMES as DIMENSIONS
 
 REPLICA, PLACEBO = "replica", "placebo workers"
@@ -56,7 +57,7 @@ class NoiseFloor(PairedQuestion):
     would_change = by_verdict(
         "An A/A pair shown to differ by more than the margin.",
         "Calmer measurements: nothing else on the machine, fixed clock.",
-        "More rounds of the pairs that are open.",
+        "More measurements of the pairs that are open.",
     )
     columns = (
         show.label("configuration, measured twice"),
@@ -93,7 +94,7 @@ class NoiseFloor(PairedQuestion):
         """The spread, and what it lets the study find."""
         results, level = judged.results, judged.machine.confidence
         sd, low, high = _spread(judged)
-        rounds = int(np.median([r.rounds for r in results]))
+        rounds = int(np.median([r.rounds for r in _in_rounds(judged)]))
         smallest = statistics.detectable_ratio(rounds, sd, alpha=judged.machine.alpha)
         false = sum(r.outcome in (statistics.A_FASTER, statistics.B_FASTER) for r in results)
         return Answer(
@@ -146,8 +147,13 @@ def _placebos(machine: Machine) -> list[Pair]:
     return [p for p in pairs if p.testable]
 
 
+def _in_rounds(judged: Judged) -> list[Comparison]:
+    """The pairs by their rounds alone: the spread is that of rounds, whatever matches decide."""
+    return [judged.machine.compare(p.arm_a, p.arm_b, in_rounds=True).result for p in judged.pairs]
+
+
 def _spread(judged: Judged) -> tuple[float, float, float]:
     """The standard deviation of the log ratios, pooled over the pairs, and its interval."""
-    calm = [r for r in judged.results if not (r.censored_a or r.censored_b)]
+    calm = [r for r in _in_rounds(judged) if not (r.censored_a or r.censored_b)]
     sd, freedom = statistics.pooled_sd([(r.rounds, r.sd) for r in calm])
     return (sd, *statistics.sd_interval(sd, freedom, judged.machine.confidence))

@@ -55,7 +55,7 @@ class OneAgainstOthers(PairedQuestion):
     would_change = by_verdict(
         "A matched pair shown to differ by more than {margin}, or left open by a wider grid.",
         "All pairs shown to be within {margin}, for example with another model or engine version.",
-        "More rounds of the pairs that are open.",
+        "More measurements of the pairs that are open.",
     )
     sorted_by = (
         "model", "compute_type", "files", "total_workers", "instances", "cpu_threads", "callers",

@@ -40,7 +40,7 @@ from parallel_transcription import statistics, words
 from parallel_transcription.findings import at_once, show
 from parallel_transcription.findings.at_once import AT_ONCE, NOTHING_LEFT, PARALLEL, QUEUE
 from parallel_transcription.findings.choose import TROUBLE
-from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED
+from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED, counted
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.passes import (
     counted_timings,
@@ -363,7 +363,7 @@ def _facts(machine: Machine, arm: Any, pairs: list[Pair | None], timings: pd.Dat
         "cpu_threads": arm["cpu_threads"],
         "threads": arm["threads"],
         "fits_cpus": fits,
-        "rounds": s.rounds if s else (g.rounds if g else 0),
+        **(counted(told) if (told := s or g) else {"rounds": 0}),
         "makespan_s": _usual_makespan(times),
         **_ratios(s, SPEED_UP),
         **_ratios(best, BEST_ALONE),

@@ -1,7 +1,7 @@
 """8 Which settings are recommended? The choice (`choose`) as a finding.
 
-Claim: the recommended settings are the fastest within the limits: in fresh rounds they are not
-slower than the runner-up by the margin or more.
+Claim: the recommended settings are the fastest within the limits: in matches they are not slower
+than the runner-up by the margin or more.
 
 Verdict:
   confirmed     status "confirmed"
@@ -15,14 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from parallel_transcription import statistics, words
+from parallel_transcription import words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.choose import Choice, choices, confirmation, settled, spread_of
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
+from parallel_transcription.findings.evidence import ladder
+from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Question, effect_of
-from parallel_transcription.findings.remarks import by_verdict
-from parallel_transcription.findings.rounds import command, next_level
-from parallel_transcription.results.finding import Finding, MoreRounds, Row, Verdict
+from parallel_transcription.findings.remarks import by_verdict, notes_on_matches
+from parallel_transcription.findings.rounds import more_minutes
+from parallel_transcription.results.finding import Finding, Row, Verdict
 from parallel_transcription.results.recommended import Confirmation
 
 REAL_TIME = f"{words.TIMES} real time"
@@ -34,7 +35,7 @@ VERDICTS = {
 
 
 class Recommended(Question):
-    """The recommended settings against the runner-up, in fresh rounds."""
+    """The recommended settings against the runner-up, in matches."""
 
     id, number = "recommendation", 8
     by_time = True
@@ -42,14 +43,14 @@ class Recommended(Question):
     asks = "Which settings are recommended on this machine?"
     asks_in_short = "Are these settings the best?"
     claim = (
-        "The recommended settings are the fastest within the limits: in fresh rounds they are not "
+        "The recommended settings are the fastest within the limits: in matches they are not "
         "slower than the runner-up by the margin or more."
     )
     remedy = "Wider limits, or a configuration that runs."
     would_change = by_verdict(
-        "Fresh rounds in which the runner-up is faster by more than the margin.",
-        "Fresh rounds in which it is not slower by more than the margin.",
-        "Fresh rounds of the two.",
+        "Matches in which the runner-up is faster by more than the margin.",
+        "Matches in which it is not slower by more than the margin.",
+        "More matches of the two.",
     )
     columns = (
         show.label("settings"),
@@ -65,7 +66,7 @@ class Recommended(Question):
 
     def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
         """The recommended settings against the runner-up, of the machine's own choice first."""
-        for choice in choices(machine)[:1]:
+        for choice in choices(machine):
             if choice.winner is not None and choice.runner_up is not None:
                 yield choice.winner["arm"], choice.runner_up["arm"]
 
@@ -76,7 +77,7 @@ class Recommended(Question):
         return (own or list(places))[: self.most_rows]
 
     def judge(self, machine: Machine) -> Finding | None:
-        """The machine's own choice, and what fresh rounds say of it."""
+        """The machine's own choice, and what matches say of it."""
         found = [settled(machine, choice) for choice in choices(machine)]
         made = [choice for choice in found if choice.winner is not None]
         rows = [row for choice in found for row in _rows(choice, choice is found[0])]
@@ -84,15 +85,28 @@ class Recommended(Question):
             reason = found[0].reason if found else "no timed run"
             return self.not_measured(machine, rows, why=f"Nothing can be recommended: {reason}.")
         choice, fresh = made[0], confirmation(machine, made[0])
+        met = _met(machine, choice)
         return self.finding(
             machine,
             VERDICTS[fresh.status],
             _answer(machine, choice, fresh),
             rows,
             [row["configuration"] for row in choice.table],
-            _plan(machine, choice, fresh),
-            [*_told_of(machine, choice), *_remarks(machine, made[1:])],
+            more_minutes(machine, met) if fresh.status == "not yet" else None,
+            [
+                *_told_of(machine, choice),
+                *_remarks(machine, made[1:]),
+                *notes_on_matches(machine, met, 0),
+            ],
+            ladder(met),
         )
+
+
+def _met(machine: Machine, choice: Choice) -> list[Pair]:
+    """Winner and runner-up, compared; none without a runner-up."""
+    if choice.winner is None or choice.runner_up is None:
+        return []
+    return [machine.compare(choice.winner["arm"], choice.runner_up["arm"])]
 
 
 def _rows(choice: Choice, primary: bool) -> list[Row]:
@@ -142,7 +156,7 @@ def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
         f"{words.estimate(*merit, level, REAL_TIME)} on {words.number(row['cores_used'])} cores "
         f"and {words.number(row['memory_mb'])} MB"
         + (f", with {words.number(row['gpu_memory_mb'])} MB on GPUs." if on_gpus else "."),
-        *_in_fresh_rounds(choice, fresh),
+        *_in_matches(choice, fresh),
     ]
     ties = [
         r
@@ -166,35 +180,24 @@ def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
     )
 
 
-def _in_fresh_rounds(choice: Choice, fresh: Confirmation) -> Iterable[str]:
+def _in_matches(choice: Choice, fresh: Confirmation) -> Iterable[str]:
     if fresh.ratio is not None and fresh.level is not None:
         of = "times the makespan of the runner-up"
         takes = words.estimate(fresh.ratio, fresh.low, fresh.high, fresh.level, of)
-        rounds = words.plural(fresh.rounds, "fresh round")
-        yield f"In {rounds} it takes {takes}: {fresh.status}."
+        matches = words.plural(fresh.matches, "match", "matches")
+        yield f"In {matches} it takes {takes}: {fresh.status}."
+    elif choice.runner_up is not None and fresh.status == "confirmed":
+        yield "Every round shows it to be faster than the runner-up, further than noise reaches."
     elif choice.runner_up is not None:
-        yield "It has not been measured again in fresh rounds yet."
-
-
-def _plan(machine: Machine, choice: Choice, fresh: Confirmation) -> MoreRounds | None:
-    """The fresh rounds that should decide between winner and runner-up."""
-    if fresh.status != "not yet" or choice.winner is None or choice.runner_up is None:
-        return None
-    sd = spread_of(machine, choice)
-    arms = choice.winner["arm"], choice.runner_up["arm"]
-    level = next_level(machine, machine.compare(*arms, confirmation=True).result)
-    need = statistics.rounds_needed(sd, machine.margin, alpha=level)
-    need = max(statistics.LEAST_ROUNDS, need or 0, fresh.rounds + 1)
-    names = [choice.winner["configuration"], choice.runner_up["configuration"]]
-    return MoreRounds(need, command(machine, f"confirmation_rounds={need}", names))
+        yield "Matches have not decided it against the runner-up yet."
 
 
 def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
-    """Whether fresh rounds turned the choice round, and where the grid ends too early."""
+    """Whether matches turned the choice round, and where the grid ends too early."""
     row = choice.winner or {}
     if choice.swapped and choice.runner_up is not None:
         yield (
-            f"Chosen first: {words.name_of(choice.runner_up)}. Fresh rounds show it to be slower "
+            f"Chosen first: {words.name_of(choice.runner_up)}. Matches show it to be slower "
             "by more than the margin, so its runner-up is recommended."
         )
     sound = [r for r in choice.table if not r["trouble"]]
@@ -212,8 +215,8 @@ def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
 
 def _remarks(machine: Machine, others: list[Choice]) -> Iterable[str]:
     yield (
-        "Chosen on rounds that also rank it: its own throughput there is a little flattered; the "
-        "fresh rounds are not."
+        "Chosen on rounds that also rank it: its own throughput there is a little flattered; "
+        "matches are not."
     )
     for name, value in sorted(machine.limits.items()):
         if isinstance(value, (int, float)) and not isinstance(value, bool):

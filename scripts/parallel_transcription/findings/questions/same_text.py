@@ -242,7 +242,7 @@ def _joined(machine: Machine) -> Any:
     timings = timings[(timings["status"] == "ok") & (timings["text_sha256"] != "")]
     names = [*EQUAL, "strategy", "instances", "num_workers", "cpu_threads", "callers",
              "device_index", "files_in_parallel", "replica"]  # fmt: skip
-    facts = machine.all_runs.groupby("run", sort=True)[["configuration", "threads", *names]].first()
+    facts = machine.runs.groupby("run", sort=True)[["configuration", "threads", *names]].first()
     keep = ["run", "file", "audio_sha256", "text_sha256", "wer", "cer", "temperature"]
     table = timings[keep].merge(facts, left_on="run", right_index=True, how="inner")
     audio = table["audio_sha256"].where(table["audio_sha256"] != "", table["file"])

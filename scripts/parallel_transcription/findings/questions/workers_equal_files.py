@@ -61,7 +61,7 @@ class WorkersEqualFiles(PairedQuestion):
         "Fewer workers shown to be equivalent, or more shown to be faster by more than the margin.",
         "Fewer workers shown to be slower by more than the margin in every group, more shown not "
         "to be faster.",
-        "More rounds of the settings that are open.",
+        "More measurements of the settings that are open.",
     )
     columns = (
         show.files(),
@@ -139,13 +139,11 @@ class WorkersEqualFiles(PairedQuestion):
             case.row["cores_standing"] = MORE_OR_LESS.get(_standing(used), _standing(used))
             case.row["cpu_s"] = case.pair.a["cpu_s"].median()
             case.row["cpu_s_equal"] = case.pair.b["cpu_s"].median()
-        for members in _groups(judged):
-            group = _group(members)
-            for row in members:
-                row["group"] = group
+        _judge_groups(judged)
 
     def verdict(self, judged: Judged) -> Verdict:
         """All groups hold, or some fails?"""
+        _judge_groups(judged)
         groups = {row["group"] for row in judged.rows} - {INCOMPLETE}
         if FAILS in groups:
             return Verdict.REFUTED
@@ -203,6 +201,14 @@ def _groups(judged: Judged) -> Iterable[list[Row]]:
     for case in judged.cases.tested:
         groups.setdefault(case.pair.arm_b, []).append(case.row)
     return groups.values()
+
+
+def _judge_groups(judged: Judged) -> None:
+    """Writes what each group shows into its rows."""
+    for members in _groups(judged):
+        group = _group(members)
+        for row in members:
+            row["group"] = group
 
 
 def _group(members: list[Row]) -> str:

@@ -13,7 +13,6 @@ from parallel_transcription import words
 from parallel_transcription.report.figures import axes, style
 from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources
-from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import instances, integer, plural, strategy_name
 
@@ -80,7 +79,7 @@ def memory(sources: Sources) -> p9.ggplot | None:
 
 def _loaded(sources: Sources) -> pd.DataFrame:
     """Repeats in which one thing varies: workers of one model, or models of one worker each."""
-    rows = explored(sources.results.runs)
+    rows = sources.results.runs
     # on a GPU, the memory there; lists of GPUs have a model on each
     on_gpu = rows["device"] == "cuda"
     rows = rows.assign(model_mb=rows["model_mb"].where(~on_gpu, rows["gpu_model_mb"]))
@@ -228,7 +227,7 @@ def _failures(rows: pd.DataFrame) -> pd.DataFrame:
 def _load_times(sources: Sources, rows: pd.DataFrame) -> pd.DataFrame:
     """Seconds until all models were loaded, of each start that worked."""
     kind = dict(zip(rows["configuration"], rows["kind"], strict=True))
-    runs = explored(sources.results.runs)
+    runs = sources.results.runs
     runs = runs[(runs["files_in_parallel"] == 0) & (runs["status"] == "ok")]
     runs = runs[runs["load_s"].notna() & runs["configuration"].isin(kind)]
     return pd.DataFrame(

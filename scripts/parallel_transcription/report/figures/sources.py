@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.results.counting import explored, per_round, usable_cpus
+from parallel_transcription.results.counting import per_round, usable_cpus
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.summaries import configurations, scenes
 from parallel_transcription.statistics import band
@@ -28,7 +28,7 @@ class Sources:
 
         `span` is the makespan, infinite beyond the limit; there, `rtfx` is unknown.
         """
-        runs = explored(self.results.runs)
+        runs = self.results.runs
         found = per_round(runs[runs["files_in_parallel"] > 0]).reset_index()
         late = found["censored"].astype(bool)
         found = found.assign(

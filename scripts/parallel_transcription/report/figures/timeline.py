@@ -11,7 +11,6 @@ from parallel_transcription import words
 from parallel_transcription.report.figures import style
 from parallel_transcription.report.figures.registry import figure
 from parallel_transcription.report.figures.sources import Sources, main_model
-from parallel_transcription.results.counting import explored
 from parallel_transcription.untrusted import shorten_middle
 from parallel_transcription.words import plural, strategy_name
 
@@ -64,7 +63,7 @@ def timeline(sources: Sources) -> p9.ggplot | None:
     """Each file a bar from started to finished, for the repeat with the median makespan."""
     parts = []
     titles = []
-    runs, timings = explored(sources.results.runs), sources.results.timings
+    runs, timings = sources.results.runs, sources.results.timings
     for title, configuration in chosen(sources):
         repeats = runs[(runs["configuration"] == configuration) & (runs["status"] == "ok")]
         repeats = repeats.sort_values(["makespan_s", "run", "repeat"])

@@ -7,7 +7,7 @@ from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import integer, level
+from parallel_transcription.words import integer, level, plural
 
 
 def finding_view(finding: Finding, results: Results) -> View:
@@ -39,6 +39,11 @@ def finding_view(finding: Finding, results: Results) -> View:
         "change": clean(finding.change, 600),
         "more_rounds": more
         and {"rounds": integer(more.rounds), "command": clean(more.command, 2000)},
+        "more_minutes": finding.more_minutes
+        and {
+            "minutes": plural(finding.more_minutes.minutes, "more minute"),
+            "command": clean(finding.more_minutes.command, 2000),
+        },
         "notes": [clean(n, 600) for n in finding.notes],
         "notice": notice(own.runs),
     }

@@ -18,7 +18,7 @@ from parallel_transcription.report.pages.cells import (
     notice,
 )
 from parallel_transcription.report.pages.limits import held_up, limits
-from parallel_transcription.results.counting import confirming, explored, usable_cpus
+from parallel_transcription.results.counting import usable_cpus
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
@@ -29,6 +29,7 @@ from parallel_transcription.words import (
     fixed,
     integer,
     listing,
+    number,
     percent,
     plural,
     seconds,
@@ -235,18 +236,18 @@ def _gpu(gpu: Any) -> str:
 def study_view(results: Results) -> View:
     """The study and what of it was measured, as rows of name and value."""
     study, runs = results.study, results.runs
-    counted = explored(runs)
     name, file = clean(study.get("name"), 80), clean(study.get("file"), 120)
-    rounds = int(counted["round"].nunique())
-    configurations = plural(int(counted["configuration"].nunique()), "configuration")
+    rounds = int(runs["round"].nunique())
+    configurations = plural(int(runs["configuration"].nunique()), "configuration")
     days = _days(runs)
     measured = f"{configurations} in {plural(rounds, 'round')}"
     rows: list[Fact] = [
         ("Study", f"{name} ({file})" if file else name or NOTHING),
         ("Model", _models(runs)),
-        ("Audio at once", _audio(counted)),
+        ("Audio at once", _audio(runs)),
         ("Rounds", _rounds(results, rounds)),
         ("Measured", f"{configurations}, {plural(len(runs), 'repeat')}"),
+        ("Time", _time(results)),
         ("Status", _statuses(runs)),
         ("Disturbed", _disturbed(results)),
     ]
@@ -261,6 +262,18 @@ def study_view(results: Results) -> View:
         "measured": f"{measured}, {days}" if days else measured,
         **_settings(study),
     }
+
+
+def _time(results: Results) -> str:
+    """How long runs and matches took, and what part of it lies in timed windows."""
+    facts = results.machines.values()
+    if any("runs_s" not in one for one in facts):
+        return UNKNOWN
+    met = results.matches
+    took = sum(one["runs_s"] for one in facts)
+    took += float(met.groupby(["machine", "round"])["match_s"].first().sum())
+    timed = sum(one["timed_s"] for one in facts) + float(met["makespan_s"].sum())
+    return f"{number(took / 60, 2)} min, {percent(timed / took, decimals=0)} of it timed"
 
 
 def _settings(study: Mapping[str, Any]) -> dict[str, str]:
@@ -296,9 +309,15 @@ def _rounds(results: Results, rounds: int) -> str:
     repeats = results.study.get("repeats")
     if isinstance(repeats, int):
         text += f" of {plural(repeats, 'repeat')} each, in fresh processes"
-    fresh = confirming(results.runs)["round"]
-    if len(fresh):
-        text += f"; {plural(int(fresh.nunique()), 'fresh round')} of the recommendation"
+    met = results.matches
+    if len(met):
+        first = met.groupby(["machine", "round"])
+        passes = int((met["repeat"] > 0).sum())
+        minutes = first["match_s"].first().sum() / 60
+        text += (
+            f"; then {plural(first.ngroups, 'match', 'matches')} of {integer(passes)} passes, "
+            f"{number(minutes, 2)} min"
+        )
     return text
 
 

@@ -84,15 +84,17 @@ def _facts(mine: Recommendation) -> list[tuple[str, str]]:
 
 
 def _status(mine: Recommendation) -> str:
-    """What the fresh rounds say."""
-    count = mine.confirmation.rounds if mine.confirmation else 0
-    rounds = plural(count, "fresh round")
+    """What the matches say."""
+    told = mine.confirmation
+    count = told.matches if told else 0
+    matches = plural(count, "match", "matches")
+    alone = "the only candidate" if told and told.against is None else "by far, in rounds alone"
     return {
-        "confirmed": f"confirmed in {rounds}",
-        "not confirmed": f"not confirmed: slower than the runner-up in {rounds}",
-        "not yet": f"not yet decided after {rounds}"
+        "confirmed": f"confirmed in {matches}" if count else f"confirmed: {alone}",
+        "not confirmed": f"not confirmed: slower than the runner-up in {matches}",
+        "not yet": f"not yet decided after {matches}"
         if count
-        else "not yet measured again in fresh rounds",
+        else "not yet decided against the runner-up",
     }.get(mine.status, clean(mine.status, 60))
 
 

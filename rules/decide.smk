@@ -1,0 +1,26 @@
+# What rounds leave open is decided in matches: one job per machine, since each match follows from those
+# before it.
+
+
+rule decide:
+    input:
+        lambda wildcards: PLAN.records(wildcards.machine),
+        PLAN.all_manifests(),
+    output:
+        "results/{machine}/decided.json",
+    log:
+        "logs/{machine}/decide.log",
+    retries: RETRIES
+    conda:
+        MEASURE_ENV
+    resources:
+        **measuring(
+            lambda wildcards, input: PLAN.most_gpus(), lambda wildcards: PLAN.deciding_min()
+        ),
+        timing_slot=SLOTS,
+    params:
+        study=lambda wildcards: PLAN.settings_json(wildcards.machine),
+        set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
+    shell:
+        "python scripts/decide.py --results results --study {params.study:q} --log {log:q}"
+        " --out {output:q} --parent $PPID"
