@@ -29,8 +29,9 @@ pytestmark = [
 STUDY = small_study(
     "interrupted",
     [
-        {"strategy": "one_model", "files_in_parallel": 1},
-        {"strategy": ["multi_model", "multi_process"], "instances": 2},
+        # twice the same: a pair that no round settles, so that there are matches
+        {"strategy": "one_model", "files_in_parallel": 1, "replica": [1, 2]},
+        {"strategy": "multi_process", "instances": 2},
     ],
     audio=["audio/english-short.opus"],
     rounds=3,

@@ -272,6 +272,8 @@ def _time(results: Results) -> str:
     met = results.matches
     took = sum(one["runs_s"] for one in facts)
     took += float(met.groupby(["machine", "round"])["match_s"].first().sum())
+    if not took:
+        return NOTHING
     timed = sum(one["timed_s"] for one in facts) + float(met["makespan_s"].sum())
     return f"{number(took / 60, 2)} min, {percent(timed / took, decimals=0)} of it timed"
 
