@@ -13,6 +13,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 CHECKSUMS = FOLDER / "SHA256SUMS"
 BIT_RATE = 32000
+MIX_BIT_RATE = 16000  # many files: small ones
 
 GERMAN_TEXTS = [
     """Guten Morgen aus dem kleinen Hafen am Fluss.
@@ -52,9 +53,33 @@ CLIPS = [
     Clip("english-long", "en-us+f4", 160, 120),
     Clip("english-short", "en+m7", 160, 8),
     Clip("english-unseen-voice", "en-us+linda", 160, 30),
+    *(
+        Clip(f"mix/short-{n:02d}", voice, pace, seconds)
+        for n, (voice, pace, seconds) in enumerate(
+            [
+                ("en", 160, 5), ("en-us", 170, 6), ("en+f2", 150, 7), ("en-us+m3", 165, 8),
+                ("en+m7", 160, 9), ("en-us+f4", 155, 6), ("en+f1", 165, 7), ("en-us+m1", 150, 8),
+                ("en+f3", 160, 9), ("en-us+f5", 170, 5), ("en+m1", 155, 6), ("en-us+f1", 160, 7),
+                ("en", 150, 8), ("en-us", 160, 9),
+            ],
+            1,
+        )
+    ),
+    *(
+        Clip(f"mix/middle-{n}", voice, pace, seconds)
+        for n, (voice, pace, seconds) in enumerate(
+            [
+                ("en-us", 160, 31), ("en+m3", 165, 35), ("en-us+f2", 155, 39), ("en", 160, 43),
+                ("en+f4", 165, 47), ("en-us+m7", 155, 52),
+            ],
+            1,
+        )
+    ),
+    Clip("mix/long-1", "en-us", 160, 124),
+    Clip("mix/long-2", "en+f2", 155, 137),
     Clip("german-1", "de", 145, text=GERMAN_TEXTS[0]),
     Clip("german-2", "de+f2", 145, text=GERMAN_TEXTS[1]),
-]
+]  # fmt: skip
 
 
 def make_clip(clip: Clip, speaker) -> None:
@@ -70,7 +95,8 @@ def make_clip(clip: Clip, speaker) -> None:
         samples = speak_sentences(speaker, sentences, manner, rng, pauses=(0.4, 0.8))
     else:
         samples, sentences = speak_for(speaker, clip.seconds, manner, rng)
-    write_opus(FOLDER / f"{clip.name}.opus", samples, BIT_RATE)
+    bit_rate = MIX_BIT_RATE if clip.name.startswith("mix/") else BIT_RATE
+    write_opus(FOLDER / f"{clip.name}.opus", samples, bit_rate)
     (FOLDER / f"{clip.name}.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
 
 
@@ -90,6 +116,7 @@ def main() -> None:
     from training.speech import Speaker
 
     speaker = Speaker()
+    (FOLDER / "mix").mkdir(exist_ok=True)
     for clip in CLIPS:
         make_clip(clip, speaker)
         seconds = duration_of(FOLDER / f"{clip.name}.opus")

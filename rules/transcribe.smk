@@ -3,7 +3,11 @@
 
 rule transcribe:
     input:
-        of_wildcards(lambda wildcards: PLAN.manifests(wildcards.run)),
+        manifests=of_wildcards(lambda wildcards: PLAN.manifests(wildcards.run)),
+        # what a rate in percent is a share of; a load keeps its rate when that is measured again
+        capacity=of_wildcards(
+            lambda wildcards: ancient(PLAN.capacity_record(wildcards.machine, wildcards.run))
+        ),
     output:
         "results/{machine}/runs/{run}.json",
     log:
@@ -30,5 +34,6 @@ rule transcribe:
         planned=of_wildcards(lambda wildcards, input: PLAN.planned(wildcards.run)),
     shell:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
-        " --study {params.study:q} --planned {params.planned:q} --manifests {input:q} --log {log:q} --record {output:q}"
+        " --study {params.study:q} --planned {params.planned:q} --manifests {input.manifests:q}"
+        " --capacity {input.capacity:q} --log {log:q} --record {output:q}"
         " --parent $PPID"

@@ -11,6 +11,7 @@
     ├── PackingError           a slot that does not fit on this machine (jobs.packing)
     ├── StudyError             a study: file, key, value and remedy (study.file)
     ├── TableError             a table or another result (errors)
+    ├── TraceError             a trace of arrivals (inputs.traces)
     ├── Unreadable             what is no regular file, or cannot be read (inputs.regular_file)
     └── WalkLost               dummy weights that do not say their text here (jobs.trial)
 

@@ -16,8 +16,9 @@ _TIME = {"type": ["number", "null"], "exclusiveMinimum": 0}
 _SHARE = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _TEXT = {"type": ["string", "null"]}
 #: How a run, a repeat or a transcription ended. `timeout`: a pass was cut off at the limit;
-#: `stuck`: another step was, so that nothing is known of a pass.
-STATUSES = ("ok", "timeout", "stuck", "failed", "killed")
+#: `stuck`: another step was, so that nothing is known of a pass; `saturated`: requests came faster
+#: than they could be served, which is a result.
+STATUSES = ("ok", "timeout", "stuck", "failed", "killed", "saturated")
 #: Steps of a process: it stopped in one of them.
 STEPS = ("loading", "warm-up", "pass", "between", "ending")
 _STATUS = {"enum": list(STATUSES)}
@@ -56,7 +57,7 @@ _DECODED_FIELDS: dict[str, Any] = {
 }
 _DECODED = _closed({**_DECODED_FIELDS, "speech_s": _NUMBER}, required=list(_DECODED_FIELDS))
 _TRANSCRIPTION_FIELDS: dict[str, Any] = {
-    "counter": {"type": "integer", "minimum": 1},
+    "counter": {"type": "integer"},  # from 1; of requests that are not counted, any other
     "file": {"type": "string"},
     "caller": {"type": "integer"},
     "instance": {"type": "integer"},
@@ -71,9 +72,16 @@ _TRANSCRIPTION_FIELDS: dict[str, Any] = {
     "language": _TEXT,
     "cpu_s": _AMOUNT,
 }
-#: `decoded` is newer than the others: what the decoder did, null where no text came.
+#: Newer than the others: when the first segment was there; what the decoder did, null where no text
+#: came; and of requests under a load, whether they count and when they were sent.
 _TRANSCRIPTION = _closed(
-    {**_TRANSCRIPTION_FIELDS, "decoded": {"anyOf": [_DECODED, {"type": "null"}]}},
+    {
+        **_TRANSCRIPTION_FIELDS,
+        "first_segment_s": _AMOUNT,
+        "decoded": {"anyOf": [_DECODED, {"type": "null"}]},
+        "counted": {"type": "boolean"},
+        "sent_s": _AMOUNT,
+    },
     required=list(_TRANSCRIPTION_FIELDS),
 )
 _GPU = {
@@ -133,6 +141,7 @@ _PASS = _with_gpus(
         "memory": _MEMORY,
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
+    given_up=_TEXT,  # under a load: why requests were dropped
     walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
     # later meters: older records lack them (`measure/limits.py`)
     quota_periods=_NUMBER,
@@ -214,8 +223,30 @@ _PLANNED_FIELDS: dict[str, Any] = {
     "limits": {"type": "object", "additionalProperties": _NUMBER},
 }
 _PLANNED = _closed({**_PLANNED_FIELDS, "remeasure": {"type": "integer"}}, [*_PLANNED_FIELDS])
-#: Keys that records made before these existed lack.
-_NEW = ("job", "planned")
+#: The load that a run was under; `strata` are the parts of its mix, files by their places.
+_LOAD = _closed(
+    {
+        "arrivals": {"type": "string"},
+        "rate": _TIME,  # requests per second
+        "capacity_rps": _TIME,
+        "requests": {"type": "integer", "minimum": 1},
+        "lead_in": {"type": "integer", "minimum": 0},
+        "seed": {"type": "string"},
+        "strata": {
+            "type": "array",
+            "minItems": 1,
+            "items": _closed(
+                {
+                    "name": {"type": "string"},
+                    "weight": {"type": "number", "exclusiveMinimum": 0},
+                    "files": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+                }
+            ),
+        },
+    }
+)
+#: Keys that records made before these existed lack, and those of runs without a load.
+_NEW = ("job", "planned", "load")
 
 
 #: What was measured with what, and on which host.
@@ -286,6 +317,7 @@ def record_schema() -> dict[str, Any]:
             **_ENGINE,
             **_PLACE,
             "planned": {"anyOf": [_PLANNED, {"type": "null"}]},
+            "load": _LOAD,
             "started_at": {"type": "number"},
             "finished_at": {"type": "number"},
             "status": _STATUS,

@@ -290,11 +290,35 @@ def name_of(row: Mapping[str, Any]) -> str:
     ]
     if row["device"] != "cpu":
         parts.append(f"{row['device']} {row['device_index']}")
-    if row["callers"] == 1 and row["files_in_parallel"] > 1:
+    if row.get("arrivals", AT_ONCE) != AT_ONCE:
+        if row["callers"] != row["instances"] * row["num_workers"]:
+            parts.append(plural(int(row["callers"]), "caller"))
+        if row["discipline"] != "fifo":
+            parts.append(DISCIPLINES[row["discipline"]])
+    elif row["callers"] == 1 and row["files_in_parallel"] > 1:
         parts.append("files one after another")
     if row["batch_size"]:
         parts.append(batches(row["batch_size"]))
     return ", ".join(parts)
+
+
+AT_ONCE = "at_once"
+DISCIPLINES = {"fifo": "oldest first", "shortest": "shortest first"}
+
+
+def load(row: Mapping[str, Any]) -> str:
+    """How requests arrive, in words: "poisson, 2 per s, mix calls"; empty where all come at once.
+
+    Args:
+        row: The dimensions of a configuration.
+    """
+    if row["arrivals"] == AT_ONCE:
+        return ""
+    kind = "closed loop" if row["arrivals"] == "closed" else clean(row["arrivals"], 60)
+    rate = str(row["rate"])
+    said = f"{rate[:-1]} % of the capacity" if rate.endswith("%") else f"{rate} per s"
+    mix = f"mix {clean(row['mix'], 40)}" if row["mix"] else ""
+    return ", ".join(part for part in (kind, said if rate else "", mix) if part)
 
 
 #: What a cold start loads from.
@@ -323,7 +347,13 @@ def variant(row: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """What a configuration has that is neither its place in the grid nor a default, in words."""
     found = []
     files, callers = row["files_in_parallel"], row["callers"]
-    if files > 0 and not is_missing(callers) and callers != files:
+    if under := load(row):
+        found.append(under)
+        if callers != row["instances"] * row["num_workers"]:
+            found.append(plural(int(callers), "caller"))
+        if row["discipline"] != "fifo":
+            found.append(DISCIPLINES[row["discipline"]])
+    elif files > 0 and not is_missing(callers) and callers != files:
         found.append("one after another" if callers == 1 else plural(int(callers), "caller"))
     if row["replica"] > 1:
         found.append("same again")

@@ -50,9 +50,18 @@ class Machine:
     """
 
     def __init__(
-        self, results: Results, label: str, group: Group | None = None, calm: Calm = "as it is"
+        self,
+        results: Results,
+        label: str,
+        group: Group | None = None,
+        calm: Calm = "as it is",
+        loads: bool = False,
     ):
-        """`calm` leaves out what others disturbed: in matches, or in rounds as well."""
+        """`calm` leaves out what others disturbed: in matches, or in rounds as well.
+
+        With `loads` its runs are those under a load, with their p95 as `makespan_s` and the margin
+        of latencies; else those whose files all come at one moment.
+        """
         runs = results.runs[results.runs["machine"] == label]
         self.groups = groups_of(runs)
         if group is not None:
@@ -62,13 +71,20 @@ class Machine:
         self.label, self.group = label, group
         self.facts = results.machines.get(label, {})
         self.study = results.study
-        self.margin = float(self.study["equivalence_margin"])
+        self.margin = float(self.study["latency_margin" if loads else "equivalence_margin"])
         self.confidence = float(self.study["confidence"])
         self.limits = dict(self.study["limits"])
         self.together_h = float(self.study["together_h"])
         self.starts = runs[runs["files_in_parallel"] == 0]
-        self.runs = runs[runs["files_in_parallel"] > 0]
+        under_load = runs["arrivals"] != "at_once"
+        if loads:
+            self.runs = runs[under_load].assign(makespan_s=runs["p95_s"])
+        else:
+            self.runs = runs[(runs["files_in_parallel"] > 0) & ~under_load]
+        self._results, self._calm, self._under_load = results, calm, bool(under_load.any())
         matches = results.matches[results.matches["machine"] == label]
+        if loads:
+            matches = matches.iloc[:0]
         self.matches = Matches(
             matches if calm == "as it is" else matches[~matches["disturbed"]],
             self.margin,
@@ -102,6 +118,18 @@ class Machine:
     def rests_on_disturbed(self) -> bool:
         """Whether rounds count that hold nothing but disturbed repeats."""
         return bool((self.runs["counts"] & self.runs["disturbed"]).any())
+
+    @cached_property
+    def loads(self) -> Machine | None:
+        """The same with the runs under a load, its p95 in the place of the makespan; None of none.
+
+        It shares the family of comparisons that verdicts rest on, and notes what it is asked for.
+        """
+        if not self._under_load:
+            return None
+        own = Machine(self._results, self.label, self.group, self._calm, loads=True)
+        own.family, own.asked = self.family, self.asked
+        return own
 
     @cached_property
     def cpus(self) -> float | None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
+from parallel_transcription import words
 from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
 from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.objectives import objectives
+from parallel_transcription.findings.questions.max_load import bands_of
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import (
     Alternative,
     Arguments,
+    ForLoad,
     Measured,
     Recommendation,
     call,
@@ -173,6 +178,36 @@ def recommendation(machine: Machine, choice: Choice) -> Recommendation:
     )
 
 
+def for_loads(machine: Machine) -> list[ForLoad]:
+    """For each kind of load, the settings that carry the most of it within the objectives."""
+    loads = machine.loads
+    asked = objectives(machine.study["slo"])
+    if loads is None or not asked:
+        return []
+    arms = {arm["arm"]: arm for arm in loads.arms.to_dict("records")}
+    found: dict[str, ForLoad] = {}
+    for band in bands_of(loads, asked):
+        arm = arms[band.at["arm"]]
+        kind = words.load({**arm, "rate": ""})
+        if not band.highest or kind in found:
+            continue
+        found[kind] = ForLoad(
+            load=kind,
+            objectives=words.listing([str(one) for one in asked]),
+            rate=band.highest,
+            streams=band.streams,
+            not_at=band.lowest_missed if math.isfinite(band.lowest_missed) else None,
+            configuration=arm["configuration"],
+            strategy=arm["strategy"],
+            instances=int(arm["instances"]),
+            callers=int(arm["callers"]),
+            discipline=arm["discipline"],
+            whisper_model=arguments(arm),
+            snippet=snippet(arm),
+        )
+    return list(found.values())
+
+
 def recommend(results: Results) -> dict[str, Recommendation]:
     """By machine label: the machine's own choice, the other groups under `others`."""
     result = {}
@@ -182,5 +217,6 @@ def recommend(results: Results) -> dict[str, Recommendation]:
         made = [recommendation(machine, choice) for choice in found]
         if not made:
             made = [Recommendation(NOTHING, "no timed run")]
-        result[label] = replace(made[0], others=made[1:])
+        loads = for_loads(machine) or None
+        result[label] = replace(made[0], others=made[1:], loads=loads)
     return result

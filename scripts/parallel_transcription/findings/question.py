@@ -55,6 +55,7 @@ CHAPTERS = {
     6: "Is the model only once in memory?",
     7: "Can several models be started at the same time?",
     8: "Which settings should be used here?",
+    10: "What does a service get, for the same requests?",
 }
 
 

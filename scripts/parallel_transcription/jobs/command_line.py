@@ -77,7 +77,11 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("files", nargs="*", help="audio files, all handed out at one moment")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        help="audio files, all handed out at one moment unless --arrivals says otherwise",
+    )
     for dimension in DIMENSIONS:
         if dimension.name in ("strategy", "files_in_parallel", "load", "replica"):
             continue
@@ -105,6 +109,13 @@ def _parser(strategy: str, description: str) -> argparse.ArgumentParser:
     rules.add_argument("--study", default="", help="the study's name, for the record")
     rules.add_argument("--planned", default="null", help="Plan.planned, for the record")
     rules.add_argument("--manifests", nargs="*", default=[], help="its model's and audio's")
+    rules.add_argument(
+        "--capacity",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="the record that its rate is a share of",
+    )
     rules.add_argument("--parent", type=int, default=0, help="end with this process")
     return parser
 
@@ -123,7 +134,7 @@ def _add_option(parser: argparse.ArgumentParser, dimension: Key) -> None:
             option,
             type=_TYPES.get(dimension.schema.get("type", ""), str),
             default=dimension.default,
-            help=dimension.doc,
+            help=dimension.doc.replace("%", "%%"),
             choices=dimension.schema.get("enum"),
         )
 
@@ -132,7 +143,9 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
     if not given.files:
         raise InputError("name at least one audio file (see --help)")
     values = {d.name: getattr(given, d.name, None) for d in DIMENSIONS}
-    values |= {"strategy": strategy, "files_in_parallel": len(given.files)}
+    values |= {"strategy": strategy}
+    if given.arrivals == "at_once":
+        values["files_in_parallel"] = len(given.files)
     if strategy != "one_model" and given.instances is None:
         values["instances"] = len(given.files)
     protocol = Protocol(
@@ -169,7 +182,13 @@ def _run_by_hand(strategy: str, given: argparse.Namespace) -> int:
 
 def _run_specification(given: argparse.Namespace) -> int:
     record = measure_specified(
-        given.specification, given.study, given.manifests, given.log, given.record, given.planned
+        given.specification,
+        given.study,
+        given.manifests,
+        given.log,
+        given.record,
+        given.planned,
+        *given.capacity[:1],
     )
     # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
     run = f"{record['machine']}/{record['run']}"
@@ -201,4 +220,6 @@ def _say(event: Event) -> None:
                 flush=True,
             )
             for one in result["transcriptions"]:
+                if not one.get("counted", True):
+                    continue
                 print(f"  {one['counter']:>3} {one['text']}", flush=True)

@@ -12,6 +12,7 @@ from typing import Any
 from parallel_transcription import fingerprint, host, kernel
 from parallel_transcription.files import write_json
 from parallel_transcription.jobs import cluster, packing, trial
+from parallel_transcription.jobs.load import ToldLoad, as_recorded, load_of
 from parallel_transcription.measure import cuda, walk
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.loopback_hub import Served
@@ -47,6 +48,7 @@ class Run:
     specification: str = ""
     planned: dict[str, Any] | None = None
     packing: Packing | None = None
+    load: ToldLoad | None = None
 
 
 def measuring_code(cache: Path | None = None) -> str:
@@ -90,6 +92,8 @@ def measure(
         "planned": run.planned,
         **outcome,
     }
+    if task.load:
+        record["load"] = as_recorded(task.load, run.load)
     if record_file:
         write_json(record_file, record)
     return record
@@ -123,6 +127,7 @@ def task_of(run: Run, slot: packing.Slot, described: Mapping[str, Any]) -> Task:
         walk=_planned(run),
         quota_cpus=described.get("cgroup_cpus"),
         served=_served(run),
+        load=load_of(run.configuration, run.load, run.audio, run.round, run.protocol.timeout_s),
     )
     trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
     return task
@@ -165,7 +170,11 @@ def _again(planned: str) -> dict[str, Any]:
 
 
 def specified(
-    specification: str, study: str, manifests: Iterable[Path | str], planned: str = "null"
+    specification: str,
+    study: str,
+    manifests: Iterable[Path | str],
+    planned: str = "null",
+    capacity: Path | None = None,
 ) -> Run:
     """The run that a plan specifies; arguments and errors as of `measure_specified`."""
     prepared = {path.stem: path for path in map(Path, manifests)}
@@ -183,6 +192,7 @@ def specified(
             specification=fingerprint_of(specification),
             packing=told.get("packing"),
             planned=json.loads(planned),
+            load=ToldLoad(**told["load"], capacity=capacity) if "load" in told else None,
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StudyError(
@@ -197,6 +207,7 @@ def measure_specified(
     log: Path | None,
     record_file: Path | None,
     planned: str = "null",
+    capacity: Path | None = None,
 ) -> dict[str, Any]:
     """Measure what a plan specifies, and write the record; returns the record.
 
@@ -208,11 +219,12 @@ def measure_specified(
         record_file: Where the record goes.
         planned: JSON from `Plan.planned`, for the record; its limits measure disturbed passes
             again. No part of the specification either: others measure nothing that is there.
+        capacity: The record that tells what a rate in percent is a share of.
 
     Raises:
         StudyError: for any other text, or where a manifest is missing.
     """
-    run = specified(specification, study, manifests, planned)
+    run = specified(specification, study, manifests, planned, capacity)
     return measure(run, log, record_file)
 
 

@@ -24,7 +24,7 @@ class Configuration:
     num_workers: int = 1
     cpu_threads: int = 0
     files_in_parallel: int = 2
-    callers: int = 0  # 0 becomes as many as files
+    callers: int = 0  # 0 becomes as many as files; under a load, as many as workers
     init_stagger_s: float = 0.0
     load: str = "folder"
     thread_env: str = "OPENBLAS_NUM_THREADS=1"
@@ -37,6 +37,11 @@ class Configuration:
     batch_size: int = 0
     slowdown: float = 0.0
     replica: int = 1
+    arrivals: str = "at_once"
+    rate: str = ""
+    requests: int = 0
+    mix: str = ""
+    discipline: str = "fifo"
 
     def __post_init__(self) -> None:
         if not self.callers:
@@ -44,8 +49,13 @@ class Configuration:
 
     @property
     def one_caller_each(self) -> int:
-        """Callers, when every file has one."""
-        return max(1, self.files_in_parallel)
+        """Callers, when every file has one; under a load, when every worker has one."""
+        return self.total_workers if self.under_load else max(1, self.files_in_parallel)
+
+    @property
+    def under_load(self) -> bool:
+        """Whether files come as requests, not all at one moment."""
+        return self.arrivals != "at_once"
 
     @property
     def devices(self) -> list[int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
+from parallel_transcription.measure.arrivals import Load
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.loopback_hub import Served
 from parallel_transcription.measure.walk import Planned
@@ -25,7 +26,8 @@ class Task:
     `affinity` are CPU numbers, None for all; `quota_cpus` are those that a quota leaves, None
     without one; `environment` are variables that CUDA needs; `walk` is what dummy weights must say
     (`walk.planned`), None for other models; `served` is the model as a hub has it, None where it is
-    loaded from its folder, `model_path`.
+    loaded from its folder, `model_path`; `load` is what it is to serve, None where all files come
+    at one moment.
     """
 
     configuration: Configuration
@@ -36,6 +38,7 @@ class Task:
     walk: Planned | None = None
     quota_cpus: float | None = None
     served: Served | None = None
+    load: Load | None = None
 
     @property
     def loads(self) -> str:
@@ -97,6 +100,7 @@ class Order:
     disturbed_above: float = 0.05
     quota_cpus: float | None = None
     in_turns: bool = False
+    load: Load | None = None
 
     def to_json(self) -> str:
         """The order as it goes to the measured process: one line."""
@@ -105,20 +109,30 @@ class Order:
     @property
     def warm_callers(self) -> int:
         """Callers of a warm-up."""
-        workers = self.configuration.total_workers if self.in_turns else 0
+        all_workers = self.in_turns or self.load
+        workers = self.configuration.total_workers if all_workers else 0
         return max(self.configuration.callers, workers)
 
     @property
     def warm_files(self) -> list[str]:
         """Files of a warm-up: from the start again where there are fewer than its callers."""
         wanted = max(len(self.files), self.warm_callers if self.in_turns else 0)
+        if self.load:
+            wanted = self.warm_callers
         return [self.files[i % len(self.files)] for i in range(wanted)]
 
     @classmethod
     def from_json(cls, text: str) -> Order:
         """The order that `to_json` wrote."""
         content = json.loads(text)
-        return cls(**content | {"configuration": Configuration(**content["configuration"])})
+        load = content.get("load")
+        return cls(
+            **content
+            | {
+                "configuration": Configuration(**content["configuration"]),
+                "load": load and Load.of(load),
+            }
+        )
 
 
 # What the measured process reports, in this order.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from parallel_transcription.measure import disturbance
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.decoded import attach
+from parallel_transcription.measure.load_window import LoadWindow
 from parallel_transcription.measure.messages import (
     AllDone,
     Event,
@@ -49,17 +50,19 @@ def run_pass(
     live: Report | None = None,
     gpus: Gpus | None = None,
     warming: bool = False,
+    window: Window | None = None,
 ) -> dict[str, Any]:
     """One pass over all files: the timed window and the meters at its two ends.
 
     Args:
         strategy: With its models loaded.
-        files: What is handed out.
+        files: What is handed out at one moment, unless the window says otherwise.
         callers: How many take files.
         instances: How many models the callers are dealt out to.
         live: Told of every file as it starts and finishes.
         gpus: Meters of the GPUs in use, if there are any.
         warming: Whether each file ends with its first text.
+        window: That of a load.
 
     Returns:
         The pass as the run record keeps it, without its number.
@@ -67,7 +70,7 @@ def run_pass(
     from parallel_transcription.measure import limits, meters
 
     holding_back = limits.Limits()
-    window = Window(files, callers)
+    window = window or Window(files, callers)
 
     def call(caller: int) -> None:
         window.serve(caller, caller % instances, strategy.transcriber(caller, warming), live)
@@ -77,30 +80,32 @@ def run_pass(
         thread.start()
     strategy.reset_peaks()
     window.wait_for_callers()
+    window.lead_in()
     held_before = holding_back.read()
     if gpus:
         gpus.open_window()
-    started_at = time.time()
+    started_at, began = time.time(), time.monotonic()
     before = strategy.snapshots()
     window.open()
     window.wait_until_over()
     after = strategy.snapshots()
-    clock_jump_s = (time.time() - started_at) - window.since()
+    clock_jump_s = (time.time() - started_at) - (time.monotonic() - began)
     if gpus:
         gpus.close_window()
     held_after = holding_back.read()
 
+    window.close()
     for thread in threads:
         thread.join()
-    done = window.transcriptions
+    done = window.told
     peaks = [peak for peak in strategy.peaks() if peak is not None]
-    failed = [one for one in done if one.status != "ok"]
+    failed = [one for one in done if one.status == "failed"]
     return {
         "status": "failed" if failed else "ok",
         "error": failed[0].error if failed else None,
         "started_at": started_at,
         "clock_jump_s": clock_jump_s,
-        "makespan_s": max(one.finished_s for one in done if one.finished_s is not None),
+        "makespan_s": window.makespan_s,
         **meters.difference(meters.total(before), meters.total(after)),
         **limits.between(held_before, held_after),
         "cpu_callers_s": sum(one.transcript.cpu_s for one in done if one.transcript),
@@ -181,7 +186,12 @@ def _passes(
         report(PassBegins(number, vars(meters.begun(strategy.snapshots()))))
         files, callers = warm if number < 1 else counted
         instances, warming = order.configuration.instances, number < 1
-        result = run_pass(strategy, files, callers, instances, live, gpus, warming)
+        under_load = None
+        if order.load and not warming:
+            under_load = LoadWindow(order.load, number, order.files, callers)
+        result = run_pass(strategy, files, callers, instances, live, gpus, warming, under_load)
+        if under_load:
+            result["given_up"] = under_load.given_up
         decoded = strategy.decoded()
         attach(result["transcriptions"], decoded)
         if order.walk and not warming and result["status"] == "ok":

@@ -190,6 +190,7 @@ class _Plans:
             remeasure=remeasure,
             disturbed_above=protocol.disturbed_above,
             quota_cpus=self._task.quota_cpus,
+            load=self._task.load,
         )
 
     def _lacking(self, starts: list[dict[str, Any]]) -> tuple[int, int, int] | None:
@@ -221,6 +222,13 @@ class _Plans:
         return max(min(GRACE_S, whole), whole - sum(loads) - sum(prepared))
 
 
+def longest_pass_s(task: Task, timeout_s: float) -> float:
+    """How long a pass may take: under a load, after its requests have come and are given up."""
+    if task.load is None:
+        return timeout_s
+    return task.load.lasts_s + task.load.give_up_s + timeout_s
+
+
 def _one_start(
     task: Task,
     protocol: Protocol,
@@ -230,7 +238,7 @@ def _one_start(
     listener: Report | None,
 ) -> tuple[MeasuredProcess, str]:
     """One fresh process from its start to its end; returns what it reported and printed."""
-    limits = protocol.load_timeout_s, protocol.timeout_s
+    limits = protocol.load_timeout_s, longest_pass_s(task, protocol.timeout_s)
     with started(task, order, *limits, environment, log) as living:
         living.no_more()
         while event := living.next_event():

@@ -17,13 +17,18 @@ WINDOW_S = 30
 
 @dataclass
 class Transcript:
-    """What one transcription gave; `cpu_s` is the CPU time of the calling thread alone."""
+    """What one transcription gave.
+
+    `cpu_s` is the CPU time of the calling thread alone, `first_segment_s` when the first segment
+    was there, from the beginning of this transcription; None without one.
+    """
 
     text: str
     segments: int
     last_end_s: float
     language: str
     cpu_s: float
+    first_segment_s: float | None = None
 
 
 #: Takes a file's path; returns when its text is there.
@@ -87,12 +92,15 @@ def make_transcriber(
         begin = _one_after_another(model, options)
 
     def transcribe(path: str) -> Transcript:
-        cpu_before = time.thread_time()
+        cpu_before, began = time.thread_time(), time.monotonic()
         segments, info = begin(path)
         heard = []
+        first = None
         since = time.monotonic()
         for segment in segments:  # a generator: the work happens here
             heard.append(segment)
+            if first is None:
+                first = time.monotonic() - began
             if warming:
                 break
             if slowdown:
@@ -105,6 +113,7 @@ def make_transcriber(
             last_end_s=heard[-1].end if heard else 0.0,
             language=info.language,
             cpu_s=time.thread_time() - cpu_before,
+            first_segment_s=first,
         )
 
     return transcribe

@@ -56,6 +56,9 @@ class Window:
         """Sleep until every caller stands ready."""
         self._ready.wait()
 
+    def lead_in(self) -> None:
+        """What comes before the timed window: nothing, where all files come at one moment."""
+
     def open(self) -> None:
         """Hand all files out, now."""
         self._opened_at = time.monotonic()
@@ -65,6 +68,19 @@ class Window:
         """Sleep until the last file is finished."""
         for _ in self.transcriptions:
             self._finished.acquire()
+
+    def close(self) -> None:
+        """Hand no more out: all files are done."""
+
+    @property
+    def told(self) -> list[Transcription]:
+        """What the record tells of."""
+        return self.transcriptions
+
+    @property
+    def makespan_s(self) -> float:
+        """From the first file's submission to the last one's end."""
+        return max(one.finished_s for one in self.told if one.finished_s is not None)
 
     def since(self) -> float:
         """Seconds since the window opened."""
@@ -83,11 +99,7 @@ class Window:
         """
         self._ready.wait()
         self._open.wait()
-        while True:
-            try:
-                task = self._waiting.popleft()
-            except IndexError:
-                return
+        while (task := self._next()) is not None:
             task.caller, task.instance = caller, instance
             task.started_s = self.since()
             if live:
@@ -100,4 +112,15 @@ class Window:
             if live:
                 seconds = task.finished_s - task.submitted_s
                 live(FileFinished(task.counter, task.file, seconds, task.error))
-            self._finished.release()
+            self._finish(task)
+
+    def _next(self) -> Transcription | None:
+        """What a caller that is free does next; None where nothing is left."""
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def _finish(self, task: Transcription) -> None:
+        """A file is done."""
+        self._finished.release()

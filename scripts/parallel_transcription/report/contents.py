@@ -51,6 +51,8 @@ def machine_report(results: Results, machine: str, figures: Path) -> Report:
         "machine": description.machine_view(mine, machine),
         "tables": [data.files_table_view(t) for t in tables.files_tables(mine)],
         "cold_starts": data.cold_start_view(mine),
+        "loads": data.loads_view(mine),
+        "parts": data.parts_view(mine),
         "transcripts": data.transcripts_view(mine),
     }
     return Report("machine.html", content, *pictures(figures, [machine]))
@@ -69,6 +71,7 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
         "study": study,
         "machines": machines,
         "sections": answers.sections(results),
+        "set_aside": answers.set_aside_view(results),
         "general": [v for v in views if not v["number"]],
         "recommended": [recommended.recommended_view(results, label) for label in labels],
         "matches": [

@@ -91,7 +91,7 @@ DECODED = (
 )
 _STATUS = (
     "ok, timeout (a pass longer than `timeout_s`), stuck (another step took too long, so that "
-    "nothing is known of a pass), failed, killed"
+    "nothing is known of a pass), failed, killed, saturated (a load that it cannot carry)"
 )
 
 _GRID = (
@@ -178,7 +178,17 @@ TIMINGS: tuple[Column, ...] = (
     Column(
         "speech_s", "number", "Audio that was decoded: all, or what `vad_filter` left of it.", "s"
     ),
-)
+    Column(
+        "first_segment_s", "number", "From `started_s` until the first segment was there.", "s"
+    ),
+    *_dimensions("arrivals", "rate", "requests", "mix", "discipline"),
+    Column("sent_s", "number", "Under a load: when it was sent; `submitted_s` is when it was due.",
+           "s"),
+    Column("wait_s", "number", "`started_s` minus `submitted_s`.", "s"),
+    Column("service_s", "number", "`finished_s` minus `started_s`.", "s"),
+    Column("counted", "flag", "Not of the requests that come before and after those that count."),
+    Column("part", "text", "Under a load: the part of the mix that the file is of."),
+)  # fmt: skip
 
 RUNS: tuple[Column, ...] = (
     *_GRID,
@@ -331,6 +341,24 @@ RUNS: tuple[Column, ...] = (
     *_dimensions("load"),
     Column("hub_requests", "number", "Requests of a cold start by name to the loopback's hub."),
     Column("hub_mb", "number", "What that hub sent of the model's files.", "MB"),
+    *_dimensions("arrivals", "rate", "requests", "mix", "discipline"),
+    Column("offered_rps", "number", "Requests that came, per second.", "1/s"),
+    Column("served", "number", "Counted requests that were served."),
+    Column("p50_s", "meter", "Median latency of the counted requests, from when they were due.",
+           "s"),
+    Column("p90_s", "meter", "90th percentile of the latency; empty of fewer than 20 requests.",
+           "s"),
+    Column("p95_s", "meter", "95th percentile of the latency; empty of fewer than 40 requests.",
+           "s"),
+    Column("p99_s", "meter", "99th percentile of the latency; empty of fewer than 200 requests.",
+           "s"),
+    Column("latency_s", "meter", "Mean latency.", "s"),
+    Column("dispatch_lag_s", "meter", "99th percentile of how late requests were sent.", "s"),
+    Column("in_system", "meter", "Mean number of requests that waited or were served."),
+    Column("saturated_by", "text", "Why the load was beyond what the configuration carries."),
+    Column(
+        "generator_limited", "flag", "Requests were sent so late that latencies are in doubt."
+    ),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",
@@ -355,7 +383,7 @@ RUNS: tuple[Column, ...] = (
         "flag",
         "Late, stuck or killed, and disturbed: nothing follows from it for the configuration.",
     ),
-)
+)  # fmt: skip
 
 #: A row per pass of a match, as of a repeat of a run; these columns are a match's own.
 _OF_MATCHES = {

@@ -5,8 +5,9 @@
   disturbed never counts: what it would have taken alone is not known.
 - Failed, stuck and killed repeats have no time.
 - What ended late or was killed beside foreign load is no failure of its configuration (`excused`).
-- A/A replicas and planted slow-downs (`unaltered`), batches and loads by a hub's name
-  (`ordinary`), answer questions of their own.
+- A load beyond what its configuration carries (`saturated`) counts as later than the limit.
+- A/A replicas and planted slow-downs (`unaltered`), batches, loads by a hub's name and requests
+  that arrive by a schedule (`ordinary`), answer questions of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from parallel_transcription.results.columns import METERS
 
 MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or the CPUs if fewer
 _OMP_THREADS = r"(?:^| )OMP_NUM_THREADS=(\d+)(?:[ ,]|$)"  # which it takes instead where it is set
-_HAS_TIME = ("ok", "timeout")
+_LATE = ("timeout", "saturated")
+_HAS_TIME = ("ok", *_LATE)
 _BY_LOAD = ("timeout", "stuck", "killed")  # endings that a foreign load can bring about
 LEAST_CLOCK = 0.9  # of a GPU, against what is usual for the configuration
 
@@ -71,7 +73,10 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
         threads=runs["cpu_threads"].where(runs["cpu_threads"] > 0, automatic).astype("int64"),
         in_use=np.maximum(1, np.minimum(runs["total_workers"], runs["callers"])),
         unaltered=unaltered,
-        ordinary=unaltered & (runs["batch_size"] == 0) & (runs["load"] == "folder"),
+        ordinary=unaltered
+        & (runs["batch_size"] == 0)
+        & (runs["load"] == "folder")
+        & (runs["arrivals"] == "at_once"),
     )
     excused = runs["disturbed"] & runs["status"].isin(_BY_LOAD)
     return runs.assign(counts=_counts(runs), excused=excused)
@@ -108,7 +113,7 @@ def median(values: ArrayLike, late: ArrayLike) -> Median:
 def times(runs: pd.DataFrame) -> pd.DataFrame:
     """The repeats that count, with their time as `value` (s): the limit where `late`."""
     counted = runs[runs["counts"]]
-    late = counted["status"] == "timeout"
+    late = counted["status"].isin(_LATE)
     value = counted["makespan_s"].where(~late, counted["timeout_s"])
     return counted.assign(late=late, value=value)[value.notna()]
 

@@ -84,6 +84,28 @@ class Confirmation:
 
 
 @dataclass(frozen=True)
+class ForLoad:
+    """The settings that carry the largest load of one kind within the study's objectives.
+
+    `rate`: requests per second shown to be within them; `streams`: the seconds of audio that come
+    per second at it; `not_at`: the lowest rate shown not to be, None where none was.
+    """
+
+    load: str
+    objectives: str
+    rate: float
+    streams: float
+    not_at: float | None
+    configuration: str
+    strategy: str
+    instances: int
+    callers: int
+    discipline: str
+    whisper_model: Arguments
+    snippet: str
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """The settings for one kind of work on a machine; None where there is nothing to say.
 
@@ -111,6 +133,7 @@ class Recommendation:
     alternatives: dict[str, Alternative | None] | None = None
     notes: list[str] = field(default_factory=list)
     others: list[Recommendation] | None = None
+    loads: list[ForLoad] | None = None
 
     def call(self) -> str:
         """Python to paste, a line for each argument; empty where nothing is recommended."""
@@ -134,6 +157,8 @@ def _plain(value: Any) -> Any:
         return plain(dataclasses.asdict(value))
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
     return plain(value)
 
 

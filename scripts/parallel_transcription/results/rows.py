@@ -12,9 +12,13 @@ from parallel_transcription.measure import disturbance
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS, THROTTLED_ABOVE
 from parallel_transcription.results.error_rate import CHARACTERS, NORMALISER, WORDS, error_rate
+from parallel_transcription.results.latency import columns_of
 from parallel_transcription.study.configuration import canonical_json
 from parallel_transcription.untrusted import hide_homes, hide_places
 
+#: Kinds of requests by the length of their audio (s), where a mix has no names for them.
+PARTS = ((10.0, "up to 10 s"), (60.0, "10 to 60 s"))
+LONGEST_PART = "over 60 s"
 Row = dict[str, Any]  # cells by column; what is not known may be missing
 
 
@@ -57,6 +61,8 @@ def rows_of(record: Mapping[str, Any], disturbed_above: float) -> tuple[list[Row
             timings += [
                 common | _timing_columns(task, one, record) for task in one["transcriptions"]
             ]
+            if "load" in record:
+                runs[-1] |= _load_pass_columns(one, record)
         told = any(one["status"] != "ok" for one in counted)
         lacking = step == "pass" or (step != "ending" and done < record["protocol"]["repeats"])
         if step and lacking and not told:
@@ -318,10 +324,52 @@ def _repeat_columns(one: Mapping[str, Any], audio_total_s: float, host: str) -> 
     }
 
 
+def _load_pass_columns(one: Mapping[str, Any], record: Mapping[str, Any]) -> Row:
+    """The columns of one repeat under a load: what its counted requests got."""
+    load = record["load"]
+    seconds = {sound["path"]: sound["seconds"] for sound in record["audio"]}
+    callers = Configuration(**record["configuration"]).callers
+    closed = load["arrivals"] == "closed"
+    told = columns_of(one["transcriptions"], callers, one.get("given_up"), closed)
+    served = [
+        task
+        for task in one["transcriptions"]
+        if task.get("counted", True) and task["finished_s"] is not None
+    ]
+    audio_s = sum(seconds[task["file"]] for task in served)
+    told |= {
+        "audio_total_s": audio_s,
+        "rtfx": audio_s / one["makespan_s"],
+        "offered_rps": load["rate"],
+    }
+    if load["rate"] is None and not closed:
+        due = [task["submitted_s"] for task in one["transcriptions"] if task.get("counted", True)]
+        lasted = max(due) - min(due)
+        told["offered_rps"] = (len(due) - 1) / lasted if lasted > 0 else None
+    if told["saturated_by"] and one["status"] == "ok":
+        told |= {"status": "saturated", "makespan_s": None, "error": told["saturated_by"]}
+    return told
+
+
+def _part_of(task: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
+    """The part of a load's mix that a file is of: its name, or its length in words."""
+    if "load" not in record:
+        return None
+    place = next(i for i, sound in enumerate(record["audio"]) if sound["path"] == task["file"])
+    for part in record["load"]["strata"]:
+        if place in part["files"] and part["name"]:
+            return str(part["name"])
+    seconds = record["audio"][place]["seconds"]
+    return next((words for most, words in PARTS if seconds <= most), LONGEST_PART)
+
+
 def _timing_columns(
     task: Mapping[str, Any], one: Mapping[str, Any], record: Mapping[str, Any]
 ) -> Row:
-    sound = record["audio"][task["counter"] - 1]
+    if "load" in record:
+        sound = next(sound for sound in record["audio"] if sound["path"] == task["file"])
+    else:
+        sound = record["audio"][task["counter"] - 1]
     text, finished = task["text"], task["finished_s"]
     judged = text is not None and sound["reference"] and record["model"].get("kind") != "dummy"
     errors = error_rate(sound["reference"], text) if judged else None
@@ -347,6 +395,12 @@ def _timing_columns(
         "cer": errors.value if errors and errors.unit == CHARACTERS else None,
         "normaliser": errors and NORMALISER,
         **{name: decoded.get(name) for name in DECODED},
+        "first_segment_s": task.get("first_segment_s"),
+        "sent_s": task.get("sent_s"),
+        "wait_s": _minus(task["started_s"], task["submitted_s"]),
+        "service_s": _minus(finished, task["started_s"]),
+        "counted": task.get("counted", True),
+        "part": _part_of(task, record),
     }
 
 
@@ -358,6 +412,8 @@ def _workload(record: Mapping[str, Any]) -> str:
         {name: configuration[name] for name in OPTIONS},
         record["model"].get("sha256"),
     ]
+    if load := record.get("load"):  # the same requests at the same moments, but for the rate
+        what.append([load["seed"], load["rate"]])
     return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:12]
 
 

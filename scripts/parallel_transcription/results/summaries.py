@@ -16,6 +16,7 @@ from parallel_transcription import words
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.columns import METERS
 from parallel_transcription.results.counting import median, times
+from parallel_transcription.results.latency import CARRIES, percentile
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.untrusted import in_brief
@@ -53,6 +54,91 @@ def status_text(rows: pd.DataFrame) -> str:
 
 
 _DEFAULTS = {d.name: d.default for d in DIMENSIONS}
+
+
+def at_once(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose files all came at one moment, or that only loaded models."""
+    return runs[runs["arrivals"] == words.AT_ONCE]
+
+
+def loads(results: Results) -> pd.DataFrame:
+    """One row per machine and configuration under a load: what its requests got, medians of passes.
+
+    Columns: `machine`, `settings` and `load` in words, `rounds`, `passes`, `saturated` (of these),
+    `generator_limited`, and meters of the passes that kept up: `offered_rps`, `served_rps`, `p50_s`
+    … `p99_s`, `latency_s`, `in_system`, `rtfx`, `core_hours` (of an hour of audio),
+    `dispatch_lag_s`.
+    """
+    meters = ["offered_rps", "served_rps", "p50_s", "p90_s", "p95_s", "p99_s", "latency_s",
+              "in_system", "rtfx", "core_hours", "dispatch_lag_s"]  # fmt: skip
+    runs = results.runs[results.runs["arrivals"] != words.AT_ONCE]
+    runs = runs.assign(
+        served_rps=runs["served"] / runs["makespan_s"],
+        core_hours=runs["cores_used"] / runs["rtfx"],
+    )
+    rows = []
+    for (machine, _), group in runs.groupby(["machine", "arm"], sort=True):
+        first = group.iloc[0]
+        passes = group[group["status"].isin(("ok", "saturated"))]
+        rows.append(
+            {
+                "machine": machine,
+                "settings": name_of(first),
+                "load": words.load(first),
+                "rounds": int(group["round"].nunique()),
+                "passes": len(passes),
+                "saturated": int((passes["status"] == "saturated").sum()),
+                "generator_limited": int(passes["generator_limited"].sum()),
+                "status": status_text(group),
+                **passes.loc[passes["counts"], meters].median().to_dict(),
+            }
+        )
+    columns = ["machine", "settings", "load", "rounds", "passes", "saturated",
+               "generator_limited", "status", *meters]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    order = ["machine", "load", "offered_rps", "settings"]
+    return table.sort_values(order, kind="stable", ignore_index=True)
+
+
+def parts_of_loads(results: Results) -> pd.DataFrame:
+    """One row per machine, load, settings and part of the mix: its requests and their latency.
+
+    Columns: `machine`, `load`, `offered_rps`, `settings`, `part`, `requests`, and `p50_s`, `p95_s`
+    over all rounds that kept up, nan where too few requests carry them. None of a mix of one part.
+    """
+    runs = results.runs
+    runs = runs[~runs["arrivals"].isin((words.AT_ONCE, "closed"))]
+    runs = runs[runs["counts"] & (runs["status"] == "ok")]
+    timings = results.timings[results.timings["counted"]]
+    rows = []
+    for (machine, _), group in runs.groupby(["machine", "arm"], sort=True):
+        first = group.iloc[0]
+        own = timings.merge(group[["run", "repeat"]], on=["run", "repeat"])
+        if own["part"].nunique() < 2:
+            continue
+        for part, requests in own.groupby("part", sort=True):
+            late = requests["seconds"].fillna(math.inf)
+            found = {
+                f"p{which}_s": percentile(late, which) if len(late) >= CARRIES[which] else math.nan
+                for which in (50, 95)
+            }
+            rows.append(
+                {
+                    "machine": machine,
+                    "load": words.load(first),
+                    "offered_rps": group["offered_rps"].median(),
+                    "settings": name_of(first),
+                    "part": str(part),
+                    "requests": len(requests),
+                    "length_s": requests["audio_seconds"].mean(),
+                    **found,
+                }
+            )
+    columns = ["machine", "load", "offered_rps", "settings", "part", "requests", "length_s",
+               "p50_s", "p95_s"]  # fmt: skip
+    order = ["machine", "load", "offered_rps", "settings", "length_s"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(order, kind="stable", ignore_index=True)
 
 
 def configurations(runs: pd.DataFrame) -> pd.DataFrame:
@@ -151,7 +237,7 @@ class FilesTable:
 
 def files_tables(results: Results) -> list[FilesTable]:
     """The tables of one machine; each row one configuration, with times of each file."""
-    summary = configurations(results.runs)
+    summary = configurations(at_once(results.runs))
     summary = summary[summary["files_in_parallel"] > 0]
     of_files = _file_times(results)
     keys = ["model", "compute_type", "device", "files_in_parallel", "strategy", "workload"]
@@ -271,7 +357,7 @@ def transcripts(timings: pd.DataFrame) -> list[Row]:
 
 def scenes(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:
     """(model, compute type, device, files) of rows that transcribed, those with most rows first."""
-    timed = rows[rows["files_in_parallel"] > 0]
+    timed = at_once(rows[rows["files_in_parallel"] > 0])
     keys = ["model", "compute_type", "device", "files_in_parallel"]
     counts = timed.groupby(keys, sort=True)["configuration"].nunique()
     counts = counts.sort_values(ascending=False, kind="stable")

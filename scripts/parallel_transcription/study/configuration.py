@@ -17,6 +17,7 @@ from typing import Any
 from parallel_transcription.errors import InputError
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.dimensions import BY_NAME, DEFAULTS, LANGUAGES, NAMES
+from parallel_transcription.study.rates import around, is_on_ladder, share_of
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {"integer": int, "number": float}
 
@@ -127,7 +128,7 @@ _RULES = (
     ),
     _Rule(
         "callers",
-        lambda c: c.callers > c.one_caller_each,
+        lambda c: not c.under_load and c.callers > c.one_caller_each,
         lambda c: (
             f"{c.callers} callers for {c.files_in_parallel} files: some would never get one; use "
             "at most as many callers as files"
@@ -158,6 +159,55 @@ _RULES = (
             f"{c.load} asks whether instances that start at once race; use multi_model or "
             "multi_process, with instances above 1"
         ),
+    ),
+    _Rule(
+        "arrivals",
+        lambda c: not c.under_load and bool(c.rate or c.requests or c.mix),
+        lambda c: (
+            "rate, requests and mix say how a load is; set arrivals to poisson, constant, bursts, "
+            "closed or trace:<file>, or leave them out"
+        ),
+    ),
+    _Rule(
+        "discipline",
+        lambda c: not c.under_load and c.discipline != "fifo",
+        lambda c: "files that all come at once are taken in their order; set arrivals as well",
+    ),
+    _Rule(
+        "files_in_parallel",
+        lambda c: c.under_load and c.files_in_parallel != DEFAULTS["files_in_parallel"],
+        lambda c: (
+            f"with arrivals: {c.arrivals} files come as requests, not {c.files_in_parallel} at "
+            "once; leave files_in_parallel out and give requests"
+        ),
+    ),
+    _Rule(
+        "rate",
+        lambda c: c.arrivals in ("poisson", "constant", "bursts") and not c.rate,
+        lambda c: f"{c.arrivals} needs a rate: requests per second such as 2, or a share as 70%",
+    ),
+    _Rule(
+        "rate",
+        lambda c: bool(c.rate) and (c.arrivals == "closed" or c.arrivals.startswith("trace:")),
+        lambda c: f"{c.arrivals} says itself when requests come; leave rate out",
+    ),
+    _Rule(
+        "rate",
+        lambda c: bool(c.rate) and share_of(c.rate) is None and not is_on_ladder(float(c.rate)),
+        lambda c: (
+            f"{c.rate} is not on the ladder of rates; give "
+            + (" or ".join(f"{r:g}" for r in around(float(c.rate))) if float(c.rate) else "more")
+        ),
+    ),
+    _Rule(
+        "requests",
+        lambda c: c.under_load and not c.arrivals.startswith("trace:") and c.requests < 10,
+        lambda c: f"{c.requests} say nothing of a load; give at least 10, better 40 or more",
+    ),
+    _Rule(
+        "requests",
+        lambda c: c.arrivals.startswith("trace:") and c.requests > 0,
+        lambda c: "a trace says itself how many requests come; leave requests out",
     ),
     _Rule(
         "init_stagger_s",
@@ -199,8 +249,11 @@ def identify(configuration: Configuration) -> str:
     digest = hashlib.sha256(canonical_json(compact(c)).encode()).hexdigest()[:8]
     model = slug(c.model.rstrip("/").rsplit("/", 1)[-1])
     device = c.device + ("" if c.device_index == "0" else c.device_index.replace(",", "."))
+    work = f"f{c.files_in_parallel}"
+    if c.under_load:
+        work = f"{slug(c.arrivals, 20)}{c.rate.replace('%', 'p')}-c{c.callers}"
     return (
         f"{c.strategy}-{model}-{c.compute_type}-{device}"
         f"-i{c.instances}-w{c.num_workers}-t{c.cpu_threads}"
-        f"-f{c.files_in_parallel}-{digest}"
+        f"-{work}-{digest}"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.keys import Key, integer
+from parallel_transcription.study.rates import PATTERN as RATE
 
 #: What a cold start loads from.
 LOADS = ("folder", "cached", "cold")
@@ -120,12 +121,14 @@ DIMENSIONS: tuple[Key, ...] = (
     _dimension(
         "files_in_parallel",
         integer(0, 10_000),
-        "Files handed out at one moment; 0 only loads the models (cold starts).",
+        "Files handed out at one moment; 0 only loads the models (cold starts). With `arrivals`, "
+        "`requests` take its place.",
     ),
     _dimension(
         "callers",
         integer(1, 10_000),
-        "Threads that hand files out; as many as files unless given. 1 is one file after another.",
+        "Threads that hand files out; as many as files unless given. 1 is one file after another. "
+        "With `arrivals`, how many requests are served at once; as many as workers unless given.",
     ),
     _dimension(
         "init_stagger_s",
@@ -174,6 +177,38 @@ DIMENSIONS: tuple[Key, ...] = (
         "replica",
         integer(1, 100),
         "Number of a repetition of the same configuration; 1 and 2 make the A/A placebo.",
+    ),
+    _dimension(
+        "arrivals",
+        {"type": "string", "pattern": r"^(at_once|closed|poisson|constant|bursts|trace:.{1,300})$"},
+        "How work comes: all files `at_once`; `closed`, the next request when a caller is free; "
+        "requests at a `rate`, independent of each other (`poisson`), in even steps (`constant`) "
+        "or in `bursts` (gaps that vary twice as much); or as in a CSV file, `trace:<file>`, with "
+        "columns `seconds` and `audio_seconds`.",
+    ),
+    _dimension(
+        "rate",
+        {"type": "string", "pattern": RATE},
+        "Requests per second on the ladder 1, 1.12, 1.25, 1.4, 1.6, 1.8, 2, 2.24, 2.5, 2.8, 3.15, "
+        "3.55, 4, 4.5, 5, 5.6, 6.3, 7.1, 8, 9 times a power of ten; or, such as `70%`, a share of "
+        "what the first configuration under load carries, taken to the ladder.",
+    ),
+    _dimension(
+        "requests",
+        integer(0, 100_000),
+        "Requests that are counted in a pass under a load; a quarter as many come before them.",
+    ),
+    _dimension(
+        "mix",
+        {"type": "string", "pattern": r"^[A-Za-z0-9._-]{0,64}$"},
+        "The files that requests are for, by the name of one of the study's `mixes`; `audio`, each "
+        "as often, unless given.",
+    ),
+    _dimension(
+        "discipline",
+        {"enum": ["fifo", "shortest"]},
+        "Which of the waiting requests a free caller takes: the oldest, or that of the shortest "
+        "file.",
     ),
 )
 

@@ -11,6 +11,7 @@ from typing import Any
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.configuration import check, complete, identify
 from parallel_transcription.study.dimensions import NAMES
+from parallel_transcription.study.rates import written
 
 #: Dimensions whose values are compared with each other; the others are the work and its threads.
 _COMPARED = frozenset(
@@ -24,9 +25,14 @@ _COMPARED = frozenset(
         "batch_size",
         "slowdown",
         "replica",
+        "discipline",
     )
 )
-_KEPT = tuple(name for name in NAMES if name not in _COMPARED)
+#: Dimensions of a load, and what they take the place of: defaults for the one say nothing of the
+#: other.
+_OF_LOADS = ("rate", "requests", "mix", "discipline")
+_AT_ONCE = ("files_in_parallel",)
+_KEPT = tuple(name for name in NAMES if name not in (*_COMPARED, *_OF_LOADS, "arrivals"))
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class GridPoint:
 def values_of(dimension: str, value: Any) -> list[Any]:
     """The values that a block gives a dimension, one by one; device lists become strings."""
     values = value if isinstance(value, list) else [value]
+    if dimension == "rate":
+        return [written(v) for v in values]
     if dimension == "device_index":
         return [",".join(map(str, v)) if isinstance(v, list) else str(v) for v in values]
     return values
@@ -58,12 +66,18 @@ def expand_block(block: Mapping[str, Any], defaults: Mapping[str, Any]) -> Itera
     Raises:
         ConfigurationError: for a combination that cannot exist.
     """
-    named = {**defaults, **{k: v for k, v in block.items() if k in NAMES}}
-    axes = [[(name, v) for v in values_of(name, value)] for name, value in named.items()]
-    for combination in product(*axes):
-        configuration = complete(dict(combination))
-        check(configuration)
-        yield configuration
+    own = {k: v for k, v in block.items() if k in NAMES}
+    for arrivals in values_of("arrivals", own.get("arrivals", defaults.get("arrivals", "at_once"))):
+        foreign = _OF_LOADS if arrivals == "at_once" else _AT_ONCE
+        given = {k: v for k, v in defaults.items() if k not in foreign}
+        named = {**given, **own, "arrivals": arrivals}
+        if arrivals == "closed" and "rate" not in own:
+            named.pop("rate", None)
+        axes = [[(name, v) for v in values_of(name, value)] for name, value in named.items()]
+        for combination in product(*axes):
+            configuration = complete(dict(combination))
+            check(configuration)
+            yield configuration
 
 
 #: What configurations share that stand close together, from the widest circle to the closest:
@@ -82,8 +96,8 @@ def schedule(points: Sequence[GridPoint], name: str = "") -> list[tuple[GridPoin
     All points of round 1 come before any of round 2. Within a round the order is drawn at random:
     a turn that follows a rule, as AB, BA, meets a disturbance with a period of two rounds at the
     same phase in every round, and takes it for a difference. What is drawn are whole circles of
-    configurations that are compared: those of equal work; in these, those of as many files; of as
-    many threads; of as many workers; and in the last one the configurations themselves. So matched
+    configurations that are compared: those of equal work; in these, those of as many files, or under
+    the same load; of as many threads; of as many workers; and in the last one the configurations themselves. So matched
     arms are neighbours, numbers of threads are close to each other, and A/A replicas are as far
     apart as the arms whose noise they stand for.
 
@@ -107,7 +121,11 @@ def _place(point: GridPoint, seed: str) -> list[str]:
     """Where a configuration stands in a round: a draw for each circle that it belongs to."""
     told, place = seed, []
     for circle in (*_CIRCLES, None):
-        values = point.id if circle is None else [getattr(point.configuration, n) for n in circle]
+        values: Any = point.id
+        if circle is not None:
+            values = [getattr(point.configuration, name) for name in circle]
+        if circle == ("files_in_parallel",) and point.configuration.under_load:
+            values += [getattr(point.configuration, name) for name in ("arrivals", *_OF_LOADS[:-1])]
         told = f"{told} {values}"
         place.append(hashlib.sha256(told.encode()).hexdigest())
     return place

@@ -18,6 +18,8 @@ from parallel_transcription.inputs import models
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.study.configuration import canonical_json, compact, slug
 from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.loads import trace_of
+from parallel_transcription.study.rates import share_of
 from parallel_transcription.study.runs import round_of, run_id
 from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
@@ -40,6 +42,7 @@ class Specification(TypedDict):
     model: str
     audio: list[str]
     code: str
+    load: NotRequired[dict[str, Any]]
     packing: NotRequired[Packing]
     round: NotRequired[int]  # always there in the text that a run gets
 
@@ -58,9 +61,18 @@ class Plan:
     def __init__(self, study: Study, root: Path, results: Path, code: str, cache: Path):
         self.study = study
         self.results = results
+        self._root = root
         self.audio = [_from_here(file, root) for file in study.files]
+        mixed = [
+            _from_here(file, root)
+            for mix in sorted({p.configuration.mix for p in study.points.values()} - {""})
+            for file in study.loads.files(mix)
+        ]
         self._code = code
-        self._sha256 = {path: fingerprint.file_sha256(path, cache) for path in self.audio}
+        self._sha256 = {
+            path: fingerprint.file_sha256(path, cache)
+            for path in dict.fromkeys([*self.audio, *mixed])
+        }
         names = sorted({p.configuration.model for p in study.points.values()})
         self._identities = {name: models.identity(parse_model(name), root) for name in names}
         self._audio_keys = {
@@ -118,7 +130,7 @@ class Plan:
 
         They are no input of any run, so that a file added to the list reruns nothing.
         """
-        unused = self.audio[len(self.audio) - len(self.study.unused_files) :]
+        unused = [_from_here(file, self._root) for file in self.study.unused_files]
         return [self.audio_manifest(self._audio_keys[file]) for file in unused]
 
     def asked_of_model(self, key: str) -> str:
@@ -152,7 +164,23 @@ class Plan:
         more, repeats = settings["remeasure"], self.study.points[round_of(run)[0]].repeats
         # each pass more may need a process of its own, with warm-ups of its own
         passes = settings["warmups"] * (1 + more) + repeats + more
-        return math.ceil((settings["load_timeout_s"] + passes * settings["timeout_s"]) / 60)
+        longest = settings["timeout_s"] + self._arriving_s(round_of(run)[0])
+        return math.ceil((settings["load_timeout_s"] + passes * longest) / 60)
+
+    def _arriving_s(self, configuration_id: str) -> float:
+        """How long requests come in a pass, and are waited for; 0 where all files come at once."""
+        c = self.study.points[configuration_id].configuration
+        if not c.under_load:
+            return 0.0
+        trace = trace_of(c)
+        if trace is not None:
+            requests = self.study.loads.traces[trace]
+            lasts = requests[-1][0] - requests[0][0]
+        else:
+            # what a share of the capacity is shows when it is measured: a request in two seconds
+            rate = float(c.rate) if c.rate and share_of(c.rate) is None else 0.5
+            lasts = 1.25 * c.requests / rate
+        return lasts + self.study.settings["timeout_s"]
 
     def deciding_min(self) -> int:
         """Minutes that matches may take: the study's, and as long as the last one may run over."""
@@ -212,14 +240,44 @@ class Plan:
             "audio": [self._audio_keys[file] for file in files],
             "code": self._code,
         }
+        if point.configuration.under_load:
+            specification["load"] = self._load_of(point, files)
         if settings.get("packing"):
             specification["packing"] = settings["packing"]
         return specification
 
     def files_of(self, point: GridPoint) -> list[str]:
         """A grid point's audio files: the first n, from the start again where there are fewer."""
+        if point.configuration.under_load:
+            files = self.study.loads.files(point.configuration.mix)
+            return [_from_here(file, self._root) for file in files]
         wanted = point.configuration.files_in_parallel
         return [self.audio[i % len(self.audio)] for i in range(wanted)]
+
+    def _load_of(self, point: GridPoint, files: list[str]) -> dict[str, Any]:
+        """The parts of a configuration's mix, files by their places, and its trace if it has one.
+
+        Of a trace the content's fingerprint is kept, so that a changed one is measured again.
+        """
+        loads, trace = self.study.loads, trace_of(point.configuration)
+        parts = [
+            {
+                "name": part.name,
+                "weight": part.weight,
+                "files": [files.index(_from_here(file, self._root)) for file in part.files],
+            }
+            for part in loads.mixes[point.configuration.mix]
+        ]
+        told: dict[str, Any] = {"strata": parts}
+        if trace is not None:
+            content = canonical_json(loads.traces[trace]).encode()
+            told["trace"] = hashlib.sha256(content).hexdigest()
+        return told
+
+    def capacity_record(self, machine: str, run: str) -> list[str]:
+        """The record that tells what a run's rate is a share of; none for rates per second."""
+        of = self.study.capacity_of.get(round_of(run)[0])
+        return [self.record(machine, run_id(of, 1))] if of else []
 
     def settings_json(self, machine: str | None = None) -> str:
         """The settings that later steps need, as canonical JSON.
@@ -228,12 +286,12 @@ class Plan:
         (`auto` for all). What `machines` ask of a scheduler changes no result and is left out.
         """
         settings = {k: v for k, v in self.study.settings.items() if k not in NOT_IN_RESULTS}
-        settings |= {"file": self.study.file, "audio_files": self.audio}
+        settings |= {"file": self.study.file, "audio_files": list(self._sha256)}
         return canonical_json(settings | {"machine": machine or "auto"})
 
     def references(self) -> str:
         """A fingerprint of all reference transcripts: word error rates follow from them."""
-        texts = [Path(path).with_suffix(".txt") for path in self.audio]
+        texts = [Path(path).with_suffix(".txt") for path in self._sha256]
         return digest(text.read_bytes().hex() if text.is_file() else "" for text in texts)
 
     def others(self) -> list[str]:

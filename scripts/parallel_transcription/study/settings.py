@@ -33,9 +33,15 @@ def _dimension_values(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         one = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": integer(0, 999)}]}
         alone = {"type": "integer", "minimum": 0, "maximum": 999}
         return {"anyOf": [schema, alone, {"type": "array", "minItems": 1, "items": one}]}
+    if name == "rate":
+        number = positive(100_000)
+        one = {"anyOf": [schema, number]}
+        return {"anyOf": [schema, number, {"type": "array", "minItems": 1, "items": one}]}
     return one_or_list(following(name, schema))
 
 
+#: Dimensions that a study may write as numbers or lists, and configurations have as text.
+_AS_WRITTEN = ("device_index", "rate")
 _DIMENSION_VALUES = {d.name: _dimension_values(d.name, d.schema) for d in DIMENSIONS}
 _FILTER = {
     "type": "object",
@@ -145,9 +151,9 @@ SETTINGS: tuple[Key, ...] = (
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                d.name: following(d.name, d.schema) for d in DIMENSIONS if d.name != "device_index"
+                d.name: following(d.name, d.schema) for d in DIMENSIONS if d.name not in _AS_WRITTEN
             }
-            | {"device_index": _DIMENSION_VALUES["device_index"]},
+            | {name: _DIMENSION_VALUES[name] for name in _AS_WRITTEN},
         },
         "Values of dimensions that the blocks do not name.",
     ),
@@ -281,6 +287,67 @@ SETTINGS: tuple[Key, ...] = (
         "how much the error rate may be worse (0.02 unless given).",
     ),
     Key(
+        "mixes",
+        {},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": LABEL},
+            "additionalProperties": {
+                "anyOf": [
+                    _WORD,
+                    {"type": "array", "minItems": 1, "items": _WORD},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["files"],
+                            "properties": {
+                                "name": {"type": "string", "maxLength": 64},
+                                "weight": positive(1e6),
+                                "files": one_or_list(_WORD),
+                            },
+                        },
+                    },
+                ]
+            },
+        },
+        "Files that requests are for, by a name that `mix` takes: a pattern or a list of them, "
+        "each file as often; or parts with `files`, `weight` (how often it comes) and `name`.",
+    ),
+    Key(
+        "slo",
+        {},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                name: {
+                    "anyOf": [
+                        positive(1e6),
+                        {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "minProperties": 1,
+                            "properties": {"seconds": positive(1e6), "of_length": positive(1e4)},
+                        },
+                    ]
+                }
+                for name in ("p50", "p90", "p95", "p99")
+            },
+        },
+        "What a service must keep: the longest latency in seconds of so many percent of its "
+        "requests, as `p95: 3`; with `p95: {seconds: 2, of_length: 0.2}` that of a request is the "
+        "larger of both, the second times the length of its audio. Changing it measures nothing.",
+    ),
+    Key(
+        "latency_margin",
+        0.1,
+        share(),
+        "Latencies (p95) that differ by less count as equal. Choose it before you measure.",
+    ),
+    Key(
         "packing",
         None,
         {
@@ -368,6 +435,9 @@ class Settings(TypedDict):
     confidence: float
     decide: Decide
     limits: Limits
+    mixes: dict[str, Any]
+    slo: dict[str, Any]
+    latency_margin: float
     packing: NotRequired[Packing]
 
 

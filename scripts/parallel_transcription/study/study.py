@@ -24,6 +24,7 @@ from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.file import StudyError, problems_in, read_study_file
 from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
+from parallel_transcription.study.loads import Loads, capacities, read_loads
 from parallel_transcription.study.messages import closest, schema_problems, short
 from parallel_transcription.study.settings import (
     DECIDE_MINUTES,
@@ -49,8 +50,9 @@ class Study:
 
     `machines` are the labels to measure, each with what its runs ask the scheduler for (None on
     this host); `points` is the whole grid by id; `schedule` the wanted runs (after `only`) in
-    the order of measurement; `files` the audio files in order; `passed_over` what wildcards met
-    that is no audio.
+    the order of measurement; `files` the audio files in order; `loads` its mixes and traces;
+    `capacity_of` the configuration that tells what a rate in percent is a share of, by the id of
+    the one that has such a rate; `passed_over` what wildcards met that is no audio.
     """
 
     file: str
@@ -59,6 +61,8 @@ class Study:
     files: list[Path]
     points: dict[str, GridPoint]
     schedule: list[tuple[GridPoint, int]] = field(repr=False)
+    loads: Loads = field(repr=False)
+    capacity_of: dict[str, str] = field(default_factory=dict)
     passed_over: list[Path] = field(default_factory=list)
 
     @property
@@ -69,8 +73,12 @@ class Study:
     @property
     def unused_files(self) -> list[Path]:
         """Listed files that no configuration reaches: `files_in_parallel` takes the first."""
-        most = max(p.configuration.files_in_parallel for p in self.points.values())
-        return self.files[most:]
+        used = [p.configuration for p in self.points.values()]
+        if any(one.under_load and not one.mix for one in used):
+            return []
+        at_once = [one.files_in_parallel for one in used if not one.under_load]
+        of_mixes = {file for one in used if one.mix for file in self.loads.files(one.mix)}
+        return [file for file in self.files[max(at_once, default=0) :] if file not in of_mixes]
 
     @property
     def remarks(self) -> list[str]:
@@ -132,17 +140,21 @@ def build_study(
     settings = _checked_settings(config, file)
     machines = _machines(settings, file, on_cluster)
     settings = resolved(settings, machines, file)
-    points = expand_grid(settings, file)
+    grid, points = _of_blocks(settings, file), expand_grid(settings, file)
     found = _audio_files(settings["audio"], file, root)
+    under_load = [p.configuration for p in points.values() if p.configuration.under_load]
+    loads = read_loads(under_load, settings["mixes"], found.files, file, root)
     _check_models(points, file, root)
     only = settings.get("only")
-    wanted = [p for p in points.values() if matches(p.configuration, p.id, only)]
+    wanted = [p for p in grid.values() if matches(p.configuration, p.id, only)]
     if not wanted:
         raise StudyError(
-            f"{file}: only: {only!r} matches none of the grid's {len(points)} configurations; "
+            f"{file}: only: {only!r} matches none of the grid's {len(grid)} configurations; "
             "list them with: python scripts/list_configurations.py " + file
         )
     _check_packing(wanted, settings.get("packing"), file)
+    measured, capacity_of = capacities({point.id: point for point in wanted})
+    wanted += [point for point in measured.values() if point.id not in {p.id for p in wanted}]
     return Study(
         file=file,
         settings=settings,
@@ -150,6 +162,8 @@ def build_study(
         files=found.files,
         points=points,
         schedule=schedule(wanted, settings["name"]),
+        loads=loads,
+        capacity_of=capacity_of,
         passed_over=found.passed_over,
     )
 
@@ -271,11 +285,17 @@ def _name_of(file: str) -> str:
 
 
 def expand_grid(settings: Settings, file: str) -> dict[str, GridPoint]:
-    """The union of the blocks' grids, by id.
+    """The union of the blocks' grids, by id, and what tells the capacity that rates are shares of.
 
     Raises:
         StudyError: for values that cannot go together, naming the block and the key.
     """
+    points = _of_blocks(settings, file)
+    return capacities(points)[0] | points
+
+
+def _of_blocks(settings: Settings, file: str) -> dict[str, GridPoint]:
+    """The union of the blocks' grids, by id."""
     points: dict[str, GridPoint] = {}
     for number, block in enumerate(settings["grid"]):
         rounds = max(block.get("rounds", settings["rounds"]), settings.get("min_rounds", 1))

@@ -7,7 +7,7 @@ from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
-from parallel_transcription.words import integer, level, plural
+from parallel_transcription.words import NOTHING, integer, level, plural
 
 
 def finding_view(finding: Finding, results: Results) -> View:
@@ -65,6 +65,7 @@ def _confidence(effect: Effect | None) -> str:
 def sections(results: Results) -> list[View]:
     """The questions with a number, each with its findings on every machine."""
     found = []
+    aside = set_aside(results)
     for number in sorted({f.number for f in results.findings if f.number}):
         findings = [f for f in results.findings if f.number == number]
         order = list(dict.fromkeys(f.id for f in findings))
@@ -76,10 +77,44 @@ def sections(results: Results) -> list[View]:
                 # a section of one question has it as its title
                 "title": clean(findings[0].question if alone else findings[0].chapter, 200),
                 "alone": alone,
+                "set_aside": number in aside,
                 "findings": _figures_once([finding_view(f, results) for f in findings]),
             }
         )
     return found
+
+
+def set_aside(results: Results) -> list[int]:
+    """Sections that the first page sums up in a line: a study of loads alone, or of starts alone.
+
+    Where most questions are not measured, those of sections without any answer.
+    """
+    asked = [f for f in results.findings if f.number]
+    open_ones = [f for f in asked if f.verdict == Verdict.NOT_MEASURED]
+    if 2 * len(open_ones) <= len(asked):
+        return []
+    measured = {f.number for f in asked if f.verdict != Verdict.NOT_MEASURED}
+    return sorted({f.number for f in asked} - measured) if measured else []
+
+
+def set_aside_view(results: Results) -> View | None:
+    """Those sections in a line; None without any."""
+    numbers = set_aside(results)
+    if not numbers:
+        return None
+    text = "Not measured in this study; these sections say how to measure it."
+    return {"numbers": _ranges(numbers), "text": text}
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Numbers in a row with dashes: "1–8, 10"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{p[0]}{NOTHING}{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
 
 
 def _figures_once(views: list[View]) -> list[View]:

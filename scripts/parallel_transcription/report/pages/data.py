@@ -156,6 +156,52 @@ def cold_start_view(results: Results) -> Table | None:
     return table(columns, rows)
 
 
+def loads_view(results: Results) -> Table | None:
+    """What requests got under each load; None where there was none."""
+    loads = tables.loads(results)
+    if loads.empty:
+        return None
+    columns = ["load", "settings", "requests per s", "served per s", "p50 (s)", "p90 (s)",
+               "p95 (s)", "p99 (s)", "mean (s)", "in system", "RTFx", "core-h per h", "rounds",
+               "saturated"]  # fmt: skip
+    rows = [
+        [
+            cell(r["load"]),
+            cell(r["settings"]),
+            *(amount(r[name]) for name in ("offered_rps", "served_rps")),
+            *(amount(r[f"p{which}_s"], seconds) for which in (50, 90, 95, 99)),
+            amount(r["latency_s"], seconds),
+            amount(r["in_system"]),
+            amount(r["rtfx"]),
+            amount(r["core_hours"]),
+            amount(r["rounds"], integer),
+            cell(f"{integer(r['saturated'])} of {integer(r['passes'])}", numeric=True),
+        ]
+        for r in loads.to_dict("records")
+    ]
+    return table(columns, rows)
+
+
+def parts_view(results: Results) -> Table | None:
+    """Latency by part of a mix: a short request behind a long one; None where no mix has parts."""
+    parts = tables.parts_of_loads(results)
+    if parts.empty:
+        return None
+    columns = ["load", "settings", "part", "mean length (s)", "requests", "p50 (s)", "p95 (s)"]
+    rows = [
+        [
+            cell(r["load"]),
+            cell(r["settings"]),
+            cell(clean(r["part"], 40)),
+            amount(r["length_s"], seconds),
+            amount(r["requests"], integer),
+            *(amount(r[f"p{which}_s"], seconds) for which in (50, 95)),
+        ]
+        for r in parts.to_dict("records")
+    ]
+    return table(columns, rows)
+
+
 DATA_COLUMNS = [
     "strategy", "models", "workers", "threads", "files", "makespan (s)", "RTFx", "cores",
     "CPU (s)", "load (s)", "model (MB)", "memory (MB)", "peak (MB)", "rounds", "n",
@@ -165,7 +211,7 @@ DATA_COLUMNS = [
 
 def data_view(results: Results) -> list[View]:
     """One table per model: every configuration with its medians."""
-    summary = tables.configurations(results.runs)
+    summary = tables.configurations(tables.at_once(results.runs))
     found = []
     keys = ["machine", "model", "compute_type", "device"]
     for key, group in summary.groupby(keys, sort=True, dropna=False):

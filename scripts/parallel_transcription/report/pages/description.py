@@ -20,8 +20,10 @@ from parallel_transcription.report.pages.cells import (
 from parallel_transcription.report.pages.limits import held_up, limits
 from parallel_transcription.results.counting import usable_cpus
 from parallel_transcription.results.read import Results
+from parallel_transcription.results.summaries import at_once
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import (
+    AT_ONCE,
     NOTHING,
     UNKNOWN,
     as_written,
@@ -245,6 +247,7 @@ def study_view(results: Results) -> View:
         ("Study", f"{name} ({file})" if file else name or NOTHING),
         ("Model", _models(runs)),
         ("Audio at once", _audio(runs)),
+        *([("Requests", loads)] if (loads := _loads(runs)) else []),
         ("Rounds", _rounds(results, rounds)),
         ("Measured", f"{configurations}, {plural(len(runs), 'repeat')}"),
         ("Time", _time(results)),
@@ -298,12 +301,27 @@ def _models(runs: pd.DataFrame) -> str:
 
 
 def _audio(counted: pd.DataFrame) -> str:
-    timed = counted[counted["files_in_parallel"] > 0]
+    timed = at_once(counted[counted["files_in_parallel"] > 0])
     texts = [
         f"{plural(int(files), 'file')} ({seconds(total)} s)"
         for (files, total), _ in timed.groupby(["files_in_parallel", "audio_total_s"], sort=True)
     ]
     return ", ".join(texts) or NOTHING
+
+
+def _loads(runs: pd.DataFrame) -> str:
+    """The loads that requests came by, in words; empty where there was none."""
+    under = runs[~runs["arrivals"].isin((AT_ONCE, "closed"))]
+    texts = []
+    keys = ["arrivals", "requests", "mix"]
+    for (arrivals, requests, mix), own in under.groupby(keys, sort=True):
+        rates = sorted(set(own["offered_rps"].dropna()))
+        named = f" of mix {clean(mix, 40)}" if mix else ""
+        texts.append(
+            f"{clean(arrivals, 60)}, {integer(requests) if requests else 'all'}{named} in each "
+            f"pass, {', '.join(as_written(rate) for rate in rates)} per s"
+        )
+    return "; ".join(texts)
 
 
 def _rounds(results: Results, rounds: int) -> str:

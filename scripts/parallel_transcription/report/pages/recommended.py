@@ -9,9 +9,16 @@ import yaml
 
 from parallel_transcription.report.pages.cells import View
 from parallel_transcription.results.read import Results
-from parallel_transcription.results.recommended import Alternative, Recommendation
+from parallel_transcription.results.recommended import Alternative, ForLoad, Recommendation
 from parallel_transcription.untrusted import clean, hide_homes
-from parallel_transcription.words import fixed, number, percent, plural, seconds
+from parallel_transcription.words import (
+    DISCIPLINES,
+    fixed,
+    number,
+    percent,
+    plural,
+    seconds,
+)
 
 #: Facts of the evidence: its key, the name of the fact, and how it is said.
 FACTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
@@ -55,6 +62,20 @@ def recommended_view(results: Results, label: str) -> View:
             for other in (mine.others or [])[:MOST_OTHERS]
         ],
         "notes": [clean(n, 500) for n in mine.notes],
+        "loads": [_for_load(one) for one in mine.loads or []],
+    }
+
+
+def _for_load(one: ForLoad) -> View:
+    """The settings for a load, and what they carry."""
+    callers = plural(one.callers, "request")
+    order = f", {DISCIPLINES[one.discipline]}" if one.discipline in DISCIPLINES else ""
+    end = f"; not at {number(one.not_at)}" if one.not_at else ""
+    return {
+        "load": clean(one.load, 80),
+        "text": f"{number(one.rate)} requests per second, {number(one.streams)} s of audio per "
+        f"second, within {clean(one.objectives, 80)}{end}. Serve {callers} at once{order}.",
+        "snippet": clean(one.snippet, 400),
     }
 
 

@@ -1,0 +1,240 @@
+"""10 Capacity: which load does this machine carry within the study's objectives?
+
+Claim: some configuration keeps all objectives of `slo` at some rate that was measured.
+
+Per configuration, over its rates from the lowest up (`objectives`): a rate is *met* when all
+objectives are shown to be kept in its rounds and all lower rates are met; it is *missed* when one
+is shown not to be kept, and at all higher rates too. A saturated rate keeps none. The answer is a
+band: from the highest rate met to the lowest one missed. Rates in between are open and widen it.
+Verdict:
+  confirmed     some configuration has a rate that is met
+  refuted       all configurations miss at all of their rates
+  inconclusive  otherwise
+  not measured  without `slo`, or without rounds that carry its percentiles
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+from parallel_transcription import words
+from parallel_transcription.findings import show
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.objectives import (
+    Kept,
+    Objective,
+    kept,
+    ladder,
+    objectives,
+    requests_of,
+    standing,
+)
+from parallel_transcription.findings.question import Answer, effect_of
+from parallel_transcription.findings.remarks import by_verdict, starts
+from parallel_transcription.findings.under_load import (
+    LoadQuestion,
+    facts,
+    open_arms,
+    rate_column,
+)
+from parallel_transcription.results.finding import Finding, Row, Verdict
+from parallel_transcription.results.latency import percentile
+from parallel_transcription.study.dimensions import NAMES
+
+SAID = {
+    "met": "met",
+    "missed": "missed",
+    "saturated": "missed: saturated",
+    "open": "open",
+}
+#: What tells configurations apart that are offered different rates.
+_SPREAD = [name for name in NAMES if name != "rate"]
+
+
+class MaxLoad(LoadQuestion):
+    """The largest rate within the objectives, by configuration."""
+
+    id, order = "max_load", 1
+    asks = "Which load does this machine carry?"
+    asks_in_short = "Does this machine carry a load within the objectives?"
+    claim = "Some settings keep the study's objectives at a rate that was measured."
+    lacks = "The study has no slo, or its passes have too few requests for it."
+    to_measure = "slo: {p95: 3} in the study, and at least 40 requests in a pass (200 for a p99)."
+    would_change = by_verdict(
+        "Another mix, another model, or longer passes, in which more requests wait at the end.",
+        "Lower rates, or objectives that allow more.",
+        "More rounds, or rates further from the objective.",
+    )
+    columns = (
+        show.label("settings"),
+        rate_column(),
+        show.digits("streams", "live streams"),
+        show.integer("rounds", "rounds"),
+        show.seconds("p95_s", "p95 (s)"),
+        show.interval("lateness", "over what is allowed", "low", "high"),
+        show.percent("attainment", "in time"),
+        show.code("standing", "objectives", SAID),
+    )
+    sorted_by = ("place", "rate")
+    figure = "load_latency"
+
+    def judge(self, machine: Machine) -> Finding | None:
+        """Each configuration up its rates; the one that is met highest leads."""
+        loads = self.loads_of(machine)
+        if loads is None:
+            return None
+        asked = objectives(loads.study["slo"])
+        arms = open_arms(loads)
+        if not asked or arms.empty:
+            return self.not_measured(loads)
+        bands = bands_of(loads, asked)
+        rows = [row for band in bands for row in band.rows]
+        if all(row["standing"] == "open" and row["lateness"] is None for row in rows):
+            return self.not_measured(loads, rows)
+        met = [band for band in bands if band.highest > 0]
+        lost = all(band.lost for band in bands)
+        verdict = Verdict.CONFIRMED if met else Verdict.REFUTED if lost else Verdict.INCONCLUSIVE
+        return self.finding(
+            loads,
+            verdict,
+            _answer(bands, asked, verdict, loads.confidence),
+            rows,
+            arms["configuration"],
+            notes=_notes(loads, rows),
+        )
+
+
+def bands_of(loads: Machine, asked: list[Objective]) -> list[Band]:
+    """What each configuration carries within some objectives, the one that carries most first."""
+    bands = sorted(_bands(loads, open_arms(loads), asked), key=lambda one: one.order)
+    for place, band in enumerate(bands):
+        for row in band.rows:
+            row["place"] = place
+    return bands
+
+
+class Band:
+    """What a configuration carries: rates met and missed, from its rows."""
+
+    def __init__(self, rows: list[Row], standings: list[str]):
+        self.rows = rows
+        met, missed = ladder(standings)
+        for k, row in enumerate(rows):
+            if k < met:
+                row["standing"] = "met"
+            elif k >= missed:
+                row["standing"] = "saturated" if row["saturated"] else "missed"
+            else:
+                row["standing"] = "open"
+        self.highest = float(rows[met - 1]["rate"]) if met else 0.0
+        self.lowest_missed = float(rows[missed]["rate"]) if missed < len(rows) else math.inf
+        self.streams = float(rows[met - 1]["streams"]) if met else 0.0
+        self.lost = missed == 0
+        self.at = rows[met - 1] if met else rows[0]
+
+    @property
+    def order(self) -> tuple[float, float, float, str]:
+        """What carries more stands first, then what is sooner there."""
+        late = self.at["p95_s"] or math.inf
+        return -self.highest, -self.lowest_missed, late, str(self.at["label"])
+
+
+def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterable[Band]:
+    requests = requests_of(loads)
+    for _, own in arms.groupby(_SPREAD, sort=True, dropna=False):
+        found = []
+        for _, arm in own.iterrows():
+            mine = requests[requests["arm"] == arm["arm"]]
+            told = [kept(requests, arm["arm"], one, loads.confidence) for one in asked]
+            known = [one for one in told if one is not None]
+            row = facts(arm, loads)
+            if row["rate"] is None or not known:
+                continue
+            found.append((row | _measured(arm, mine, known, row["rate"]),
+                          standing(known, loads.alpha)))  # fmt: skip
+        if found:
+            found.sort(key=lambda one: one[0]["rate"])
+            yield Band([row for row, _ in found], [one for _, one in found])
+
+
+def _measured(arm: pd.Series, mine: pd.DataFrame, known: list[Kept], rate: float) -> Row:
+    worst = max(known, key=lambda one: one.p_meets if one.p_meets == one.p_meets else 1.0)
+    kept_up = mine[~mine["saturated"]]
+    by_round = pd.Series(
+        [percentile(own["latency"], 95) for _, own in kept_up.groupby("round")], dtype=float
+    )
+    return {
+        "label": words.name_of(arm),
+        "configuration": arm["configuration"],
+        "arm": arm["arm"],
+        "streams": rate * float(mine["audio_seconds"].mean()),
+        "rounds": int(mine["round"].nunique()),
+        "p95_s": float(by_round.median()) if len(by_round) else None,
+        "lateness": worst.estimate,
+        "low": worst.low,
+        "high": worst.high,
+        "objective": str(worst.objective),
+        "attainment": _attainment(mine, known),
+        "saturated": bool(mine.groupby("round")["saturated"].any().mean() > 0.5),
+        "carried": all(one.carried for one in known),
+    }
+
+
+def _attainment(mine: pd.DataFrame, known: list[Kept]) -> float:
+    """Share of the requests that kept all objectives, of all that came."""
+    kept_all = pd.Series(True, index=mine.index)
+    for one in known:
+        kept_all &= mine["latency"] <= one.objective.allowed(mine["audio_seconds"])
+    return float(kept_all.mean())
+
+
+def _answer(
+    bands: list[Band], asked: list[Objective], verdict: Verdict, confidence: float
+) -> Answer:
+    best = bands[0]
+    limits = words.listing([str(one) for one in asked])
+    if verdict == Verdict.CONFIRMED:
+        end = (
+            f"at {words.number(best.lowest_missed)} it does not"
+            if math.isfinite(best.lowest_missed)
+            else "no higher rate was shown to be too much"
+        )
+        text = (
+            f"{words.number(best.highest)} requests per second "
+            f"({words.number(best.streams)} s of audio per second: as many live streams) within "
+            f"{limits}, with {best.at['label']}; {end}."
+        )
+        short = f"{words.number(best.highest)} requests per s within {limits}: {best.at['label']}."
+    elif verdict == Verdict.REFUTED:
+        text = f"No settings keep {limits} at any rate that was measured."
+        short = f"None keeps {limits}."
+    else:
+        text = f"No rate is shown to keep {limits}, nor all to miss it."
+        short = f"Open whether {limits} is kept."
+    high = best.lowest_missed if math.isfinite(best.lowest_missed) else None
+    effect = effect_of(
+        "largest load within the objectives", best.highest, (best.highest, high), "requests/s",
+        confidence,
+    )  # fmt: skip
+    return Answer(f"{starts('Yes:')[verdict]} {text}", short, effect)
+
+
+def _notes(loads: Machine, rows: list[Row]) -> list[str]:
+    notes = []
+    if any(not row["carried"] for row in rows):
+        notes.append(
+            "Some passes have too few requests for a percentile of the objectives: 20 for a p90, "
+            "40 for a p95, 200 for a p99."
+        )
+    limited = loads.runs["generator_limited"].astype(bool)
+    if limited.any():
+        notes.append(
+            f"{words.plural(int(limited.sum()), 'pass', 'passes')} in which requests were sent "
+            "late: the machine was too busy to send them in time."
+        )
+    if any(row["standing"] == "open" for row in rows):
+        notes.append("Open rates widen the band; more rounds of them narrow it.")
+    return notes

@@ -1,0 +1,73 @@
+"""Traces of arrivals: a CSV file with the moment and the length of each request."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from parallel_transcription.errors import InputError
+from parallel_transcription.inputs.regular_file import Unreadable, size_of
+
+COLUMNS = ("seconds", "audio_seconds")
+MOST_REQUESTS = 20_000
+LEAST_REQUESTS = 10
+LARGEST = 10_000_000  # bytes
+
+
+class TraceError(InputError):
+    """A trace that cannot be used; the message names the file, the line, the fault, a remedy."""
+
+
+def read(path: Path, name: str) -> list[tuple[float, float]]:
+    """The requests of a trace: seconds from any moment, ascending, and seconds of audio of each.
+
+    Args:
+        path: The file: CSV with the columns `seconds` and `audio_seconds`.
+        name: What to call it in messages.
+
+    Raises:
+        TraceError: for what is no trace.
+    """
+    try:
+        if size_of(path, "a CSV file") > LARGEST:
+            raise TraceError(f"{name!r} has more than {LARGEST / 1e6:g} MB; give a shorter trace")
+        text = path.read_text(encoding="utf-8-sig")
+    except Unreadable as error:
+        raise TraceError(f"{name!r} {error.fault}; {error.remedy}") from None
+    except UnicodeDecodeError:
+        raise TraceError(f"{name!r} is no text in UTF-8; give a CSV file") from None
+    lines = csv.DictReader(text.splitlines())
+    lacking = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
+    if lacking:
+        raise TraceError(
+            f"{name!r} has no column {lacking[0]!r} in its first line; give it the columns "
+            f"{' and '.join(COLUMNS)}"
+        )
+    requests: list[tuple[float, float]] = []
+    for number, row in enumerate(lines, 2):
+        at, length = (_number(row.get(column)) for column in COLUMNS)
+        if at is None or length is None or length <= 0:
+            raise TraceError(
+                f"{name!r}, line {number}: {row.get(COLUMNS[0])!r}, {row.get(COLUMNS[1])!r} are "
+                "no moment and length in seconds; correct or remove the line"
+            )
+        if requests and at < requests[-1][0]:
+            raise TraceError(
+                f"{name!r}, line {number}: {at:g} s is before {requests[-1][0]:g} s of the line "
+                "above; sort the trace by time"
+            )
+        requests.append((at, length))
+    if not LEAST_REQUESTS <= len(requests) <= MOST_REQUESTS:
+        raise TraceError(
+            f"{name!r} has {len(requests)} requests; give {LEAST_REQUESTS} to {MOST_REQUESTS}"
+        )
+    return requests
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

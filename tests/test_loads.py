@@ -1,0 +1,155 @@
+"""Guards the answers on loads: planted truths of queues, through records, tables and questions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parallel_transcription.findings.judge import judge
+from parallel_transcription.findings.objectives import MEETS, kept, objectives, standing
+from parallel_transcription.results.finding import Verdict
+from parallel_transcription.results.read import Results
+from parallel_transcription.study.settings import DEFAULTS
+from planted_loads import load_record
+from queues import SERVICE, rate_for, true_percentile
+from simple_records import tables_of
+
+SERVED = SERVICE["M/G/k"]
+STUDY = {
+    **DEFAULTS, "name": "made", "file": "config/made.yaml", "machine": "m", "audio": [],
+    "grid": [], "audio_files": [], "decide": {"minutes": 0},
+}  # fmt: skip
+#: Rates of two workers at 35, 56, 71, 89 % of what they carry at most.
+RATES = [0.71, 1.12, 1.4, 1.8]
+
+
+def found(tmp_path, *records, **settings) -> dict:
+    """The findings on loads of some records, by question."""
+    study = STUDY | settings
+    merged = tables_of(tmp_path, *records, **settings)
+    assert not merged.left_out
+    results = Results(merged.runs, merged.timings, merged.machines, study)
+    return {one.id: one for one in judge(results) if one.number == 10}
+
+
+def rounds(rate: float = 1.12, count: int = 5, **values) -> list[dict]:
+    return [load_record(n, rate, **values) for n in range(1, count + 1)]
+
+
+def test_nothing_is_asked_of_a_study_without_loads(tmp_path):
+    from simple_records import make_record
+
+    assert found(tmp_path, *[make_record(n) for n in range(1, 5)]) == {}
+
+
+def test_equal_sides_under_the_same_load_are_equivalent(tmp_path):
+    many = {"strategy": "multi_model", "instances": 2, "num_workers": 1}
+    told = found(
+        tmp_path, *rounds(spread=0.002, seed=1), *rounds(spread=0.002, seed=2, **many)
+    )["load_one_or_many"]  # fmt: skip
+    assert told.verdict == Verdict.CONFIRMED
+    assert told.effect.value == pytest.approx(1, abs=0.05)
+
+
+def test_a_slower_side_moves_the_verdict(tmp_path):
+    many = {"strategy": "multi_process", "instances": 2, "num_workers": 1}
+    told = found(
+        tmp_path, *rounds(spread=0.002, seed=1), *rounds(slower=0.7, spread=0.002, seed=2, **many)
+    )["load_processes"]  # fmt: skip
+    assert told.verdict == Verdict.REFUTED
+    assert told.effect.value > 1.2
+
+
+def test_other_requests_are_not_compared(tmp_path):
+    """Another rate, another number of requests or another mix is another load."""
+    many = {"strategy": "multi_model", "instances": 2, "num_workers": 1}
+    told = found(tmp_path, *rounds(), *rounds(rate=1.4, **many))
+    assert told["load_one_or_many"].verdict == Verdict.NOT_MEASURED
+
+
+def test_more_callers_that_make_all_late_confirm_the_claim(tmp_path):
+    more = {"callers": 8}
+    told = found(tmp_path, *rounds(), *rounds(slower=1.4, **more))["load_callers"]
+    assert told.verdict == Verdict.CONFIRMED
+    told = found(tmp_path / "other", *rounds(slower=1.4), *rounds(slower=0.5, **more))
+    assert told["load_callers"].verdict == Verdict.REFUTED
+
+
+def test_the_largest_load_within_the_objective_is_a_band(tmp_path):
+    records = [r for rate in RATES for r in rounds(rate, requests=200, count=6)]
+    truth = [true_percentile(SERVED, rate, 2, 95) for rate in RATES]
+    limit = float(np.sqrt(truth[0] * truth[2]))
+    told = found(tmp_path, *records, slo={"p95": limit})["max_load"]
+    assert told.verdict == Verdict.CONFIRMED
+    assert told.effect.value >= RATES[0]
+    for row in told.evidence:
+        true = truth[RATES.index(row["rate"])]
+        assert row["standing"] != "met" or true <= limit * 1.02
+        assert row["standing"] != "missed" or true >= limit * 0.98
+
+
+def test_an_impossible_objective_is_refuted_and_one_without_requests_is_not_measured(tmp_path):
+    records = [r for rate in RATES[:2] for r in rounds(rate)]
+    told = found(tmp_path, *records, slo={"p95": 0.01})["max_load"]
+    assert told.verdict == Verdict.REFUTED
+    few = [r for rate in RATES[:2] for r in rounds(rate, requests=20)]
+    told = found(tmp_path / "few", *few, slo={"p95": 100})["max_load"]
+    assert told.verdict != Verdict.CONFIRMED
+    assert found(tmp_path / "none", *records)["max_load"].verdict == Verdict.NOT_MEASURED
+
+
+def test_a_saturated_rate_is_missed_and_has_no_percentiles(tmp_path):
+    records = [r for rate in (0.71, 4.0) for r in rounds(rate)]
+    told = found(tmp_path, *records, slo={"p95": 60})["max_load"]
+    by_rate = {row["rate"]: row for row in told.evidence}
+    assert by_rate[4.0]["standing"] == "saturated" and by_rate[4.0]["p95_s"] is None
+    assert by_rate[0.71]["standing"] == "met"
+
+
+def test_long_files_may_take_longer_where_the_objective_says_so(tmp_path):
+    records = rounds(0.71, requests=80)
+    strict = found(tmp_path, *records, slo={"p95": 2.0})["max_load"]
+    by_length = found(
+        tmp_path / "l", *records, slo={"p95": {"seconds": 2.0, "of_length": 0.4}}
+    )["max_load"]  # fmt: skip
+    assert by_length.verdict == Verdict.CONFIRMED and strict.verdict != Verdict.CONFIRMED
+
+
+def test_the_parts_of_latency_add_up_and_a_plain_queue_has_no_interference(tmp_path):
+    records = [r for rate in RATES[:3] for r in rounds(rate, requests=120)]
+    told = found(tmp_path, *records)["load_explained"]
+    assert told.verdict == Verdict.CONFIRMED
+    for row in told.evidence:
+        parts = row["service_s"] + row["queue_s"] + row["interference_s"]
+        assert parts == pytest.approx(row["latency_s"], rel=0.05)
+        assert row["interference_s"] == pytest.approx(0, abs=0.02 * row["latency_s"])
+
+
+def test_workers_that_slow_each_other_down_are_found_out(tmp_path):
+    records = [r for rate in (0.5, 1.12) for r in rounds(rate, crowding=0.6, requests=120)]
+    told = found(tmp_path, *records)["load_explained"]
+    assert told.verdict == Verdict.REFUTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("queue", SERVICE)
+@pytest.mark.parametrize("utilisation", [0.5, 0.7, 0.85])
+def test_an_objective_that_is_missed_is_rarely_said_to_be_kept(queue, utilisation):
+    """Truth: the p95 of a queue that runs for ever is just above the objective."""
+    import pandas as pd
+
+    from queues import latencies, served
+
+    service = SERVICE[queue]
+    rate = rate_for(service, 2, utilisation)
+    limit = true_percentile(service, rate, 2, 95) * 0.999
+    (objective,) = objectives({"p95": limit})
+    said = 0
+    for study in range(80):
+        parts = []
+        for number in range(1, 6):
+            late = latencies(served(service, rate, 2, 400, 1000 * study + number))
+            parts.append(pd.DataFrame({"round": number, "latency": late, "audio_seconds": 1.0}))
+        told = kept(pd.concat(parts).assign(arm="a", saturated=False), "a", objective, 0.95)
+        said += standing([told], 0.05) == MEETS
+    assert said / 80 <= 0.05 + 2 * (0.05 * 0.95 / 80) ** 0.5
