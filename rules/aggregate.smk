@@ -83,6 +83,30 @@ rule recommend_settings:
         "python scripts/recommend_settings.py --results results --out {output:q} > {log:q} 2>&1"
 
 
+rule size_service:
+    input:
+        TABLES,
+        "results/recommended.yaml",
+    output:
+        report(
+            "results/sizing.yaml",
+            caption="../report/sizing.rst",
+            category="Answers",
+            labels={"answer": "machines for a traffic"},
+        ),
+    log:
+        "logs/size_service.log",
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        code=code_of("size_service.py"),
+    shell:
+        "python scripts/size_service.py --results results --out {output:q} > {log:q} 2>&1"
+
+
 rule judge_findings:
     input:
         TABLES,

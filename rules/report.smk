@@ -17,6 +17,7 @@ FINDINGS = [
     "results/findings.json",
     "results/scoreboard.json",
     "results/recommended.yaml",
+    "results/sizing.yaml",
 ]
 
 

@@ -15,6 +15,7 @@ from parallel_transcription.errors import run
 from parallel_transcription.options import given_paths
 from parallel_transcription.results.read import read_tables
 from recommend_settings import recommend_settings
+from size_service import size_service
 from write_report import write_findings_report, write_machine_report
 
 
@@ -24,6 +25,7 @@ def build_reports(results: Path) -> None:
     merge_timings(results, results)
     judge_findings(results, results / "findings.json", results / "scoreboard.json")
     recommend_settings(results, results / "recommended.yaml")
+    size_service(results, results / "sizing.yaml")
     draw_figures(results, figures)
     for machine in read_tables(results).labels:
         write_machine_report(results, figures, machine, reports / f"{machine}.pdf")

@@ -35,6 +35,7 @@ REPORT_ONLY = {
     "merge_timings",
     "judge_findings",
     "recommend_settings",
+    "size_service",
     "draw_figures",
     "write_machine_report",
     "write_findings_report",

@@ -142,6 +142,7 @@ _PASS = _with_gpus(
         "transcriptions": {"type": "array", "items": _TRANSCRIPTION},
     },
     given_up=_TEXT,  # under a load: why requests were dropped
+    sender_cpu_s=_AMOUNT,
     walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
     # later meters: older records lack them (`measure/limits.py`)
     quota_periods=_NUMBER,

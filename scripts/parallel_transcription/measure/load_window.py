@@ -71,9 +71,12 @@ class LoadWindow(Window):
         self._sent = self._done = 0
         self._lacking = self._plan.end - self._plan.first  # counted ones that are not done
         self._closing = False
+        self._cpu_before = 0.0
         self._counting = threading.Event()  # the first counted request is taken
         self._over = threading.Event()
         self.given_up: str | None = None
+        #: CPU seconds of the thread that sends, in the window.
+        self.sender_cpu_s: float | None = None
 
     def lead_in(self) -> None:
         """Open, and send what comes before the first counted request."""
@@ -92,12 +95,17 @@ class LoadWindow(Window):
 
     def open(self) -> None:
         """Go on: the next request is counted."""
+        self._cpu_before = time.thread_time()
 
     def wait_until_over(self) -> None:
         """Send what is due, until the last counted request is done or no more can be."""
         if self._closed_loop:
             self._over.wait()
-            return
+        else:
+            self._send_until_over()
+        self.sender_cpu_s = time.thread_time() - self._cpu_before
+
+    def _send_until_over(self) -> None:
         latest = self._plan.at[self._plan.end - 1] + self._load.give_up_s
         while self._sent < len(self._requests) and not self._over.is_set():
             if self._requests[self._sent].submitted_s > latest:

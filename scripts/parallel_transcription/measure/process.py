@@ -192,6 +192,7 @@ def _passes(
         result = run_pass(strategy, files, callers, instances, live, gpus, warming, under_load)
         if under_load:
             result["given_up"] = under_load.given_up
+            result["sender_cpu_s"] = under_load.sender_cpu_s
         decoded = strategy.decoded()
         attach(result["transcriptions"], decoded)
         if order.walk and not warming and result["status"] == "ok":

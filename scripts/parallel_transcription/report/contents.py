@@ -16,6 +16,7 @@ from parallel_transcription.report.pages import (
     matches,
     published,
     recommended,
+    sizing,
 )
 from parallel_transcription.results import summaries as tables
 from parallel_transcription.results.read import Results
@@ -77,6 +78,7 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
         "matches": [
             view for label in labels if (view := matches.matches_view(results, label)) is not None
         ],
+        "sizing": sizing.sizing_view(results),
         "published": published.chapter(results, scoreboard),
         "side_by_side": comparison.machines_side_by_side(results),
         "overview": comparison.overview_view(results),

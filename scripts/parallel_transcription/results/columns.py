@@ -354,6 +354,7 @@ RUNS: tuple[Column, ...] = (
            "s"),
     Column("latency_s", "meter", "Mean latency.", "s"),
     Column("dispatch_lag_s", "meter", "99th percentile of how late requests were sent.", "s"),
+    Column("sender_cpu_s", "meter", "CPU time of the thread that sent the requests.", "s"),
     Column("in_system", "meter", "Mean number of requests that waited or were served."),
     Column("saturated_by", "text", "Why the load was beyond what the configuration carries."),
     Column(

@@ -24,6 +24,7 @@ from parallel_transcription.results.columns import (
 from parallel_transcription.results.finding import Finding, Group, read_findings
 from parallel_transcription.results.merge import matches_table
 from parallel_transcription.results.recommended import Recommendation, read_recommended
+from parallel_transcription.results.sizing import Sizing, read_sizing
 from parallel_transcription.results.typed import unusable
 from parallel_transcription.study.settings import DEFAULTS
 
@@ -36,8 +37,8 @@ class Results:
     """All that a results folder holds.
 
     `runs`, `timings` and `matches` are tables of the columns of `columns.py`; `machines` has the
-    facts of each label, `study` every setting, `recommended` a block for each label; `left_out`
-    names files that are no valid records.
+    facts of each label, `study` every setting, `recommended` a block for each label, `sizing` what
+    a traffic takes; `left_out` names files that are no valid records.
     """
 
     runs: pd.DataFrame
@@ -46,6 +47,7 @@ class Results:
     study: Facts = field(default_factory=lambda: DEFAULTS)
     findings: Sequence[Finding] = ()
     recommended: Mapping[str, Recommendation] = field(default_factory=dict)
+    sizing: Sequence[Sizing] = ()
     left_out: Sequence[str] = ()
     matches: pd.DataFrame = field(default_factory=lambda: matches_table([]))
 
@@ -127,6 +129,7 @@ def read_results(folder: Path | str) -> Results:
         read_tables(folder),
         findings=read_findings(folder / "findings.json"),
         recommended=read_recommended(folder / "recommended.yaml"),
+        sizing=read_sizing(folder / "sizing.yaml"),
     )
 
 

@@ -341,6 +341,7 @@ def _load_pass_columns(one: Mapping[str, Any], record: Mapping[str, Any]) -> Row
         "audio_total_s": audio_s,
         "rtfx": audio_s / one["makespan_s"],
         "offered_rps": load["rate"],
+        "sender_cpu_s": one.get("sender_cpu_s"),
     }
     if load["rate"] is None and not closed:
         due = [task["submitted_s"] for task in one["transcriptions"] if task.get("counted", True)]

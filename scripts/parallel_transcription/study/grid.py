@@ -96,10 +96,10 @@ def schedule(points: Sequence[GridPoint], name: str = "") -> list[tuple[GridPoin
     All points of round 1 come before any of round 2. Within a round the order is drawn at random:
     a turn that follows a rule, as AB, BA, meets a disturbance with a period of two rounds at the
     same phase in every round, and takes it for a difference. What is drawn are whole circles of
-    configurations that are compared: those of equal work; in these, those of as many files, or under
-    the same load; of as many threads; of as many workers; and in the last one the configurations themselves. So matched
-    arms are neighbours, numbers of threads are close to each other, and A/A replicas are as far
-    apart as the arms whose noise they stand for.
+    configurations that are compared: those of equal work; in these, those of as many files, or
+    under the same load; of as many threads; of as many workers; and in the last one the
+    configurations themselves. So matched arms are neighbours, numbers of threads are close to each
+    other, and A/A replicas are as far apart as the arms whose noise they stand for.
 
     Drawn is by hashes of the study's name, the round and the circle: the same everywhere, and
     another configuration changes nothing in the order of the others. The order is no part of what

@@ -342,6 +342,43 @@ SETTINGS: tuple[Key, ...] = (
         "larger of both, the second times the length of its audio. Changing it measures nothing.",
     ),
     Key(
+        "traffic",
+        0,
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1e9},
+                {
+                    "type": "array",
+                    "minItems": 24,
+                    "maxItems": 24,
+                    "items": {"type": "number", "minimum": 0, "maximum": 1e9},
+                },
+            ]
+        },
+        "Requests per hour that a service gets, or a list for the 24 hours of a day: the report "
+        "says how many machines they take within `slo`.",
+    ),
+    Key(
+        "prices",
+        {},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": LABEL},
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["per_hour", "currency"],
+                "properties": {
+                    "per_hour": positive(1e6),
+                    "currency": {"type": "string", "minLength": 1, "maxLength": 10},
+                    "note": {"type": "string", "maxLength": 200},
+                },
+            },
+        },
+        "What an hour of a machine costs, by its label: `per_hour`, `currency`, and a `note` such "
+        "as where and when. With `traffic`: the cost of an hour of audio. None ship.",
+    ),
+    Key(
         "latency_margin",
         0.1,
         share(),
@@ -437,6 +474,8 @@ class Settings(TypedDict):
     limits: Limits
     mixes: dict[str, Any]
     slo: dict[str, Any]
+    traffic: float | list[float]
+    prices: dict[str, Any]
     latency_margin: float
     packing: NotRequired[Packing]
 
