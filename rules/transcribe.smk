@@ -4,9 +4,9 @@
 rule transcribe:
     input:
         manifests=of_wildcards(lambda wildcards: PLAN.manifests(wildcards.run)),
-        # what a rate in percent is a share of; a load keeps its rate when that is measured again
+        # what a rate in percent is a share of
         capacity=of_wildcards(
-            lambda wildcards: ancient(PLAN.capacity_record(wildcards.machine, wildcards.run))
+            lambda wildcards: PLAN.capacity_record(wildcards.machine, wildcards.run)
         ),
     output:
         "results/{machine}/runs/{run}.json",
