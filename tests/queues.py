@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
 from parallel_transcription.findings.replay import waits
 from parallel_transcription.measure.arrivals import Load, Stratum, schedule
@@ -12,7 +14,7 @@ from parallel_transcription.measure.arrivals import Load, Stratum, schedule
 #: Service times (s) of each file, by the name of the queue: M/D/k, M/G/k with a few long files.
 SERVICE = {
     "M/D/k": [1.0],
-    "M/G/k": [0.4] * 14 + [1.6] * 5 + [5.0],
+    "M/G/k": [0.4] * 17 + [1.6] * 7 + [5.0],
 }
 
 
@@ -73,9 +75,36 @@ def latencies(requests: list[dict]) -> np.ndarray:
     return np.array([r["finished_s"] - r["submitted_s"] for r in requests if r["counted"]])
 
 
+def table_of(
+    service: list[float], rate: float, workers: int, requests: int, rounds: int, study: int
+) -> pd.DataFrame:
+    """The requests of the rounds of a study, as `objectives.requests_of` gives them."""
+    parts = []
+    for number in range(1, rounds + 1):
+        told = served(service, rate, workers, requests, 1000 * study + number)
+        parts.append(pd.DataFrame(told).assign(round=number, run=f"r{number}", repeat=1))
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(
+        arm="a",
+        saturated=False,
+        arrivals="poisson",
+        latency=table["finished_s"] - table["submitted_s"],
+        service_s=table["finished_s"] - table["started_s"],
+        audio_sha256=table["file"],
+        audio_seconds=1.0,
+        share=1 / len(service),
+    )
+
+
+@lru_cache
+def _truth(service: tuple[float, ...], rate: float, workers: int, which: float) -> float:
+    runs = [latencies(served(list(service), rate, workers, 25_000, 10**6 + n)) for n in range(16)]
+    return float(np.percentile(np.concatenate(runs), which))
+
+
 def true_percentile(service: list[float], rate: float, workers: int, which: float) -> float:
     """The percentile of the latency of a queue that has run for very long."""
-    return float(np.percentile(latencies(served(service, rate, workers, 100_000, 0)), which))
+    return _truth(tuple(service), rate, workers, which)
 
 
 def rate_for(service: list[float], workers: int, utilisation: float) -> float:

@@ -46,7 +46,7 @@ def test_a_load_that_is_carried_is_rarely_called_saturated(queue, utilisation):
 @pytest.mark.parametrize("queue", SERVICE)
 def test_a_load_far_beyond_what_is_carried_is_called_saturated(queue):
     service = SERVICE[queue]
-    rate = rate_for(service, 2, 1.6)
+    rate = rate_for(service, 2, 2.0)
     called = [
         bool(saturated_by(Requests(served(service, rate, 2, 80, n)), 2, None)) for n in range(60)
     ]

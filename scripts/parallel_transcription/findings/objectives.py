@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from parallel_transcription import statistics, words
+from parallel_transcription.findings.long_run import lateness
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.results.latency import CARRIES, percentile
+from parallel_transcription.results.latency import CARRIES
 
+#: What rounds spread by at least (log): the simulated percentile is no surer.
+LEAST_SPREAD = 0.03
 MEETS, MISSES, UNDECIDED = "meets", "misses", "undecided"
 
 
@@ -60,9 +64,9 @@ def objectives(slo: Mapping[str, Any]) -> list[Objective]:
 class Kept:
     """How rounds of an arm stand to an objective.
 
-    `lateness`: of each round, shape (n,), infinite where it was saturated or a request was given
-    up at that percentile. `estimate`, `low`, `high`: its geometric mean with the interval at
-    the study's confidence; nan where a round is infinite.
+    `lateness`: of each round in the long run (`long_run`), shape (n,), infinite where it was
+    saturated, or nothing would settle. `estimate`, `low`, `high`: its geometric mean with the
+    interval at the study's confidence; nan where a round is infinite.
     """
 
     objective: Objective
@@ -76,50 +80,58 @@ class Kept:
 
 
 def requests_of(loads: Machine) -> pd.DataFrame:
-    """The counted requests of the rounds that count, a row each.
+    """The requests of the rounds that count, a row each, whether they are counted or not.
 
-    Columns `arm`, `round`, `run`, `repeat`, `latency` (s, infinite where given up), `saturated` (of
-    its pass), and those of the table of timings.
+    Columns `arm`, `round`, `run`, `repeat`, `counted`, `latency` (s, infinite where given up),
+    `saturated` (of its pass), and those of the table of timings.
     """
     runs = loads.runs[loads.runs["counts"] & loads.runs["status"].isin(("ok", "saturated"))]
     passes = runs[["run", "repeat", "arm", "status"]]
-    told = loads.timings[loads.timings["counted"] & (loads.timings["arrivals"] != "at_once")]
+    told = loads.timings[loads.timings["arrivals"] != "at_once"]
     found = told.drop(columns="status").merge(passes, on=["run", "repeat"])
     latency = found["seconds"].where(found["seconds"].notna(), math.inf)
     return found.assign(latency=latency, saturated=found["status"] == "saturated")
 
 
-def kept(requests: pd.DataFrame, arm: str, objective: Objective, confidence: float) -> Kept | None:
-    """How the rounds of an arm stand to an objective; None without any.
+def kept(
+    own: pd.DataFrame, objective: Objective, confidence: float, rate: float, servers: int
+) -> Kept:
+    """How the rounds of an arm stand to an objective, in the long run.
 
     Shown by one-sided t tests on the logarithm of the lateness; what is infinite misses. The
     p-values are of each test alone.
 
     Args:
-        requests: As from `requests_of`.
-        arm: Whose.
+        own: The arm's requests, as from `requests_of`.
         objective: What is asked.
         confidence: Of the interval.
+        rate: Requests per second.
+        servers: How many requests are served at once.
     """
-    own = requests[requests["arm"] == arm]
-    if own.empty:
-        return None
-    late = own["latency"] / objective.allowed(own["audio_seconds"])
-    rounds = late.groupby(own["round"])
-    saturated = own.groupby("round")["saturated"].any()
+    allowed = objective.allowed(own["audio_seconds"])
+    known = own.assign(allowed=allowed)[own["service_s"].notna()]
     values = np.array([
-        math.inf if saturated[number] else percentile(group, objective.percent)
-        for number, group in rounds
+        math.inf
+        if one["saturated"].any()
+        else lateness(one, allowed[one.index], objective.percent, rate, servers, known)
+        for _, one in own.groupby("round")
     ])  # fmt: skip
-    carried = bool(rounds.size().min() >= CARRIES[objective.percent])
-    finite = values[np.isfinite(values)]
-    p_meets = p_misses = math.nan
-    estimate = low = high = math.nan
-    if len(finite) == len(values):
-        estimate, low, high = statistics.geometric_interval(values, confidence)
-        if len(values) >= statistics.LEAST_ROUNDS:
-            p_misses, p_meets = statistics.one_sided(np.log(values), 0.0)
-    elif len(values) >= statistics.LEAST_ROUNDS and 2 * len(finite) < len(values):
+    counted = own[own["counted"]].groupby("round").size()
+    carried = bool(counted.min() >= CARRIES[objective.percent])
+    p_meets = p_misses = estimate = low = high = math.nan
+    tested = carried and len(values) >= statistics.LEAST_ROUNDS
+    infinite = int((~np.isfinite(values)).sum())
+    if not infinite:
+        logs = np.log(values)
+        spread = math.hypot(logs.std(ddof=1), LEAST_SPREAD) if len(logs) > 1 else math.nan
+        error = spread / math.sqrt(len(logs))
+        half = float(stats.t.ppf(0.5 + confidence / 2, max(1, len(logs) - 1))) * error
+        middle = float(logs.mean())
+        estimate, low, high = (math.exp(one) for one in (middle, middle - half, middle + half))
+        if tested:
+            p_meets = float(stats.t.cdf(middle / error, len(logs) - 1))
+            p_misses = 1 - p_meets
+    elif tested and 2 * infinite > len(values):
         p_misses, p_meets = 0.0, 1.0  # most rounds were saturated, each by a test of its own
     return Kept(objective, values, carried, estimate, low, high, p_meets, p_misses)
 

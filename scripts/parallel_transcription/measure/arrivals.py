@@ -112,14 +112,12 @@ def schedule(load: Load, number: int) -> Schedule:
         begin = load.trace[0][0]
         nearest = _nearest(load.seconds, [length for _, length in load.trace])
         return Schedule([at - begin for at, _ in load.trace], nearest, first, end)
-    parts = [first, load.counted, load.counted]
+    count = end + load.counted  # enough to go on until the last counted one is done
     if load.arrivals == "closed":
-        at = np.zeros(sum(parts))
+        at = np.zeros(count)
     else:
-        at = np.cumsum(gaps(load.arrivals, sum(parts), times))
-        # the last counted one comes when it is due on average: Poisson's given their number
-        at = at * (end / at[end - 1]) / load.rate
-    files = [one for part in parts for one in draw(load.strata, part, which)]
+        at = np.cumsum(gaps(load.arrivals, count, times)) / load.rate
+    files = draw(load.strata, count, which)
     return Schedule([float(t) for t in at], files, first, end)
 
 
@@ -136,25 +134,15 @@ def gaps(arrivals: str, count: int, chance: np.random.Generator) -> np.ndarray:
 
 
 def draw(strata: Sequence[Stratum], count: int, chance: np.random.Generator) -> list[int]:
-    """So many files of a mix in a random order.
+    """So many files of a mix, each drawn for itself: a part by its weight, of it any file.
 
-    Each stratum has its share, up to the rounding to whole requests (largest remainders), and its
-    files come equally often, up to one: so passes differ in the order of the work, hardly in its
-    amount.
+    Exact shares in each pass would take from a queue the bursts of long files that make it late.
     """
-    import numpy as np
-
-    shares = np.array([stratum.weight for stratum in strata], float)
-    shares = shares / shares.sum() * count
-    numbers = np.floor(shares).astype(int)
-    short = count - numbers.sum()
-    numbers[np.argsort(-(shares - numbers), kind="stable")[:short]] += 1
-    drawn: list[int] = []
-    for stratum, number in zip(strata, numbers, strict=True):
-        rounds = -(-int(number) // len(stratum.files))
-        turns = [one for _ in range(rounds) for one in chance.permutation(stratum.files)]
-        drawn += [int(one) for one in turns[:number]]
-    return [drawn[i] for i in chance.permutation(len(drawn))]
+    files = [one for stratum in strata for one in stratum.files]
+    weights = [one.weight / len(one.files) for one in strata for _ in one.files]
+    total = sum(weights)
+    drawn = chance.choice(len(files), count, p=[weight / total for weight in weights])
+    return [files[int(place)] for place in drawn]
 
 
 def _chance(load: Load, number: int, stream: str) -> np.random.Generator:

@@ -188,6 +188,8 @@ TIMINGS: tuple[Column, ...] = (
     Column("service_s", "number", "`finished_s` minus `started_s`.", "s"),
     Column("counted", "flag", "Not of the requests that come before and after those that count."),
     Column("part", "text", "Under a load: the part of the mix that the file is of."),
+    Column("share", "number", "Under a load: the share of the requests that are for this file.",
+           "0–1"),
 )  # fmt: skip
 
 RUNS: tuple[Column, ...] = (

@@ -352,6 +352,17 @@ def _load_pass_columns(one: Mapping[str, Any], record: Mapping[str, Any]) -> Row
     return told
 
 
+def _share_of(task: Mapping[str, Any], record: Mapping[str, Any]) -> float | None:
+    """The share of a load's requests that are for a file; not known where a trace says it."""
+    load = record.get("load")
+    if load is None or load["arrivals"] == "trace":
+        return None
+    place = next(i for i, sound in enumerate(record["audio"]) if sound["path"] == task["file"])
+    whole = sum(part["weight"] for part in load["strata"])
+    own = [part for part in load["strata"] if place in part["files"]]
+    return float(sum(part["weight"] / len(part["files"]) for part in own) / whole)
+
+
 def _part_of(task: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
     """The part of a load's mix that a file is of: its name, or its length in words."""
     if "load" not in record:
@@ -402,6 +413,7 @@ def _timing_columns(
         "service_s": _minus(finished, task["started_s"]),
         "counted": task.get("counted", True),
         "part": _part_of(task, record),
+        "share": _share_of(task, record),
     }
 
 

@@ -6,8 +6,8 @@ side.
 Per configuration and rate, in each round (`replay`): mean latency = the files' times alone + the
 waiting that an ideal machine with as many workers would make of the same schedule + the rest, which
 is interference. Files alone are timed in the same runs, where nobody else was served; those that
-never were are taken from a line over the lengths of the others. One value per round: waiting -
-interference; one-sided t tests. Oldest request first only.
+never were are taken from a line over the lengths of the others. One value per round: the share of
+interference in what is lost; one-sided t tests against one half. Oldest request first only.
 Verdict:
   confirmed     the queue is shown to be the larger part everywhere
   refuted       interference is shown to be the larger part somewhere (Bonferroni)
@@ -137,12 +137,11 @@ def _mean(parts: list[Parts]) -> Parts:
 
 
 def _row(arm: pd.Series, loads: Machine, rounds: list[Parts]) -> Row:
-    differences = [one.queue_s - one.interference_s for one in rounds]
-    p_queue, p_interference = statistics.one_sided(differences, 0.0)
     share = [
         one.interference_s / lost if (lost := one.latency_s - one.service_s) > 0 else 0.0
         for one in rounds
     ]
+    p_interference, p_queue = statistics.one_sided(share, 0.5)
     value, low, high = statistics.t_interval(share, loads.confidence)
     every = _mean(rounds)
     return facts(arm, loads) | {

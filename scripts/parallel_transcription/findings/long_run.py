@@ -1,0 +1,114 @@
+"""From the requests of a round to the latency of a queue that runs for ever.
+
+Percentiles of short passes are lower than those of a queue that runs for ever, and skewed, the more
+so the busier its workers are: a test over rounds would call objectives kept that are not. So a
+round's percentile is corrected by a queue of the same files on as many servers, with the service
+times that the round measured (a control variate): measured × simulated for ever / simulated on the
+schedule of the round. What the queue does not model stays in the first factor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from parallel_transcription.findings.replay import waits
+from parallel_transcription.measure.arrivals import gaps
+from parallel_transcription.results.latency import percentile
+
+_LEAD_IN, _REQUESTS, _QUEUES = 1000, 500, 300
+#: Share of the time that servers may be busy: above it nothing settles, and no percentile exists.
+MOST_BUSY = 0.98
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue of files on servers that never slow down.
+
+    `service` and `allowed` are seconds of each file, `weights` how often it comes; `servers` serve
+    at once.
+    """
+
+    arrivals: str
+    rate: float
+    servers: int
+    service: np.ndarray
+    allowed: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def busy(self) -> float:
+        """Share of the time that the servers are busy; 1 and more is too much for them."""
+        work = float(np.average(self.service, weights=self.weights))
+        return self.rate * work / self.servers
+
+    def lateness(self, percent: float) -> float:
+        """The percentile of latency over what is allowed, in the long run.
+
+        Simulated (Kiefer and Wolfowitz 1955); infinite where servers are busy all the time.
+        """
+        if self.busy > MOST_BUSY:
+            return math.inf
+        chance = np.random.default_rng(1)
+        shape = (_LEAD_IN + _REQUESTS, _QUEUES)
+        between = gaps(self.arrivals, shape[0] * shape[1], chance).reshape(shape) / self.rate
+        files = chance.choice(len(self.service), shape, p=self.weights / self.weights.sum())
+        service = self.service[files]
+        free = np.zeros((_QUEUES, self.servers))  # until each server is, from the last arrival on
+        late, every = np.empty(shape), np.arange(_QUEUES)
+        for k in range(shape[0]):
+            free = np.maximum(0.0, free - between[k][:, None])
+            first = free.argmin(axis=1)
+            wait = free[every, first]
+            free[every, first] = late[k] = wait + service[k]
+        return float(np.quantile((late / self.allowed[files])[_LEAD_IN:], percent / 100))
+
+
+def lateness(
+    requests: pd.DataFrame,
+    allowed: pd.Series,
+    percent: float,
+    rate: float,
+    servers: int,
+    others: pd.DataFrame,
+) -> float:
+    """The percentile of lateness of a round's requests, in the long run.
+
+    Args:
+        requests: All of a pass or of several, counted or not: `run`, `repeat`, `submitted_s`,
+            `service_s`, `latency`, `audio_sha256`, `share`, `arrivals`, `counted`.
+        allowed: Seconds that each may take, by the same index.
+        percent: Which percentile.
+        rate: Requests per second.
+        servers: How many requests are served at once.
+        others: Requests of all rounds: what they say of files that this one did not have.
+    """
+    late = requests["latency"] / allowed
+    measured = percentile(late[requests["counted"]], percent)
+    if not math.isfinite(measured):
+        return math.inf
+    of_all = others.groupby("audio_sha256", sort=True)
+    service = requests.groupby("audio_sha256")["service_s"].mean()
+    service = service.reindex(of_all.groups.keys()).fillna(of_all["service_s"].mean())
+    takes = requests["audio_sha256"].map(service)
+    replayed = []
+    for _, one in requests.groupby(["run", "repeat"], sort=False):
+        own = one.sort_values("submitted_s")
+        own_takes = takes[own.index]
+        waiting = waits(own["submitted_s"].to_list(), own_takes.to_list(), servers)
+        counted = own["counted"].to_numpy(bool)
+        replayed += list(((waiting + own_takes) / allowed[own.index])[counted])
+    kind = str(requests["arrivals"].iloc[0])
+    queue = Queue(
+        # a trace may come in bursts
+        kind if kind in ("poisson", "constant") else "bursts",
+        rate,
+        servers,
+        service.to_numpy(float),
+        of_all["allowed"].first().to_numpy(float),
+        of_all["share"].first().fillna(of_all.size() / len(others)).to_numpy(float),
+    )
+    return measured * queue.lateness(percent) / percentile(replayed, percent)
