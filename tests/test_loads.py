@@ -107,6 +107,12 @@ def test_a_saturated_rate_is_missed_and_has_no_percentiles(tmp_path):
     assert by_rate[RATES[0]]["standing"] == "met"
 
 
+def test_requests_that_wait_inside_the_engine_have_no_known_long_run(tmp_path):
+    told = found(tmp_path, *rounds(RATES[0], callers=8), slo={"p95": 60})["max_load"]
+    assert told.verdict != Verdict.CONFIRMED
+    assert [row["standing"] for row in told.evidence] == ["open"]
+
+
 def test_long_files_may_take_longer_where_the_objective_says_so(tmp_path):
     records = rounds(RATES[0], requests=80)
     strict = found(tmp_path, *records, slo={"p95": 2.0})["max_load"]

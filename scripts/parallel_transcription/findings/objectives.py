@@ -94,7 +94,7 @@ def requests_of(loads: Machine) -> pd.DataFrame:
 
 
 def kept(
-    own: pd.DataFrame, objective: Objective, confidence: float, rate: float, servers: int
+    own: pd.DataFrame, objective: Objective, confidence: float, rate: float, servers: int | None
 ) -> Kept:
     """How the rounds of an arm stand to an objective, in the long run.
 
@@ -106,13 +106,16 @@ def kept(
         objective: What is asked.
         confidence: Of the interval.
         rate: Requests per second.
-        servers: How many requests are served at once.
+        servers: How many requests are served at once; None where that is not known, and so
+            nothing of the long run.
     """
     allowed = objective.allowed(own["audio_seconds"])
     known = own.assign(allowed=allowed)[own["service_s"].notna()]
     values = np.array([
         math.inf
         if one["saturated"].any()
+        else math.nan
+        if servers is None
         else lateness(one, allowed[one.index], objective.percent, rate, servers, known)
         for _, one in own.groupby("round")
     ])  # fmt: skip
@@ -120,8 +123,8 @@ def kept(
     carried = bool(counted.min() >= CARRIES[objective.percent])
     p_meets = p_misses = estimate = low = high = math.nan
     tested = carried and len(values) >= statistics.LEAST_ROUNDS
-    infinite = int((~np.isfinite(values)).sum())
-    if not infinite:
+    infinite = int(np.isinf(values).sum())
+    if np.isfinite(values).all():
         logs = np.log(values)
         spread = math.hypot(logs.std(ddof=1), LEAST_SPREAD) if len(logs) > 1 else math.nan
         error = spread / math.sqrt(len(logs))

@@ -151,13 +151,17 @@ def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterab
             row = facts(arm, loads)
             if row["rate"] is None or mine.empty:
                 continue
-            servers = int(arm["callers"])  # what waits inside the engine is service to us
-            known = [kept(mine, one, loads.confidence, row["rate"], servers) for one in asked]
+            known = [kept(mine, one, loads.confidence, row["rate"], _servers(arm)) for one in asked]
             found.append((row | _measured(arm, mine, known, row["rate"]),
                           standing(known, loads.alpha)))  # fmt: skip
         if found:
             found.sort(key=lambda one: one[0]["rate"])
             yield Band([row for row, _ in found], [one for _, one in found])
+
+
+def _servers(arm: pd.Series) -> int | None:
+    """How many requests are served at once; None where some of them wait inside the engine."""
+    return None if arm["callers"] > arm["total_workers"] else int(arm["callers"])
 
 
 def _measured(arm: pd.Series, mine: pd.DataFrame, known: list[Kept], rate: float) -> Row:
@@ -225,9 +229,15 @@ def _answer(
 
 def _notes(loads: Machine, rows: list[Row]) -> list[str]:
     notes = [
-        "A pass begins in a nearly empty system, so its p95 is lower than that of a queue that runs "
-        "for ever; objectives are held against the long run, by the service times of the pass."
+        "A pass begins in a nearly empty system, so its p95 is lower than that of a queue that "
+        "runs for ever; objectives are held against the long run, by the service times of the "
+        "pass."
     ]
+    if any(row["callers"] > row["total_workers"] for row in rows):
+        notes.append(
+            "With more callers than workers, requests wait inside the engine, which no queue of "
+            "ours models: their long run is not known, and their rates are open."
+        )
     if any(not row["carried"] for row in rows):
         notes.append(
             "Some passes have too few requests for a percentile of the objectives: 20 for a p90, "
