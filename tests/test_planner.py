@@ -55,6 +55,13 @@ def test_pairs_with_a_common_side_are_measured_in_one_match():
     assert step.leading == 0
 
 
+def test_a_budget_that_does_not_reach_a_first_look_is_called_so():
+    costly = {side: Cost(5.0, 10.0) for side in COSTS}
+    stop = planner.next_match(contests(), costly, 200, 0, 0.05)
+    assert isinstance(stop, Stop) and stop.why == planner.SHORT
+    assert stop.more_s > 200
+
+
 def test_all_decided_is_the_end_before_the_budget_is():
     _, stop, steps, spent = play(contests(), COSTS, 600, TRUTH, 0.03)
     assert stop.why == planner.DECIDED and stop.more_s == 0 and spent < 300

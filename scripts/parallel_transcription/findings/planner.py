@@ -37,6 +37,7 @@ FAR = 2.0  # spreads beyond the margin at which rounds say that a contest will b
 LESS, SLIM, GOOD_CHANCE = 0.9, 0.1, 0.8
 TRIMMING = {4: 1.20, 5: 1.13, 6: 1.10, 7: 1.08, 8: 1.07}  # by blocks: its variance over the mean's
 DECIDED, OVER, HOPELESS = "decided", "budget spent", "would not be decided"
+SHORT = "too little time for a first look"
 
 Sides = tuple[str, ...]
 Match = tuple[float, ...]
@@ -95,7 +96,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Stop:
-    """No further match: `DECIDED`, `OVER` or `HOPELESS`, and where each contest stands.
+    """No further match: `DECIDED`, `OVER`, `SHORT` or `HOPELESS`, and where each contest stands.
 
     `more_s`: as of a standing, for all that is open and can be decided; pairs share sides.
     """
@@ -135,8 +136,12 @@ def next_match(
         sides = _sides(best.places, contests)
         seconds = _price(sides, costs, best.blocks)
         return Measure(sides, best.blocks, seconds, min(best.places))
-    cheapest = min(_price(plan.pair(k), costs, plan.blocks[0]) for k in plan.still)
-    why = OVER if cheapest > left else HOPELESS
+    prices = {k: _price(plan.pair(k), costs, plan.blocks[0]) for k in plan.still}
+    looks = (
+        price * max(1, sequential.FIRST - len(contests[k].matches)) for k, price in prices.items()
+    )
+    too_little = OVER if min(prices.values()) > left else SHORT
+    why = HOPELESS if min(looks) <= left else too_little
     return Stop(why, tuple(plan.standings()), plan.more_s())
 
 

@@ -24,11 +24,11 @@ _SCENE = ("model", "compute_type", "device", "arrivals", "requests", "mix")
 @figure(
     "load_latency",
     "Latency against load",
-    "95th percentile of the latency, from the moment a request was due, by the requests that came "
-    "per second. Large points and lines: geometric mean over rounds with its confidence interval; "
-    "small points: single rounds; hollow points at the top: saturated, the latency would grow "
-    "without end. Dashed: what the objective allows, where it is one number; dotted: what a "
-    "closed loop carried.",
+    "95th percentile of the latency in the passes as measured, from the moment a request was due, "
+    "by the requests that came per second; in the long run it is later (table). Large points and "
+    "lines: geometric mean over rounds with its confidence interval; small points: single rounds; "
+    "hollow points at the top: saturated, the latency would grow without end. Dashed: what the "
+    "objective allows, where it is one number; dotted: what a closed loop carried.",
 )
 def load_latency(sources: Sources) -> p9.ggplot | None:
     """The p95 of each setting by rate, with intervals over rounds."""
@@ -236,3 +236,45 @@ def _whole(limits: tuple[float, float]) -> list[float]:
     top = max(1, math.ceil(limits[1]))
     step = max(1, -(-top // 4))
     return [float(n) for n in range(0, top + 1, step)]
+
+
+PARTS = {
+    "service_s": "service alone",
+    "queue_s": "queue",
+    "interference_s": "interference",
+}
+
+
+@figure(
+    "load_explained",
+    "What a latency is made of",
+    "Mean latency of the requests by setting and rate: the time that their files take alone, the "
+    "waiting that an ideal machine with as many workers would make of the same requests, and what "
+    "they cost each other by being served side by side.",
+)
+def load_explained(sources: Sources) -> p9.ggplot | None:
+    """Stacked bars of the parts of the mean latency."""
+    rows = sources.evidence("load_explained", [*PARTS, "rate"])
+    if rows.empty:
+        return None
+    rows = rows.sort_values(["label", "rate"]).head(axes.MOST_ROWS)
+    texts = [
+        f"{label}, {words.as_written(rate)} per s"
+        for label, rate in zip(rows["label"], rows["rate"], strict=True)
+    ]
+    rows = axes.with_labels(rows, texts)
+    order = list(rows["label"])[::-1]
+    shown = rows.melt("label", list(PARTS), "part", "seconds")
+    shown["label"] = axes.ordered(shown["label"], order)
+    shown["part"] = axes.ordered([PARTS[part] for part in shown["part"]], [*PARTS.values()][::-1])
+    colours = dict(zip(PARTS.values(), (style.BLUE, style.SKY, style.VERMILLION), strict=True))
+    return (
+        p9.ggplot(shown, p9.aes("label", "seconds", fill="part"))
+        + p9.geom_col(width=0.65)
+        + p9.coord_flip()
+        + p9.scale_fill_manual(colours, limits=list(PARTS.values()))
+        + p9.scale_y_continuous(expand=(0, 0, 0.05, 0))
+        + p9.labs(x="", y="mean latency (s)")
+        + style.theme(1.0 + 1.3 * style.ROW * len(order),
+                      panel_grid_major_y=p9.element_blank(), axis_ticks_major_y=p9.element_blank())
+    )  # fmt: skip
