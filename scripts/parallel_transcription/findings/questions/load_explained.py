@@ -34,8 +34,8 @@ from parallel_transcription.findings.under_load import (
 )
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
-#: What a file's time alone follows from, beside the file.
-_SAME = ["strategy", "instances", "num_workers", "cpu_threads", "thread_env", "device_index"]
+#: What a file's time alone follows from, beside the file: whose worker it is on matters not.
+_SAME = ["cpu_threads", "thread_env", "device_index"]
 QUEUE, INTERFERENCE, OPEN = "queue", "interference", "open"
 SAID = {QUEUE: "the queue", INTERFERENCE: "interference", OPEN: "open"}
 
