@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from parallel_transcription import words
 from parallel_transcription.errors import TableError, run
@@ -100,7 +102,7 @@ class Decision:
     def _refresh(self) -> None:
         grid = self._plan.study.points
 
-        def own(record: dict) -> bool:  # type: ignore[type-arg]
+        def own(record: Mapping[str, Any]) -> bool:
             return all(side["configuration_id"] in grid for side in record["sides"])
 
         table, left_out = merge_matches(self._records(), self._settings, own)
@@ -111,6 +113,14 @@ class Decision:
     def plan(self) -> Measure | Stop:
         """The next match, or why there is none."""
         return self._deciding.next(self.matches)
+
+    def step(self) -> Stop | None:
+        """Plan the next match and measure it; why there is none, if so."""
+        planned = self.plan()
+        if isinstance(planned, Stop):
+            return planned
+        self.measure(planned)
+        return None
 
     def measure(self, step: Measure) -> None:
         """Measure a match."""
@@ -180,7 +190,7 @@ def decide(results: Path, study: str, log: Path, out: Path) -> None:
     """Measure matches until all is decided or the time is over, and write what came out."""
     began = time.monotonic()
     decision = Decision(results, study, log)
-    stop = run_campaign(decision.plan, decision.measure, Stop)
+    stop = run_campaign(decision.step)
     summary = decision.summary(stop)
     write_json(out, summary, indent=2)
     print(

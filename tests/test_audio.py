@@ -371,6 +371,7 @@ def with_sizes(path: Path, of_file: int, of_data: int, drop: int = 0) -> Path:
     return path
 
 
+@pytest.mark.slow
 @given(
     of_data=st.sampled_from([0, 0xFFFFFFFF]) | st.integers(0x7FFF0000, 0xFFFFFFFF),
     of_file=st.sampled_from([0, 36, 0xFFFFFFFF]) | st.integers(0x7FFF0000, 0xFFFFFFFF),

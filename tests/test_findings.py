@@ -165,6 +165,7 @@ def test_the_truth_of_the_synthetic_study_is_found(found):
     assert memory.low < 57 < memory.high
 
 
+@pytest.mark.slow
 def test_written_and_read_tables_give_the_same_findings_whatever_the_order_of_rows(
     study, found, tmp_path
 ):
@@ -520,6 +521,7 @@ def test_an_arm_that_always_runs_into_the_limit_is_decided():
 # --- odd tables ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["failed", "timeout", "killed"])
 def test_a_study_in_which_nothing_worked_is_judged(status):
     runs = small()["runs"].assign(status=status, makespan_s=np.nan, rtfx=np.nan, error="no luck")
@@ -599,6 +601,7 @@ def test_claims_that_cannot_be_read_are_refused(tmp_path):
 # --- scripts ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_scripts_write_the_results_and_twice_the_same(tmp_path):
     write_tables(small(points=queue_points()), tmp_path)
     command = [sys.executable, ROOT / "scripts" / "judge_findings.py", "--results", tmp_path]
@@ -633,6 +636,7 @@ def test_the_scripts_explain_themselves(name):
     assert done.returncode == 0 and "--results" in done.stdout
 
 
+@pytest.mark.slow
 def test_unlike_nodes_under_one_label_are_told_with_every_answer(from_a_cluster, found):
     text = "The runs under this label come from more than one kind of machine."
     answered = [f for f in from_a_cluster if f.verdict != "not measured"]
@@ -642,6 +646,7 @@ def test_unlike_nodes_under_one_label_are_told_with_every_answer(from_a_cluster,
     assert not any(text in f.notes for f in found)
 
 
+@pytest.mark.slow
 def test_more_rounds_of_a_clusters_machine_are_jobs_again(from_a_cluster, found):
     def commands(findings):
         more = [one for f in findings for one in (f.more_rounds, f.more_minutes) if one]

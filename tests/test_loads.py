@@ -67,6 +67,7 @@ def test_other_requests_are_not_compared(tmp_path):
     assert told["load_one_or_many"].verdict == Verdict.NOT_MEASURED
 
 
+@pytest.mark.slow
 def test_more_callers_that_make_all_late_confirm_the_claim(tmp_path):
     same = {"service": SERVICE["M/D/k"], "rate": 1.0}
     more = {"callers": 8, **same}
@@ -76,6 +77,7 @@ def test_more_callers_that_make_all_late_confirm_the_claim(tmp_path):
     assert told["load_callers"].verdict == Verdict.REFUTED
 
 
+@pytest.mark.slow
 def test_the_largest_load_within_the_objective_is_a_band(tmp_path):
     records = [r for rate in RATES for r in rounds(rate, requests=200, count=6)]
     truth = [true_percentile(SERVED, rate, 2, 95) for rate in RATES]
@@ -89,6 +91,7 @@ def test_the_largest_load_within_the_objective_is_a_band(tmp_path):
         assert row["standing"] != "missed" or true >= limit * 0.98
 
 
+@pytest.mark.slow
 def test_an_impossible_objective_is_refuted_and_one_without_requests_is_not_measured(tmp_path):
     records = [r for rate in RATES[:2] for r in rounds(rate)]
     told = found(tmp_path, *records, slo={"p95": 0.01})["max_load"]
@@ -113,6 +116,7 @@ def test_requests_that_wait_inside_the_engine_have_no_known_long_run(tmp_path):
     assert [row["standing"] for row in told.evidence] == ["open"]
 
 
+@pytest.mark.slow
 def test_long_files_may_take_longer_where_the_objective_says_so(tmp_path):
     records = rounds(RATES[0], requests=80)
     strict = found(tmp_path, *records, slo={"p95": 2.0})["max_load"]

@@ -178,6 +178,7 @@ def confirmed_by(shift, matches=6, spread=0.01):
     return recommend(later)["synthetic-a"].confirmation, finding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shift", "spread", "matches", "status", "verdict"),
     [
@@ -200,6 +201,7 @@ def test_matches_confirm_or_do_not(shift, spread, matches, status, verdict):
         assert [look["matches"] for look in finding.ladder] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_what_matches_favour_is_recommended():
     _, usual = confirmed_by(0.0)
     _, turned = confirmed_by(0.2)

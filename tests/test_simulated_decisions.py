@@ -17,6 +17,7 @@ Cell = simulation.Cell
 STUDIES = 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell",
     [

@@ -70,6 +70,7 @@ def batched() -> dict:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", [cpu, two_machines, gpu, batched])
 def test_the_wording_is_that_of_the_golden_file(
     study: Callable[[], dict],

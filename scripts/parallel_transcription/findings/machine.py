@@ -342,6 +342,13 @@ class Machine:
         )
 
 
+def alike(arms: pd.DataFrame, arm: Any, keys: Iterable[str]) -> pd.DataFrame:
+    """Those of some arms that have the same values as an arm in these columns."""
+    for key in keys:
+        arms = arms[arms[key] == arm[key]]
+    return arms
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two arms and their comparison; `a`, `b` are the matched rows of `Machine.rounds`.

@@ -19,7 +19,7 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.evidence import CONDITIONS
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Machine, alike
 from parallel_transcription.findings.question import Case, Judged
 from parallel_transcription.results.finding import Row, Verdict
 
@@ -52,10 +52,7 @@ def matched_pairs(
     others = arms[(arms["strategy"] == strategy) & (arms["instances"] > 1)]
     cases, notes = [], []
     for _, one in ones.sort_values("arm").iterrows():
-        same = others
-        for key in MATCHED:
-            same = same[same[key] == one[key]]
-        for _, other in same.sort_values("arm").iterrows():
+        for _, other in alike(others, one, MATCHED).sort_values("arm").iterrows():
             pair = machine.compare(one["arm"], other["arm"])
             if pair.result.rounds:
                 cases.append(Case(pair, _facts(one, other)))

@@ -7,7 +7,6 @@ requests at the same moments, so the pairs carry less noise than either side. Ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
 from parallel_transcription.findings.evidence import CONDITIONS
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Machine, alike
 from parallel_transcription.findings.question import (
     Answer,
     Case,
@@ -109,19 +108,15 @@ class PairedLoadQuestion(LoadQuestion, PairedQuestion):
         loads = self.loads_of(machine)
         return [] if loads is None else super().comparisons(loads)
 
-    def matched(self, ones: pd.DataFrame, others: pd.DataFrame, keys: list[str], loads: Machine,
-                more: Iterable[str] = ()) -> list[Case]:  # fmt: skip
+    def matched(self, ones: pd.DataFrame, others: pd.DataFrame, keys: list[str], loads: Machine
+                ) -> list[Case]:  # fmt: skip
         """Each of `ones` against each of `others` that is equal in `keys`, if it can be tested."""
         cases = []
         for _, one in ones.sort_values("arm").iterrows():
-            same = others
-            for key in keys:
-                same = same[same[key] == one[key]]
-            for _, other in same.sort_values("arm").iterrows():
+            for _, other in alike(others, one, keys).sort_values("arm").iterrows():
                 pair = loads.compare(one["arm"], other["arm"])
                 if pair.result.rounds:
-                    row = facts(one, loads) | {f"{name}_b": other[name] for name in more}
-                    cases.append(Case(pair, row))
+                    cases.append(Case(pair, facts(one, loads)))
         return cases
 
     def in_short(self, judged: Judged) -> str:

@@ -9,22 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-Step = TypeVar("Step")
 Stop = TypeVar("Stop")
 
 
-def run_campaign(
-    plan: Callable[[], Step | Stop], measure: Callable[[Step], None], stops: type[Stop]
-) -> Stop:
-    """Measure what the plan asks for until it asks for nothing more; returns why it stopped.
+def run_campaign(step: Callable[[], Stop | None]) -> Stop:
+    """Take one step after another until there is none; returns why it stopped.
 
     Args:
-        plan: The next measurement, or a stop with its reason; looks at the records.
-        measure: Makes one measurement and writes its record.
-        stops: What a stop is.
+        step: Looks at the records, makes the next measurement and writes its record; returns why
+            there is none, if so.
     """
-    while True:
-        step = plan()
-        if isinstance(step, stops):
-            return step
-        measure(step)  # type: ignore[arg-type]
+    while (stop := step()) is None:
+        pass
+    return stop
