@@ -13,7 +13,7 @@ rule transcribe:
     log:
         "logs/{machine}/{run}.log",
     wildcard_constraints:
-        run="(one_model|multi_model|multi_process)-[A-Za-z0-9._-]+-r[0-9]+",
+        run="(one_model|multi_model|multi_process|service)-[A-Za-z0-9._-]+-r[0-9]+",
     priority: of_wildcards(lambda wildcards: PLAN.priority(wildcards.run))
     retries: RETRIES
     conda:

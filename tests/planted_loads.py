@@ -22,7 +22,7 @@ EPOCH = 1_800_000_000.0
 def load_record(
     number: int,
     rate: float,
-    service: list[float] = SERVICE["M/G/k"],
+    takes: list[float] = SERVICE["M/G/k"],
     slower: float = 1.0,
     crowding: float = 0.0,
     spread: float = 0.0,
@@ -35,9 +35,9 @@ def load_record(
     Args:
         number: Of the round.
         rate: Requests per second.
-        service: Seconds of each file alone, on this configuration.
+        takes: Seconds of each file alone, on this configuration.
         slower: Factor on all service times.
-        crowding: What a worker's service takes longer for each other that is busy (share).
+        crowding: What a worker takes longer for each other that is busy (share).
         spread: Standard deviation of the log of a process's own speed.
         requests: That are counted.
         seed: Of that speed.
@@ -51,24 +51,24 @@ def load_record(
     workers = min(configuration.total_workers, configuration.callers)
     chance = np.random.default_rng([seed, number])
     factor = slower * float(np.exp(chance.normal(0, spread)))
-    told = served(service, rate, workers, requests, number, lambda k: factor)
+    told = served(takes, rate, workers, requests, number, lambda k: factor)
     if crowding:
-        told = crowded(service, rate, workers, requests, number, factor, crowding)
+        told = crowded(takes, rate, workers, requests, number, factor, crowding)
     record = make_record(number, **dimensions)
     begin = EPOCH + 600 * number + 10 * (hash(configuration.strategy) % 7)
-    places = {f"audio/{place}.wav": place for place in range(len(service))}
+    places = {f"audio/{place}.wav": place for place in range(len(takes))}
     record["audio"] = [
         {
             "path": path, "file": path.rsplit("/", 1)[-1], "sha256": f"{place:064x}",
-            "seconds": 10.0 * service[place], "reference": None,
+            "seconds": 10.0 * takes[place], "reference": None,
         }
         for path, place in places.items()
     ]  # fmt: skip
-    load = load_of(service, rate, requests, number)
+    load = load_of(takes, rate, requests, number)
     record["load"] = {
         "arrivals": load.arrivals, "rate": rate, "capacity_rps": None, "requests": requests,
         "lead_in": load.lead_in, "seed": load.seed,
-        "strata": [{"name": "", "weight": 1.0, "files": list(range(len(service)))}],
+        "strata": [{"name": "", "weight": 1.0, "files": list(range(len(takes)))}],
     }  # fmt: skip
     start = record["starts"][0]
     counted = [one for one in told if one["counted"]]

@@ -16,7 +16,7 @@ SECONDS = [1.0, 9.0]
 
 def play(load: Load, callers: int, takes: dict[str, float]) -> LoadWindow:
     """Play a load on callers that sleep for each file."""
-    window = LoadWindow(load, 1, ["short", "long"], callers)
+    window = LoadWindow(load, 1, ["short", "long"], callers, callers)
 
     def transcribe(path: str) -> Transcript:
         time.sleep(takes[path])
@@ -107,7 +107,7 @@ def test_a_backlog_without_end_is_given_up_long_before_all_requests_came():
 
 
 def test_an_error_fails_its_request_and_no_other():
-    window = LoadWindow(load(), 1, ["short", "long"], 1)
+    window = LoadWindow(load(), 1, ["short", "long"], 1, 1)
 
     def transcribe(path: str) -> Transcript:
         if path == "long":

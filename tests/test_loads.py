@@ -69,7 +69,7 @@ def test_other_requests_are_not_compared(tmp_path):
 
 @pytest.mark.slow
 def test_more_callers_that_make_all_late_confirm_the_claim(tmp_path):
-    same = {"service": SERVICE["M/D/k"], "rate": 1.0}
+    same = {"takes": SERVICE["M/D/k"], "rate": 1.0}
     more = {"callers": 8, **same}
     told = found(tmp_path, *rounds(**same), *rounds(slower=1.4, **more))["load_callers"]
     assert told.verdict == Verdict.CONFIRMED
@@ -173,3 +173,44 @@ def test_an_objective_that_is_kept_by_far_is_said_to_be():
         told = kept(table_of(service, rate, 2, 60, 5, study), objective, 0.95, rate, 2)
         said += standing([told], 0.05) == MEETS
     assert said >= 30
+
+
+def test_a_service_is_held_against_the_library_by_the_same_requests(tmp_path):
+    service = {"strategy": "service", "service": "asr"}
+    told = found(
+        tmp_path, *rounds(spread=0.002, seed=1), *rounds(spread=0.002, seed=2, **service),
+        slo={"p95": 60},
+    )  # fmt: skip
+    assert told["load_services"].verdict == Verdict.CONFIRMED
+    assert told["load_services"].effect.value == pytest.approx(1, abs=0.05)
+    assert "load_callers" not in told  # how many it serves at once is its own affair
+    slower = found(
+        tmp_path / "2", *rounds(spread=0.002, seed=1),
+        *rounds(slower=1.5, spread=0.002, seed=2, **service),
+    )  # fmt: skip
+    assert slower["load_services"].verdict == Verdict.REFUTED
+
+
+@pytest.mark.slow
+def test_the_long_run_of_a_service_is_seen_from_requests_that_find_it_free(tmp_path):
+    service = {"strategy": "service", "service": "asr"}
+    band = found(
+        tmp_path, *[r for rate in RATES[:2] for r in rounds(rate, spread=0.02, **service)],
+        *[r for rate in RATES[:2] for r in rounds(rate, spread=0.02)], slo={"p95": 60},
+    )["max_load"]  # fmt: skip
+    late = {row["service"]: row["lateness"] for row in band.evidence if row["rate"] == RATES[0]}
+    assert late["asr"] == pytest.approx(late[""], rel=0.1)
+    assert band.verdict == Verdict.CONFIRMED
+
+
+def test_two_services_are_held_against_each_other(tmp_path):
+    pair = [{"strategy": "service", "service": name} for name in ("a", "b")]
+    told = found(
+        tmp_path, *rounds(RATES[0], spread=0.002, seed=1, **pair[0]),
+        *rounds(RATES[0], slower=1.4, spread=0.002, seed=2, **pair[1]),
+    )["load_between_services"]  # fmt: skip
+    assert told.verdict == Verdict.REFUTED
+    assert told.effect.value < 0.85
+    [row] = told.evidence
+    assert (row["first"], row["second"]) == ("service a, 2 workers, 1 thread",
+                                             "service b, 2 workers, 1 thread")  # fmt: skip

@@ -18,13 +18,13 @@
 Their messages begin with a lower-case letter, have no full stop, hold one fault a line, and name
 what is wrong and the remedy.
 
-Six errors stand apart. `NotFilled` (a cache that a run needs) is an OSError and ends a script as
+Eight errors stand apart. `NotFilled` (a cache that a run needs) is an OSError and ends a script as
 one: the measuring code knows nothing of ours. The others never reach the end of a script.
-`CudaError` and `ProcessEnded` belong to the measured process: its supervisor writes their texts
-into the run record. `_Failed` ends a match inside of it. `DummyError` is a fault of the caller (a
-study can only name what there is), and the code of dummy weights, which is a part of their
-identity, imports nothing that may change. `Refused` is said to WeasyPrint, which asks for what a
-report does not bring along.
+`CudaError`, `ProcessEnded` and `ServiceEnded` belong to the measured process: its supervisor writes
+their texts into the run record. `NoAnswer` is kept with the request that a service did not answer.
+`_Failed` ends a match inside of it. `DummyError` is a fault of the caller (a study can only name
+what there is), and the code of dummy weights, which is a part of their identity, imports nothing
+that may change. `Refused` is said to WeasyPrint, which asks for what a report does not bring along.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ _SHARE = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _TEXT = {"type": ["string", "null"]}
 #: How a run, a repeat or a transcription ended. `timeout`: a pass was cut off at the limit;
 #: `stuck`: another step was, so that nothing is known of a pass; `saturated`: requests came faster
-#: than they could be served, which is a result.
-STATUSES = ("ok", "timeout", "stuck", "failed", "killed", "saturated")
+#: than they could be served, which is a result; `refused`: a service gave no text for a request.
+STATUSES = ("ok", "timeout", "stuck", "failed", "killed", "saturated", "refused")
 #: Steps of a process: it stopped in one of them.
 STEPS = ("loading", "warm-up", "pass", "between", "ending")
 _STATUS = {"enum": list(STATUSES)}
@@ -143,6 +143,7 @@ _PASS = _with_gpus(
     },
     given_up=_TEXT,  # under a load: why requests were dropped
     sender_cpu_s=_AMOUNT,
+    cpu_main_s=_AMOUNT,  # of the process that hands out, of cpu_s; older records lack it
     walk_lost=_TEXT,  # of dummy weights alone: what they said in place of the planted text
     # later meters: older records lack them (`measure/limits.py`)
     quota_periods=_NUMBER,
@@ -246,8 +247,10 @@ _LOAD = _closed(
         },
     }
 )
-#: Keys that records made before these existed lack, and those of runs without a load.
-_NEW = ("job", "planned", "load")
+#: How a service was started and asked, as its study says.
+_SERVICE = {"type": "object", "required": ["protocol", "url", "command"]}
+#: Keys that records made before these existed lack, and those of runs without a load or a service.
+_NEW = ("job", "planned", "load", "service")
 
 
 #: What was measured with what, and on which host.
@@ -319,6 +322,7 @@ def record_schema() -> dict[str, Any]:
             **_PLACE,
             "planned": {"anyOf": [_PLANNED, {"type": "null"}]},
             "load": _LOAD,
+            "service": _SERVICE,
             "started_at": {"type": "number"},
             "finished_at": {"type": "number"},
             "status": _STATUS,

@@ -242,6 +242,7 @@ STRATEGY_NAMES = {
     "one_model": "one model",
     "multi_model": "many models",
     "multi_process": "many processes",
+    "service": "a service",
 }
 
 
@@ -265,6 +266,13 @@ def instances(strategy: str, count: Any) -> str:
     return plural(int(count), "model")
 
 
+def of_service(row: Mapping[str, Any]) -> str:
+    """A service of a configuration: "service asr", "service asr in 2 processes"."""
+    name = f"service {clean(row['service'], 40)}"
+    count = int(row["instances"])
+    return name if count == 1 else f"{name} in {count} processes"
+
+
 def threads(count: Any) -> str:
     """The threads of a worker; 0 are those that the engine chooses."""
     return "automatic threads" if count == 0 else plural(int(count), "thread")
@@ -284,14 +292,14 @@ def setting(row: Mapping[str, Any], workers: str = "workers") -> str:
 def name_of(row: Mapping[str, Any]) -> str:
     """A configuration (the dimensions of a run) in words: "one model, 2 workers, 1 thread"."""
     parts = [
-        instances(row["strategy"], row["instances"]),
+        of_service(row) if row.get("service") else instances(row["strategy"], row["instances"]),
         plural(int(row["num_workers"]), "worker") + (" each" if row["instances"] > 1 else ""),
         threads(row["cpu_threads"]),
     ]
     if row["device"] != "cpu":
         parts.append(f"{row['device']} {row['device_index']}")
     if row.get("arrivals", AT_ONCE) != AT_ONCE:
-        if row["callers"] != row["instances"] * row["num_workers"]:
+        if row["callers"] != row["instances"] * row["num_workers"] and not row.get("service"):
             parts.append(plural(int(row["callers"]), "caller"))
         if row["discipline"] != "fifo":
             parts.append(DISCIPLINES[row["discipline"]])
@@ -349,7 +357,7 @@ def variant(row: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     files, callers = row["files_in_parallel"], row["callers"]
     if under := load(row):
         found.append(under)
-        if callers != row["instances"] * row["num_workers"]:
+        if callers != row["instances"] * row["num_workers"] and not row.get("service"):
             found.append(plural(int(callers), "caller"))
         if row["discipline"] != "fifo":
             found.append(DISCIPLINES[row["discipline"]])

@@ -90,7 +90,27 @@ def requests_of(loads: Machine) -> pd.DataFrame:
     told = loads.timings[loads.timings["arrivals"] != "at_once"]
     found = told.drop(columns="status").merge(passes, on=["run", "repeat"])
     latency = found["seconds"].where(found["seconds"].notna(), math.inf)
+    workers = loads.arms.set_index("arm")["total_workers"]
+    seen = found["service"] != ""
+    found.loc[seen, "service_s"] = _service_s(found[seen], workers)
     return found.assign(latency=latency, saturated=found["status"] == "saturated")
+
+
+def _service_s(requests: pd.DataFrame, workers: pd.Series) -> pd.Series:
+    """Seconds that a service took for requests, as far as they can be told from outside.
+
+    It does not say when it began with one. A request that found fewer in the system than workers
+    was served at once, so its latency is that time; of others it is not known.
+    """
+    known = pd.Series(math.nan, index=requests.index)
+    for (_, _, arm), own in requests.groupby(["run", "repeat", "arm"], sort=False):
+        came = own["submitted_s"].to_numpy(float)
+        gone = np.sort((own["submitted_s"] + own["seconds"].fillna(math.inf)).to_numpy(float))
+        before = np.searchsorted(np.sort(came), came, "left")
+        inside = before - np.searchsorted(gone, came, "right")
+        alone = own.index[inside < workers[arm]]
+        known.loc[alone] = own.loc[alone, "seconds"]
+    return known
 
 
 def kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -203,9 +204,24 @@ def for_loads(machine: Machine) -> list[ForLoad]:
             callers=int(arm["callers"]),
             discipline=arm["discipline"],
             whisper_model=arguments(arm),
-            snippet=snippet(arm),
+            snippet=_started(arm, machine) if arm["service"] else snippet(arm),
         )
     return list(found.values())
+
+
+def _nothing(machine: Machine) -> str:
+    """Why nothing is recommended where no files were handed out at once."""
+    if machine.loads is None:
+        return "no timed run"
+    if not machine.study["slo"]:
+        return "the study has no objectives (slo) that a load must keep"
+    return "no load is shown to be within the objectives"
+
+
+def _started(arm: Mapping[str, Any], machine: Machine) -> str:
+    """How a service was started, or where it was asked, as the study says it."""
+    said = machine.study["services"].get(arm["service"], {})
+    return str(said.get("command") or said.get("url") or arm["service"])
 
 
 def recommend(results: Results) -> dict[str, Recommendation]:
@@ -216,7 +232,7 @@ def recommend(results: Results) -> dict[str, Recommendation]:
         found = [settled(machine, choice) for choice in choices(machine)]
         made = [recommendation(machine, choice) for choice in found]
         if not made:
-            made = [Recommendation(NOTHING, "no timed run")]
+            made = [Recommendation(NOTHING, _nothing(machine))]
         loads = for_loads(machine) or None
         result[label] = replace(made[0], others=made[1:], loads=loads)
     return result

@@ -54,6 +54,7 @@ def facts(arm: Any, loads: Machine) -> Row:
         "callers": arm["callers"],
         "cpu_threads": arm["cpu_threads"],
         "discipline": arm["discipline"],
+        "service": arm["service"],
         "arrivals": arm["arrivals"].split(":")[0],
         "mix": arm["mix"],
         "requests": arm["requests"],

@@ -13,6 +13,7 @@ from parallel_transcription import fingerprint, host, kernel
 from parallel_transcription.files import write_json
 from parallel_transcription.jobs import cluster, packing, trial
 from parallel_transcription.jobs.load import ToldLoad, as_recorded, load_of
+from parallel_transcription.jobs.service import service_of
 from parallel_transcription.measure import cuda, walk
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.loopback_hub import Served
@@ -49,6 +50,7 @@ class Run:
     planned: dict[str, Any] | None = None
     packing: Packing | None = None
     load: ToldLoad | None = None
+    service: Mapping[str, Any] | None = None
 
 
 def measuring_code(cache: Path | None = None) -> str:
@@ -94,6 +96,8 @@ def measure(
     }
     if task.load:
         record["load"] = as_recorded(task.load, run.load)
+    if run.service:  # without what its environment may hold
+        record["service"] = {key: value for key, value in run.service.items() if key != "env"}
     if record_file:
         write_json(record_file, record)
     return record
@@ -118,18 +122,20 @@ def task_of(run: Run, slot: packing.Slot, described: Mapping[str, Any]) -> Task:
         WalkLost: where dummy weights do not say here what they should.
     """
     placed, environment = cuda.place(run.configuration, slot.gpus)
+    folder, timeout_s = str(PROJECT_ROOT / run.model["path"]), run.protocol.timeout_s
     task = Task(
         configuration=placed,
-        model_path=str(PROJECT_ROOT / run.model["path"]),
+        model_path=folder,
         files=[sound["path"] for sound in run.audio],
         affinity=slot.cores,
         environment=environment,
         walk=_planned(run),
         quota_cpus=described.get("cgroup_cpus"),
         served=_served(run),
-        load=load_of(run.configuration, run.load, run.audio, run.round, run.protocol.timeout_s),
+        load=load_of(run.configuration, run.load, run.audio, run.round, timeout_s),
+        service=service_of(run.configuration, run.service, folder, timeout_s),
     )
-    trial.check(run.model, task, run.protocol.load_timeout_s + run.protocol.timeout_s)
+    trial.check(run.model, task, run.protocol.load_timeout_s + timeout_s)
     return task
 
 
@@ -155,7 +161,9 @@ def name_kernel(outcome: dict[str, Any]) -> None:
 
 
 def _planned(run: Run) -> walk.Planned | None:
-    """What dummy weights must say of each file (`walk.planned`); None for other models."""
+    """What dummy weights must say of each file (`walk.planned`); None where it is not known."""
+    if run.service:
+        return None  # it does not tell how it decoded
     tokens = trial.planted_tokens(PROJECT_ROOT / run.model["path"])
     if tokens is None:
         return None
@@ -193,6 +201,7 @@ def specified(
             packing=told.get("packing"),
             planned=json.loads(planned),
             load=ToldLoad(**told["load"], capacity=capacity) if "load" in told else None,
+            service=told.get("service"),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StudyError(

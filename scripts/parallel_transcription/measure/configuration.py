@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+#: Requests that a client has open with a service at once, when they come by a schedule: the service
+#: decides how many it serves.
+CONNECTIONS = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
@@ -42,6 +46,7 @@ class Configuration:
     requests: int = 0
     mix: str = ""
     discipline: str = "fifo"
+    service: str = ""
 
     def __post_init__(self) -> None:
         if not self.callers:
@@ -49,13 +54,23 @@ class Configuration:
 
     @property
     def one_caller_each(self) -> int:
-        """Callers, when every file has one; under a load, when every worker has one."""
+        """Callers, when every file has one; under a load, when every worker has one.
+
+        A service that requests come to by a schedule gets them all as they come.
+        """
+        if self.strategy == "service" and self.under_load and self.arrivals != "closed":
+            return CONNECTIONS
         return self.total_workers if self.under_load else max(1, self.files_in_parallel)
 
     @property
     def under_load(self) -> bool:
         """Whether files come as requests, not all at one moment."""
         return self.arrivals != "at_once"
+
+    @property
+    def served_at_once(self) -> int:
+        """Requests that are served at once; of a service, as many as it says it has workers."""
+        return self.total_workers if self.strategy == "service" else self.callers
 
     @property
     def devices(self) -> list[int]:

@@ -300,12 +300,13 @@ def _unfinished(
     """What others did in the pass that the process is in; None in another step.
 
     A process that ended by itself left its helpers to the system: what these used would be taken
-    for others', so of `multi_process` it is told only where the process is there.
+    for others', so of strategies with more of them it is told only where the process
+    is there.
     """
     if measured.step not in IN_A_PASS or measured.begun is None:
         return None
     told: dict[str, float | None] = dict(meters.since(measured.begun, process, task.affinity))
-    alone = task.configuration.strategy != "multi_process"
+    alone = task.configuration.strategy not in ("multi_process", "service")
     if not alone and measured.status == "ok":  # it closed the line and said nothing
         told |= {"cpu_s": None, "foreign_cpu_s": None, "foreign_cpu_share": None}
     return told
@@ -336,14 +337,26 @@ def _killed_at_exit(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
+        family = _family_of(process)  # a service may have left the group
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        for one in family:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
         process.wait()
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _family_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """All that a process has started and that is still there."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _why_it_ended(code: int | None, step: str, printed: str) -> tuple[str, str]:

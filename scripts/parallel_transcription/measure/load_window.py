@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from parallel_transcription.measure.arrivals import Load, schedule
+from parallel_transcription.measure.clients import NoAnswer
 from parallel_transcription.measure.window import Transcription, Window
 
-#: A pass is given up when more requests are in the system than so many times the callers, and more
-#: than the least: the load is beyond what the configuration carries, and each one more only waits.
-BACKLOG_PER_CALLER = 10
+#: A pass is given up when more requests are in the system than so many times those served at once,
+#: and more than the least: the load is beyond what is carried, and each one more only waits.
+BACKLOG_PER_SERVED = 10
 LEAST_BACKLOG = 40
 #: Status of a counted request that was given up: it was in time for nobody.
 SATURATED = "saturated"
@@ -47,10 +48,11 @@ class LoadWindow(Window):
         load: What is to be served.
         number: Of the pass.
         files: The files that places in the schedule mean.
-        callers: How many requests are served at once.
+        callers: How many requests are sent on at once.
+        served: How many of them are served at once.
     """
 
-    def __init__(self, load: Load, number: int, files: Sequence[str], callers: int):
+    def __init__(self, load: Load, number: int, files: Sequence[str], callers: int, served: int):
         super().__init__([], callers)
         self._load = load
         self._plan = schedule(load, number)
@@ -65,7 +67,7 @@ class LoadWindow(Window):
             for i, (at, place) in enumerate(zip(self._plan.at, self._plan.files, strict=True))
         ]
         self._closed_loop = load.arrivals == "closed"
-        self._most = max(LEAST_BACKLOG, BACKLOG_PER_CALLER * callers)
+        self._most = max(LEAST_BACKLOG, BACKLOG_PER_SERVED * served)
         self._queue: list[tuple[float, int, Request]] = []
         self._changed = threading.Condition()
         self._sent = self._done = 0
@@ -126,9 +128,17 @@ class LoadWindow(Window):
             self._changed.notify_all()
 
     @property
-    def told(self) -> list[Transcription]:
+    def told(self) -> Sequence[Request]:
         """Counted requests, and those beside them that somebody took."""
         return [one for one in self._requests if one.counted or one.started_s is not None]
+
+    @property
+    def error(self) -> str | None:
+        """Why the pass failed: a file did, or a service gave no text for any counted request."""
+        refused = [one for one in self.told if one.counted and one.status == NoAnswer.status]
+        if refused and not any(one.counted and one.status == "ok" for one in self.told):
+            return refused[0].error
+        return super().error
 
     @property
     def makespan_s(self) -> float:
@@ -166,6 +176,10 @@ class LoadWindow(Window):
             self._queue.clear()
             if self._lacking == 0:
                 self._over.set()
+
+    def _status_of(self, error: BaseException) -> str:
+        """A request that a service does not answer is one that is never in time."""
+        return NoAnswer.status if isinstance(error, NoAnswer) else super()._status_of(error)
 
     def _next(self) -> Transcription | None:
         with self._changed:

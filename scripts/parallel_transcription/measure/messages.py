@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from parallel_transcription.measure.arrivals import Load
+from parallel_transcription.measure.clients import Service
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.loopback_hub import Served
 from parallel_transcription.measure.walk import Planned
@@ -27,7 +28,7 @@ class Task:
     without one; `environment` are variables that CUDA needs; `walk` is what dummy weights must say
     (`walk.planned`), None for other models; `served` is the model as a hub has it, None where it is
     loaded from its folder, `model_path`; `load` is what it is to serve, None where all files come
-    at one moment.
+    at one moment; `service` is the one that is asked, None for the library's models.
     """
 
     configuration: Configuration
@@ -39,6 +40,7 @@ class Task:
     quota_cpus: float | None = None
     served: Served | None = None
     load: Load | None = None
+    service: Service | None = None
 
     @property
     def loads(self) -> str:
@@ -101,6 +103,7 @@ class Order:
     quota_cpus: float | None = None
     in_turns: bool = False
     load: Load | None = None
+    service: Service | None = None
 
     def to_json(self) -> str:
         """The order as it goes to the measured process: one line."""
@@ -108,7 +111,9 @@ class Order:
 
     @property
     def warm_callers(self) -> int:
-        """Callers of a warm-up."""
+        """Callers of a warm-up; of a service, as many as its workers."""
+        if self.service:
+            return self.configuration.total_workers
         all_workers = self.in_turns or self.load
         workers = self.configuration.total_workers if all_workers else 0
         return max(self.configuration.callers, workers)
@@ -125,12 +130,13 @@ class Order:
     def from_json(cls, text: str) -> Order:
         """The order that `to_json` wrote."""
         content = json.loads(text)
-        load = content.get("load")
+        load, service = content["load"], content["service"]
         return cls(
             **content
             | {
                 "configuration": Configuration(**content["configuration"]),
                 "load": load and Load.of(load),
+                "service": service and Service(**service),
             }
         )
 

@@ -42,6 +42,13 @@ if TYPE_CHECKING:  # imported when the CPUs are set: libraries start their threa
     from parallel_transcription.measure.strategies import Strategy
 
 
+#: Meters of a service that is not ours: who used the CPUs beside its client is not known.
+UNSEEN = dict.fromkeys(
+    ("cpu_s", "cpu_user_s", "cpu_system_s", "context_switches_voluntary",
+     "context_switches_involuntary", "foreign_cpu_s", "foreign_cpu_share")
+)  # fmt: skip
+
+
 def run_pass(
     strategy: Strategy,
     files: Sequence[str],
@@ -99,15 +106,16 @@ def run_pass(
         thread.join()
     done = window.told
     peaks = [peak for peak in strategy.peaks() if peak is not None]
-    failed = [one for one in done if one.status == "failed"]
+    error = window.error
     return {
-        "status": "failed" if failed else "ok",
-        "error": failed[0].error if failed else None,
+        "status": "failed" if error else "ok",
+        "error": error,
         "started_at": started_at,
         "clock_jump_s": clock_jump_s,
         "makespan_s": window.makespan_s,
         **meters.difference(meters.total(before), meters.total(after)),
         **limits.between(held_before, held_after),
+        "cpu_main_s": meters.difference(before[0], after[0])["cpu_s"],
         "cpu_callers_s": sum(one.transcript.cpu_s for one in done if one.transcript),
         "rss_peak_bytes": sum(peaks) if peaks else None,
         "memory": add_up(strategy.memory()),
@@ -140,7 +148,7 @@ def run(order: Order, report: Report, turns: Iterable[int] = ()) -> None:
     from parallel_transcription.measure.engine import engine
     from parallel_transcription.measure.strategies import make_strategy
 
-    strategy = make_strategy(order.configuration, order.model_path, order.warm_callers)
+    strategy = make_strategy(order)
     begin = time.monotonic()
     strategy.prepare()
     report(Prepared(time.monotonic() - begin))
@@ -153,7 +161,7 @@ def run(order: Order, report: Report, turns: Iterable[int] = ()) -> None:
         memory_before=before,
         memory_after=add_up(strategy.memory()),
         gpus=gpus.loaded(gpus_before) if gpus else None,
-        engine=engine(),
+        engine={} if order.service else engine(),
     )
     report(loaded)
     failures = [load.error for load in loads if load.error]
@@ -188,11 +196,14 @@ def _passes(
         instances, warming = order.configuration.instances, number < 1
         under_load = None
         if order.load and not warming:
-            under_load = LoadWindow(order.load, number, order.files, callers)
+            served = order.configuration.served_at_once
+            under_load = LoadWindow(order.load, number, order.files, callers, served)
         result = run_pass(strategy, files, callers, instances, live, gpus, warming, under_load)
         if under_load:
             result["given_up"] = under_load.given_up
             result["sender_cpu_s"] = under_load.sender_cpu_s
+        if order.service and order.service.command is None:
+            result |= UNSEEN
         decoded = strategy.decoded()
         attach(result["transcriptions"], decoded)
         if order.walk and not warming and result["status"] == "ok":
@@ -254,10 +265,7 @@ def main() -> None:
     except Exception as error:
         import traceback
 
-        from parallel_transcription.measure.strategies import ProcessEnded
-
-        status = error.status if isinstance(error, ProcessEnded) else "failed"
-        report(Failed(f"{type(error).__name__}: {error}", status))
+        report(Failed(f"{type(error).__name__}: {error}", getattr(error, "status", "failed")))
         traceback.print_exc()
         sys.exit(1)
 

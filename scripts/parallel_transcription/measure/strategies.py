@@ -1,5 +1,7 @@
 """How the work is spread: one model with N workers, N models in threads, N models in processes.
 
+A fourth, a service that is asked from outside, is in `services.py`.
+
 A strategy loads its models and then gives each caller a transcriber. A caller is a thread that
 hands one file after another to its transcriber and waits for the text. Everything here runs in the
 measured process; nothing is timed here but the loading.
@@ -19,6 +21,7 @@ from parallel_transcription.measure import meters
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.decoded import Decoded
 from parallel_transcription.measure.loading import Load, load_staggered
+from parallel_transcription.measure.messages import Order
 from parallel_transcription.measure.processes import die_with_parent, how_it_ended
 from parallel_transcription.measure.transcriber import (
     Kept,
@@ -287,8 +290,12 @@ def _instance_process(
     serve(control, lambda question: questions[question]())
 
 
-def make_strategy(configuration: Configuration, model_path: str, callers: int) -> Strategy:
-    """The strategy that a configuration names, for so many callers at most."""
-    if configuration.strategy == "multi_process":
-        return ProcessStrategy(configuration, model_path, callers)
-    return ThreadStrategy(configuration, model_path)
+def make_strategy(order: Order) -> Strategy:
+    """The strategy that the configuration of an order names."""
+    if order.service is not None:
+        from parallel_transcription.measure.services import ServiceStrategy
+
+        return ServiceStrategy(order.configuration, order.service, order.files)
+    if order.configuration.strategy == "multi_process":
+        return ProcessStrategy(order.configuration, order.model_path, order.warm_callers)
+    return ThreadStrategy(order.configuration, order.model_path)

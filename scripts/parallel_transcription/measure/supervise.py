@@ -191,6 +191,7 @@ class _Plans:
             disturbed_above=protocol.disturbed_above,
             quota_cpus=self._task.quota_cpus,
             load=self._task.load,
+            service=self._task.service,
         )
 
     def _lacking(self, starts: list[dict[str, Any]]) -> tuple[int, int, int] | None:

@@ -20,12 +20,13 @@ class Transcript:
     """What one transcription gave.
 
     `cpu_s` is the CPU time of the calling thread alone, `first_segment_s` when the first segment
-    was there, from the beginning of this transcription; None without one.
+    was there, from the beginning of this transcription; None without one. A service tells no
+    segments.
     """
 
     text: str
-    segments: int
-    last_end_s: float
+    segments: int | None
+    last_end_s: float | None
     language: str
     cpu_s: float
     first_segment_s: float | None = None

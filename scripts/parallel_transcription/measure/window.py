@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -73,9 +73,14 @@ class Window:
         """Hand no more out: all files are done."""
 
     @property
-    def told(self) -> list[Transcription]:
+    def told(self) -> Sequence[Transcription]:
         """What the record tells of."""
         return self.transcriptions
+
+    @property
+    def error(self) -> str | None:
+        """Why the pass failed: a file did; None where none did."""
+        return next((one.error for one in self.told if one.status == "failed"), None)
 
     @property
     def makespan_s(self) -> float:
@@ -107,12 +112,17 @@ class Window:
             try:
                 task.transcript = transcriber(task.file)
             except BaseException as error:  # a panic of the tokenizers library is no Exception
-                task.status, task.error = "failed", f"{type(error).__name__}: {error}"
+                task.status = self._status_of(error)
+                task.error = f"{type(error).__name__}: {error}"
             task.finished_s = self.since()
             if live:
                 seconds = task.finished_s - task.submitted_s
                 live(FileFinished(task.counter, task.file, seconds, task.error))
             self._finish(task)
+
+    def _status_of(self, error: BaseException) -> str:
+        """How a file stands whose transcription raised this."""
+        return "failed"
 
     def _next(self) -> Transcription | None:
         """What a caller that is free does next; None where nothing is left."""

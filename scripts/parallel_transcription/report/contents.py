@@ -65,6 +65,7 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
     labels = results.labels
     machines = [description.machine_view(results.of(label), label) for label in labels]
     views = [answers.finding_view(f, results) for f in results.findings]
+    aside = answers.set_aside_view(results)
     content = {
         "title": "Parallel transcription: findings",
         "running_left": "Parallel transcription: findings",
@@ -72,19 +73,26 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
         "study": study,
         "machines": machines,
         "sections": answers.sections(results),
-        "set_aside": answers.set_aside_view(results),
+        "set_aside": aside,
+        "first_figure": "load_latency" if of_loads(results) else "recommendation",
         "general": [v for v in views if not v["number"]],
         "recommended": [recommended.recommended_view(results, label) for label in labels],
         "matches": [
             view for label in labels if (view := matches.matches_view(results, label)) is not None
         ],
         "sizing": sizing.sizing_view(results),
-        "published": published.chapter(results, scoreboard),
+        "published": None if aside else published.chapter(results, scoreboard),
         "side_by_side": comparison.machines_side_by_side(results),
         "overview": comparison.overview_view(results),
         "data": data.data_view(results),
     }
     return Report("findings.html", content, *pictures(figures, labels))
+
+
+def of_loads(results: Results) -> bool:
+    """Whether all that was timed are requests under a load."""
+    timed = results.runs[results.runs["files_in_parallel"] > 0]
+    return bool(len(timed)) and bool((timed["arrivals"] != "at_once").all())
 
 
 def pictures(

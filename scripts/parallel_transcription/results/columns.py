@@ -190,6 +190,7 @@ TIMINGS: tuple[Column, ...] = (
     Column("part", "text", "Under a load: the part of the mix that the file is of."),
     Column("share", "number", "Under a load: the share of the requests that are for this file.",
            "0–1"),
+    *_dimensions("service"),
 )  # fmt: skip
 
 RUNS: tuple[Column, ...] = (
@@ -362,6 +363,9 @@ RUNS: tuple[Column, ...] = (
     Column(
         "generator_limited", "flag", "Requests were sent so late that latencies are in doubt."
     ),
+    *_dimensions("service"),
+    Column("client_cpu_s", "meter", "CPU time of the process that asked the service, of `cpu_s`.",
+           "s"),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",

@@ -53,7 +53,7 @@ class Requests:
 
     Attributes:
         due, sent, started, finished: Seconds since the pass began, shape (n,); nan where it did not
-            come to that, `finished` infinite where it was given up.
+            come to that, `finished` infinite where it was given up, or a service gave no text.
         counted: Which are, shape (n,).
     """
 
@@ -64,7 +64,8 @@ class Requests:
             for k in ("submitted_s", "sent_s", "started_s", "finished_s")
         )
         self.counted = np.array([bool(one.get("counted", True)) for one in told], bool)
-        self.finished[self.counted & np.isnan(self.finished)] = math.inf
+        never = np.array([one.get("status", "ok") != "ok" for one in told], bool)
+        self.finished[self.counted & (never | np.isnan(self.finished))] = math.inf
 
     @property
     def latency(self) -> Numbers:
@@ -97,16 +98,16 @@ class Requests:
         return float(inside.sum() / (end - begin))
 
 
-def saturated_by(requests: Requests, callers: int, given_up: str | None) -> str:
+def saturated_by(requests: Requests, at_once: int, given_up: str | None) -> str:
     """Why a pass was beyond what the configuration carries; "" if it was not.
 
     Fewer must be served than came while the counted ones came; and there must be ever more in the
     system (a t-test on the slope over means of blocks), or at the end more than twice as many as in
-    the middle, and more than callers. A pass that was given up was.
+    the middle, and more than are served at once. A pass that was given up was.
 
     Args:
         requests: Of the pass.
-        callers: How many are served at once.
+        at_once: How many are served at once.
         given_up: Why it was, if so.
     """
     if given_up:
@@ -124,7 +125,7 @@ def saturated_by(requests: Requests, callers: int, given_up: str | None) -> str:
     grows = bool(np.ptp(blocks)) and slope.slope > 0 and slope.pvalue / 2 < _LEVEL
     third = count // 3
     middle, last = seen[third : 2 * third].mean(), seen[-max(1, count // 10) :].mean()
-    piled = last > 2 * middle and last > callers
+    piled = last > 2 * middle and last > at_once
     signals = [
         f"{served} served while {count} came" if behind else "",
         "ever more requests in the system" if grows else "",
@@ -135,20 +136,20 @@ def saturated_by(requests: Requests, callers: int, given_up: str | None) -> str:
 
 
 def columns_of(
-    transcriptions: Sequence[Mapping[str, Any]], callers: int, given_up: str | None, closed: bool
+    transcriptions: Sequence[Mapping[str, Any]], at_once: int, given_up: str | None, closed: bool
 ) -> dict[str, Any]:
     """The columns of a pass under a load.
 
     Args:
         transcriptions: Of the pass, as its record has them.
-        callers: How many are served at once.
+        at_once: How many are served at once.
         given_up: Why the pass was, if so.
         closed: Whether each request waited for a free caller: then none is late, and no load too
             large.
     """
     requests = Requests(transcriptions)
     latency = requests.latency
-    why = "" if closed else saturated_by(requests, callers, given_up)
+    why = "" if closed else saturated_by(requests, at_once, given_up)
     told: dict[str, Any] = {"saturated_by": why, "served": int(np.isfinite(latency).sum())}
     if not why:
         for which in PERCENTILES:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parallel_transcription.measure import disturbance
+from parallel_transcription.measure.clients import NoAnswer
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.columns import DECODED, OPTIONS, RUN_COLUMNS, THROTTLED_ABOVE
 from parallel_transcription.results.error_rate import CHARACTERS, NORMALISER, WORDS, error_rate
@@ -328,13 +329,13 @@ def _load_pass_columns(one: Mapping[str, Any], record: Mapping[str, Any]) -> Row
     """The columns of one repeat under a load: what its counted requests got."""
     load = record["load"]
     seconds = {sound["path"]: sound["seconds"] for sound in record["audio"]}
-    callers = Configuration(**record["configuration"]).callers
+    at_once = Configuration(**record["configuration"]).served_at_once
     closed = load["arrivals"] == "closed"
-    told = columns_of(one["transcriptions"], callers, one.get("given_up"), closed)
+    told = columns_of(one["transcriptions"], at_once, one.get("given_up"), closed)
     served = [
         task
         for task in one["transcriptions"]
-        if task.get("counted", True) and task["finished_s"] is not None
+        if task.get("counted", True) and task["status"] == "ok"
     ]
     audio_s = sum(seconds[task["file"]] for task in served)
     told |= {
@@ -343,6 +344,8 @@ def _load_pass_columns(one: Mapping[str, Any], record: Mapping[str, Any]) -> Row
         "offered_rps": load["rate"],
         "sender_cpu_s": one.get("sender_cpu_s"),
     }
+    if "service" in record:
+        told["client_cpu_s"] = one.get("cpu_main_s")
     if load["rate"] is None and not closed:
         due = [task["submitted_s"] for task in one["transcriptions"] if task.get("counted", True)]
         lasted = max(due) - min(due)
@@ -382,7 +385,8 @@ def _timing_columns(
         sound = next(sound for sound in record["audio"] if sound["path"] == task["file"])
     else:
         sound = record["audio"][task["counter"] - 1]
-    text, finished = task["text"], task["finished_s"]
+    text = task["text"]
+    finished = None if task["status"] == NoAnswer.status else task["finished_s"]
     judged = text is not None and sound["reference"] and record["model"].get("kind") != "dummy"
     errors = error_rate(sound["reference"], text) if judged else None
     decoded = task.get("decoded") or {}

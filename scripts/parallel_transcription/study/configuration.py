@@ -210,6 +210,25 @@ _RULES = (
         lambda c: "a trace says itself how many requests come; leave requests out",
     ),
     _Rule(
+        "service",
+        lambda c: (c.strategy == "service") != bool(c.service),
+        lambda c: (
+            f"{c.strategy} asks no service; set strategy: service, or leave service out"
+            if c.service
+            else "strategy: service needs the name of one of the study's services"
+        ),
+    ),
+    _Rule(
+        "arrivals",
+        lambda c: c.strategy == "service" and not c.under_load,
+        lambda c: "a service is measured under a load; set arrivals, for instance to poisson",
+    ),
+    _Rule(
+        "slowdown",
+        lambda c: c.strategy == "service" and c.slowdown > 0,
+        lambda c: "nothing can be planted in a service; leave slowdown out",
+    ),
+    _Rule(
         "init_stagger_s",
         lambda c: c.init_stagger_s > 0 and c.instances == 1,
         lambda c: "a stagger needs several instances; set it to 0 or instances above 1",
@@ -252,8 +271,9 @@ def identify(configuration: Configuration) -> str:
     work = f"f{c.files_in_parallel}"
     if c.under_load:
         work = f"{slug(c.arrivals, 20)}{c.rate.replace('%', 'p')}-c{c.callers}"
+    strategy = f"{c.strategy}-{slug(c.service, 20)}" if c.service else c.strategy
     return (
-        f"{c.strategy}-{model}-{c.compute_type}-{device}"
+        f"{strategy}-{model}-{c.compute_type}-{device}"
         f"-i{c.instances}-w{c.num_workers}-t{c.cpu_threads}"
         f"-{work}-{digest}"
     )

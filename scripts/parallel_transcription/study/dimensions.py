@@ -11,7 +11,7 @@ from parallel_transcription.study.rates import PATTERN as RATE
 
 #: What a cold start loads from.
 LOADS = ("folder", "cached", "cold")
-STRATEGIES = ("one_model", "multi_model", "multi_process")
+STRATEGIES = ("one_model", "multi_model", "multi_process", "service")
 COMPUTE_TYPES = (
     "default",
     "auto",
@@ -86,7 +86,8 @@ DIMENSIONS: tuple[Key, ...] = (
     _dimension(
         "strategy",
         {"enum": list(STRATEGIES)},
-        "How the work is spread: one model with N workers, N models in threads, N processes.",
+        "How the work is spread: one model with N workers, N models in threads, N processes; or a "
+        "`service` that is asked from outside.",
     ),
     _dimension(
         "model",
@@ -209,6 +210,12 @@ DIMENSIONS: tuple[Key, ...] = (
         {"enum": ["fifo", "shortest"]},
         "Which of the waiting requests a free caller takes: the oldest, or that of the shortest "
         "file.",
+    ),
+    _dimension(
+        "service",
+        {"type": "string", "pattern": r"^[A-Za-z0-9._-]{0,64}$"},
+        "With `strategy: service`: which of the study's `services`. What it makes of the other "
+        "dimensions is what its command, url and fields take of them.",
     ),
 )
 

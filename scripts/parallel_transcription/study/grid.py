@@ -26,6 +26,7 @@ _COMPARED = frozenset(
         "slowdown",
         "replica",
         "discipline",
+        "service",
     )
 )
 #: Dimensions of a load, and what they take the place of: defaults for the one say nothing of the

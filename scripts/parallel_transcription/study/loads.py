@@ -22,7 +22,7 @@ TRACE = "trace:"
 #: Dimensions in which configurations differ that get the same rate for the same share.
 _SPREAD = ("strategy", "instances", "num_workers", "cpu_threads", "callers", "init_stagger_s",
            "thread_env", "slowdown", "replica", "arrivals", "rate", "requests", "discipline",
-           "device_index")  # fmt: skip
+           "device_index", "service")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,9 @@ def capacities(points: Mapping[str, GridPoint]) -> tuple[dict[str, GridPoint], d
         same = tuple(getattr(c, name) for name in NAMES if name not in _SPREAD)
         if same not in first:
             closed = replace(
-                c, arrivals="closed", rate="", discipline="fifo", replica=1, slowdown=0
-            )
+                c, arrivals="closed", rate="", discipline="fifo", replica=1, slowdown=0,
+                callers=0 if c.callers == c.one_caller_each else c.callers,
+            )  # fmt: skip
             first[same] = GridPoint.of(closed, 1, 1)
         measured[first[same].id] = first[same]
         of[point.id] = first[same].id

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -43,6 +44,7 @@ class Specification(TypedDict):
     audio: list[str]
     code: str
     load: NotRequired[dict[str, Any]]
+    service: NotRequired[dict[str, Any]]
     packing: NotRequired[Packing]
     round: NotRequired[int]  # always there in the text that a run gets
 
@@ -242,6 +244,8 @@ class Plan:
         }
         if point.configuration.under_load:
             specification["load"] = self._load_of(point, files)
+        if service := point.configuration.service:
+            specification["service"] = asdict(self.study.services[service])
         if settings.get("packing"):
             specification["packing"] = settings["packing"]
         return specification

@@ -51,6 +51,9 @@ _FILTER = {
 }
 _ID = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"}
 _WORD = {"type": "string", "minLength": 1, "maxLength": 500}
+_COMMAND = {"type": "string", "minLength": 1, "maxLength": 4000}
+#: How services are asked (`study.services`).
+PROTOCOLS = ("openai", "asr", "inference", "wyoming")
 
 MACHINE_KEYS: tuple[Key, ...] = (
     Key("partition", None, _WORD, "Partition; the site's default unless given."),
@@ -317,6 +320,33 @@ SETTINGS: tuple[Key, ...] = (
         "each file as often; or parts with `files`, `weight` (how often it comes) and `name`.",
     ),
     Key(
+        "services",
+        {},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": LABEL},
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["protocol"],
+                "properties": {
+                    "protocol": {"enum": list(PROTOCOLS)},
+                    "command": _COMMAND,
+                    "url": _WORD,
+                    "ready": {"type": "string", "pattern": "^/"},
+                    "path": {"type": "string", "pattern": "^/"},
+                    "file_field": _WORD,
+                    "fields": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "text": {"type": "string", "maxLength": 64},
+                    "env": {"type": "object", "additionalProperties": {"type": "string"}},
+                },
+            },
+        },
+        "Services that `service` takes by name: the `protocol` that they speak (`openai`, `asr`, "
+        "`inference`, `wyoming`), and a `command` that starts one for each run, or the `url` of "
+        "one that runs already (docs/services.md). Requests go to that address and no other.",
+    ),
+    Key(
         "slo",
         {},
         {
@@ -473,6 +503,7 @@ class Settings(TypedDict):
     decide: Decide
     limits: Limits
     mixes: dict[str, Any]
+    services: dict[str, Any]
     slo: dict[str, Any]
     traffic: float | list[float]
     prices: dict[str, Any]

@@ -26,6 +26,7 @@ from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
 from parallel_transcription.study.loads import Loads, capacities, read_loads
 from parallel_transcription.study.messages import closest, schema_problems, short
+from parallel_transcription.study.services import ServiceOfStudy, check_services
 from parallel_transcription.study.settings import (
     DECIDE_MINUTES,
     DEFAULTS,
@@ -51,8 +52,9 @@ class Study:
     `machines` are the labels to measure, each with what its runs ask the scheduler for (None on
     this host); `points` is the whole grid by id; `schedule` the wanted runs (after `only`) in
     the order of measurement; `files` the audio files in order; `loads` its mixes and traces;
-    `capacity_of` the configuration that tells what a rate in percent is a share of, by the id of
-    the one that has such a rate; `passed_over` what wildcards met that is no audio.
+    `services` those that it may ask, by name; `capacity_of` the configuration that tells what a
+    rate in percent is a share of, by the id of the one that has such a rate; `passed_over` what
+    wildcards met that is no audio.
     """
 
     file: str
@@ -62,6 +64,7 @@ class Study:
     points: dict[str, GridPoint]
     schedule: list[tuple[GridPoint, int]] = field(repr=False)
     loads: Loads = field(repr=False)
+    services: dict[str, ServiceOfStudy] = field(default_factory=dict)
     capacity_of: dict[str, str] = field(default_factory=dict)
     passed_over: list[Path] = field(default_factory=list)
 
@@ -144,6 +147,9 @@ def build_study(
     found = _audio_files(settings["audio"], file, root)
     under_load = [p.configuration for p in points.values() if p.configuration.under_load]
     loads = read_loads(under_load, settings["mixes"], found.files, file, root)
+    every = [point.configuration for point in points.values()]
+    here = None in machines.values()
+    services = check_services(every, settings["services"], file, here)
     _check_models(points, file, root)
     only = settings.get("only")
     wanted = [p for p in grid.values() if matches(p.configuration, p.id, only)]
@@ -163,6 +169,7 @@ def build_study(
         points=points,
         schedule=schedule(wanted, settings["name"]),
         loads=loads,
+        services=services,
         capacity_of=capacity_of,
         passed_over=found.passed_over,
     )

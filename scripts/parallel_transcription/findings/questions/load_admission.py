@@ -33,7 +33,7 @@ from parallel_transcription.findings.under_load import (
 )
 from parallel_transcription.results.finding import Verdict
 
-_SPREAD = [*SAME, "strategy", "instances", "num_workers"]
+_SPREAD = [*SAME, "strategy", "instances", "num_workers", "service"]
 
 
 class LoadCallers(PairedLoadQuestion):
@@ -51,7 +51,8 @@ class LoadCallers(PairedLoadQuestion):
     def cases(self, machine: Machine) -> Cases | None:
         """More callers against as many as workers; not asked where none has more."""
         arms = open_arms(machine)
-        more = arms[arms["callers"] > arms["total_workers"]]
+        # how many a service serves at once is its own affair
+        more = arms[(arms["callers"] > arms["total_workers"]) & (arms["service"] == "")]
         if more.empty:
             return None
         enough = arms[arms["callers"] == arms["total_workers"]]

@@ -99,7 +99,7 @@ class LoadExplained(LoadQuestion):
 def _rows(loads: Machine) -> list[Row]:
     served = _served(loads)
     arms = open_arms(loads)
-    arms = arms[arms["discipline"] == "fifo"]
+    arms = arms[(arms["discipline"] == "fifo") & (arms["service"] == "")]
     by_arm = arms.set_index("arm")
     rows = []
     for _, group in arms.groupby(_SAME, sort=True, dropna=False):

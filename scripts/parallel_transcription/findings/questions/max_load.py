@@ -160,7 +160,12 @@ def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterab
 
 
 def _servers(arm: pd.Series) -> int | None:
-    """How many requests are served at once; None where some of them wait inside the engine."""
+    """How many requests are served at once; None where some of them wait inside the engine.
+
+    A service is taken to serve as many as it has workers, in the order in which they come.
+    """
+    if arm["service"]:
+        return int(arm["total_workers"])
     return None if arm["callers"] > arm["total_workers"] else int(arm["callers"])
 
 
@@ -221,7 +226,8 @@ def _answer(
         short = f"Open whether {limits} is kept."
     high = best.lowest_missed if math.isfinite(best.lowest_missed) else None
     effect = effect_of(
-        "largest load within the objectives", best.highest, (best.highest, high), "requests/s",
+        "largest load within the objectives", best.highest or None, (best.highest, high),
+        "requests/s",
         confidence,
     )  # fmt: skip
     return Answer(f"{starts('Yes:')[verdict]} {text}", short, effect)
@@ -233,7 +239,12 @@ def _notes(loads: Machine, rows: list[Row]) -> list[str]:
         "runs for ever; objectives are held against the long run, by the service times of the "
         "pass."
     ]
-    if any(row["callers"] > row["total_workers"] for row in rows):
+    if any(row["service"] for row in rows):
+        notes.append(
+            "A service does not say when it begins with a request: its long run is that of a queue "
+            "of as many workers, oldest first, by what requests took that found one free."
+        )
+    if any(row["callers"] > row["total_workers"] and not row["service"] for row in rows):
         notes.append(
             "With more callers than workers, requests wait inside the engine, which no queue of "
             "ours models: their long run is not known, and their rates are open."

@@ -70,7 +70,8 @@ def load_latency(sources: Sources) -> p9.ggplot | None:
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), size=0.7, na_rm=True)
         + p9.geom_point(size=2.4)
         + p9.geom_point(lost, fill="white", size=2.6, stroke=0.8, show_legend=False)
-        + p9.scale_x_continuous(trans="log2", breaks=breaks, labels=style.plain_labels)
+        + p9.scale_x_continuous(trans="log2", breaks=breaks, minor_breaks=[],
+                                labels=style.plain_labels)
         + p9.scale_y_continuous(trans="log2", labels=style.plain_labels,
                                 breaks=style.powers(bottom, top, 7), limits=(bottom, top * 1.1))
         + p9.labs(x="requests per second", y="p95 of the latency (s)")

@@ -102,8 +102,19 @@ def set_aside_view(results: Results) -> View | None:
     numbers = set_aside(results)
     if not numbers:
         return None
-    text = "Not measured in this study; these sections say how to measure it."
-    return {"numbers": _ranges(numbers), "text": text}
+    rows = [
+        {
+            "number": f.number,
+            "question": clean(f.question, 200),
+            "how": clean(f.answer, 500),
+        }
+        for f in sorted(results.findings, key=lambda f: f.number)
+        if f.number in numbers
+    ]
+    # one line for each question, whatever the machine and the group
+    rows = list({row["question"]: row for row in rows}.values())
+    text = "Not measured in this study; the section of that name says how to measure it."
+    return {"numbers": _ranges(numbers), "text": text, "rows": rows}
 
 
 def _ranges(numbers: list[int]) -> str:
