@@ -49,8 +49,8 @@ echo "Installing $(grep -c '^[a-z]' "requirements/$lock.txt") packages into $fol
     "(a minute or two; the study's take 1.3 GB on disk, cuBLAS 0.9 GB)"
 # What builds the packages that come as source is checked against its hashes as well.
 if ! {
-    python -m pip install --quiet --require-hashes -r requirements/lock-build.txt &&
-        python -m pip install --quiet --require-hashes --no-build-isolation -r "requirements/$lock.txt" &&
+    python -m pip install -qq --require-hashes -r requirements/lock-build.txt &&
+        python -m pip install -qq --require-hashes --no-build-isolation -r "requirements/$lock.txt" &&
         python -m pip --quiet check
 }; then
     echo "The packages could not be installed. The locks hold for CPython on Linux with glibc 2.28 or newer" \

@@ -22,7 +22,8 @@ from parallel_transcription.jobs.snakemake_insides import (
     of_wildcards,
     study_files,
 )
-from parallel_transcription.jobs.start import before_first_job
+from parallel_transcription.jobs.screen import take_over
+from parallel_transcription.jobs.start import before_first_job, records_lacking
 from parallel_transcription.jobs.transcribe import measuring_code
 from parallel_transcription.places import SCRIPTS
 from parallel_transcription.study.plan import Plan
@@ -37,6 +38,8 @@ gc.set_threshold(200_000, 20, 20)
 
 if Path.cwd().resolve() != ROOT.resolve():
     raise WorkflowError(f"Run snakemake in the project's folder: cd {ROOT}")
+
+SCREEN = take_over(workflow)
 
 update_config(config, typed(command_line_config(workflow)))
 ON_CLUSTER = is_on_cluster(workflow, sys.argv[1:])
@@ -105,3 +108,15 @@ def captions_of(figures):
 onstart:
     with ending_the_workflow():
         before_first_job(workflow, PLAN, ON_CLUSTER, logger.warning)
+    if SCREEN:
+        SCREEN.begin(PLAN, records_lacking(workflow, PLAN))
+
+
+onsuccess:
+    if SCREEN:
+        SCREEN.end()
+
+
+onerror:
+    if SCREEN:
+        SCREEN.end()

@@ -36,4 +36,4 @@ rule transcribe:
         "python scripts/transcribe_{params.strategy:q}.py --specification {params.specification:q}"
         " --study {params.study:q} --planned {params.planned:q} --manifests {input.manifests:q}"
         " --capacity {input.capacity:q} --log {log:q} --record {output:q}"
-        " --parent $PPID"
+        " --parent $PPID 2>> {log:q}"

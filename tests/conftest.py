@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -89,20 +90,27 @@ def remembered(shared):
 
 
 @pytest.fixture(scope="session")
-def finished(shared) -> Project:
-    """A checkout in which the small study has run to its reports. Look, do not touch: copy it.
+def made_once(shared) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder by its name, unless another process of pytest-xdist has: it waits for that."""
 
-    The processes of pytest-xdist share it: whoever comes first makes it, the others wait.
-    """
-    folder = shared / "finished"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            shutil.rmtree(folder / "checkout", ignore_errors=True)  # left by one that failed
-            Project(folder / "checkout", TINY_STUDY).run()
-            (folder / "done").touch()
-    return Project.at(folder / "checkout")
+    def make(name: str, content: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "done").exists():
+                shutil.rmtree(folder / "made", ignore_errors=True)  # left by one that failed
+                content(folder / "made")
+                (folder / "done").touch()
+        return folder / "made"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(made_once) -> Project:
+    """A checkout in which the small study has run to its reports. Look, do not touch: copy it."""
+    return Project.at(made_once("finished", lambda folder: Project(folder, TINY_STUDY).run()))
 
 
 @pytest.fixture

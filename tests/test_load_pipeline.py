@@ -22,7 +22,7 @@ MIXES = {
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(made_once):
     """A study of two strategies under the same share of the capacity, run to its end."""
     grid = [
         {"strategy": "one_model", "num_workers": 2, "rate": "60%", **LOAD},
@@ -31,9 +31,7 @@ def done(tmp_path_factory):
     study = small_study(
         "loads", grid, rounds=1, mixes=MIXES, slo={"p90": 30}, timeout_s=30, warmups=1
     )
-    project = Project(tmp_path_factory.mktemp("loads") / "p", study)
-    project.run()
-    return project
+    return Project.at(made_once("loads", lambda folder: Project(folder, study).run()))
 
 
 def records(project: Project) -> dict[str, dict]:
@@ -88,7 +86,8 @@ def test_the_report_is_there_and_nothing_runs_again(done):
     assert done.planned() == {}
 
 
-def test_an_objective_reruns_nothing_and_another_mix_measures_only_what_has_it(done):
+def test_an_objective_reruns_nothing_and_another_mix_measures_only_what_has_it(done, tmp_path):
+    done = Project.moved(done, tmp_path / "p")
     study = done.study()
     done.write_study(study | {"slo": {"p50": 1}, "latency_margin": 0.2})
     assert "transcribe" not in done.planned()

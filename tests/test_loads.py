@@ -157,10 +157,10 @@ def test_an_objective_that_is_missed_is_rarely_said_to_be_kept(queue, utilisatio
     limit = true_percentile(service, rate, 2, 95) * 0.999
     (objective,) = objectives({"p95": limit})
     said = 0
-    for study in range(40):
+    for study in range(20):
         told = kept(table_of(service, rate, 2, 60, 5, study), objective, 0.95, rate, 2)
         said += standing([told], 0.05) == MEETS
-    assert said / 40 <= 0.05
+    assert said <= 1  # benchmarks/simulate_loads.py has more of them
 
 
 @pytest.mark.slow
@@ -169,10 +169,10 @@ def test_an_objective_that_is_kept_by_far_is_said_to_be():
     rate = rate_for(service, 2, 0.5)
     (objective,) = objectives({"p95": 2.5 * true_percentile(service, rate, 2, 95)})
     said = 0
-    for study in range(40):
+    for study in range(20):
         told = kept(table_of(service, rate, 2, 60, 5, study), objective, 0.95, rate, 2)
         said += standing([told], 0.05) == MEETS
-    assert said >= 30
+    assert said >= 15
 
 
 def test_a_service_is_held_against_the_library_by_the_same_requests(tmp_path):

@@ -64,6 +64,15 @@ def as_written(value: Any) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def duration(seconds: float) -> str:
+    """How long something takes, roughly: 45 s, 5 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def seconds(value: Any) -> str:
     """Seconds with four digits in all, and at most two decimals: 0.05, 12.34, 123.4, 1 234."""
     return fixed(value, 0 if _is_special(value) else min(2, _decimals(value, 4)))
@@ -327,6 +336,13 @@ def load(row: Mapping[str, Any]) -> str:
     said = f"{rate[:-1]} % of the capacity" if rate.endswith("%") else f"{rate} per s"
     mix = f"mix {clean(row['mix'], 40)}" if row["mix"] else ""
     return ", ".join(part for part in (kind, said if rate else "", mix) if part)
+
+
+def of_work(row: Mapping[str, Any]) -> str:
+    """A configuration and what it is given: "one model, 2 workers, 1 thread, 4 files"."""
+    files = int(row["files_in_parallel"])
+    given = load(row) or (plural(files, "file") if files else f"start from {LOADS[row['load']]}")
+    return f"{name_of(row)}, {given}"
 
 
 #: What a cold start loads from.

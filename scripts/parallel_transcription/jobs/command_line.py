@@ -12,7 +12,6 @@ from parallel_transcription import host
 from parallel_transcription.errors import InputError
 from parallel_transcription.inputs import audio, models
 from parallel_transcription.inputs.model_names import parse_model
-from parallel_transcription.jobs import progress
 from parallel_transcription.jobs.transcribe import (
     Run,
     describe,
@@ -190,12 +189,8 @@ def _run_specification(given: argparse.Namespace) -> int:
         given.planned,
         *given.capacity[:1],
     )
-    # On a cluster runs go side by side: what is left is not the sum, and Snakemake counts jobs.
-    run = f"{record['machine']}/{record['run']}"
-    took_s = record["finished_at"] - record["started_at"]
-    far = "" if record["job"] else progress.advance(run, took_s)
     with contextlib.suppress(OSError):  # the record is there; a job that fails now would lose it
-        print(describe(record) + far, file=sys.stderr)
+        print(describe(record), file=sys.stderr)
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
@@ -16,6 +17,7 @@ from typing import Any
 from snakemake.cli import parse_args
 from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import LogEvent as LogEvent
 
 from parallel_transcription.errors import InputError
 
@@ -27,6 +29,24 @@ def ending_the_workflow(where: str = "") -> Iterator[None]:
         yield
     except InputError as error:
         raise WorkflowError(f"{where}{error}") from None
+
+
+def own_lines(workflow: Any, verbose: Sequence[str]) -> logging.StreamHandler[Any] | None:
+    """What shows Snakemake's lines on the screen, where they may be others in their place.
+
+    None where they are wanted as they are (a dry run, `--verbose` and its like, another logger),
+    and in the jobs that Snakemake starts itself again for.
+
+    Args:
+        workflow: Snakemake's.
+        verbose: Settings that ask for its own lines.
+    """
+    manager = workflow.logger_manager
+    settings = manager.settings
+    if not workflow.is_main_process or any(getattr(settings, one, False) for one in verbose):
+        return None
+    shown = [one for one in manager.logger.handlers if one.name == "DefaultStreamHandler"]
+    return shown[0] if len(shown) == 1 and not settings.quiet else None
 
 
 def study_files(workflow: Any, default: str) -> list[str]:

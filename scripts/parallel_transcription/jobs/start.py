@@ -23,7 +23,7 @@ from parallel_transcription.study.runs import round_of
 def before_first_job(
     workflow: Any, plan: Plan, on_cluster: bool, warn: Callable[[str], None]
 ) -> None:
-    """Check that what is planned can be measured and recorded, and note it for the estimates.
+    """Check that what is planned can be measured and recorded.
 
     Args:
         workflow: Snakemake's, with its jobs planned.
@@ -46,7 +46,7 @@ def before_first_job(
             warn(note)
     _adopt_records(workflow)
     files = wanted_files(workflow)
-    _note_runs(plan, files, on_cluster)
+    progress.begin(local=not on_cluster)
     _inspect_audio(plan, files, warn)
     if not on_cluster:
         _check_machine(plan, files)
@@ -95,14 +95,11 @@ def _inspect_audio(plan: Plan, files: set[str], warn: Callable[[str], None]) -> 
         warn(remark)
 
 
-def _note_runs(plan: Plan, files: set[str], on_cluster: bool) -> None:
-    runs = [
-        f"{machine}/{run}"
-        for run in plan.runs
-        for machine in plan.machines
-        if plan.record(machine, run) in files
-    ]
-    progress.begin(runs, local=not on_cluster)
+def records_lacking(workflow: Any, plan: Plan) -> list[str]:
+    """The records that are about to be made, in the order of measurement."""
+    files = wanted_files(workflow)
+    every = (plan.record(machine, run) for run in plan.runs for machine in plan.machines)
+    return [record for record in every if record in files]
 
 
 def _check_machine(plan: Plan, files: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,8 @@ def measure(
         record_file: Where the record goes.
         listener: Called with every event of the measured process.
     """
-    if log:
-        log.unlink(missing_ok=True)
+    if log and log.exists():  # others write to it as well: it is emptied, not replaced
+        os.truncate(log, 0)
     with packing.slot(run.packing) as slot:
         surroundings = describe_surroundings(slot, log)
         task = task_of(run, slot, surroundings["host"])

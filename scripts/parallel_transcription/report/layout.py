@@ -7,6 +7,7 @@ figures, under `report:`) and refuses every other address.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import logging
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ def to_pdf(report: Report) -> bytes:
 
 
 def _bytes(document: Document) -> bytes:
-    pdf: bytes = document.write_pdf()
+    pdf: bytes = document.write_pdf(pdf_tags=True)
     return pdf
 
 
@@ -164,10 +165,14 @@ def render(
 
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     template = environment().get_template(report.template)
-    # the style sheet is ours; Markup tells the template so
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # the style sheet and the script are ours; Markup tells the template so
     text: str = template.render(
         **report.content,
         style=Markup(faces + "\n" + style),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
         figure=figure,
         media=media,
         figure_on_first=figure_on_first,

@@ -44,16 +44,19 @@ STRATEGY_COLOURS = {
     STRATEGY_NAMES["one_model"]: BLUE,
     STRATEGY_NAMES["multi_model"]: VERMILLION,
     STRATEGY_NAMES["multi_process"]: GREEN,
+    STRATEGY_NAMES["service"]: PURPLE,
 }
 STRATEGY_SHAPES = {
     STRATEGY_NAMES["one_model"]: "o",
     STRATEGY_NAMES["multi_model"]: "s",
     STRATEGY_NAMES["multi_process"]: "^",
+    STRATEGY_NAMES["service"]: "D",
 }
 STRATEGY_LINES = {
     STRATEGY_NAMES["one_model"]: "solid",
     STRATEGY_NAMES["multi_model"]: "dashed",
     STRATEGY_NAMES["multi_process"]: "dashdot",
+    STRATEGY_NAMES["service"]: "dotted",
 }
 
 #: For a second dimension (threads, workers …): in order, for as many values as there are.

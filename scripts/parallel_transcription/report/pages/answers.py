@@ -6,6 +6,7 @@ from parallel_transcription.report.pages.cells import View, badge, effect_parts,
 from parallel_transcription.report.pages.evidence import evidence_table
 from parallel_transcription.results.finding import Effect, Finding, Verdict
 from parallel_transcription.results.read import Results
+from parallel_transcription.study.configuration import slug
 from parallel_transcription.untrusted import clean
 from parallel_transcription.words import NOTHING, integer, level, plural
 
@@ -19,6 +20,7 @@ def finding_view(finding: Finding, results: Results) -> View:
     several = len(same) > 1 or (finding.group is not None and own.groups[0] != finding.group)
     return {
         "id": clean(finding.id, 60),
+        "anchor": _anchor(finding),
         "number": finding.number,
         "question": clean(finding.question, 200),
         "short_question": clean(finding.short_question, 60),
@@ -47,6 +49,12 @@ def finding_view(finding: Finding, results: Results) -> View:
         "notes": [clean(n, 600) for n in finding.notes],
         "notice": notice(own.runs),
     }
+
+
+def _anchor(finding: Finding) -> str:
+    """What links to the finding are to: its question, machine and group, as an id of HTML."""
+    parts = (finding.id, finding.machine, str(finding.group or ""))
+    return "-".join(slug(part) for part in parts if part)
 
 
 def _in_short(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""Packed runs get cores of their own; the time estimate counts what is left."""
+"""Packed runs get cores of their own."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from parallel_transcription.jobs import packing, progress
+from parallel_transcription.jobs import packing
 from project import Project
 
 
@@ -77,35 +77,6 @@ def test_a_slot_for_which_there_are_too_few_gpus_is_refused(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
     with pytest.raises(packing.PackingError, match="slot 2 of 2 GPUs does not fit on the 3 GPUs"):
         packing.gpus_of(1, 2)
-
-
-def test_the_estimate_counts_down(tmp_path):
-    note = tmp_path / "progress.json"
-    progress.begin(["a-r01", "b-r01", "a-r02", "b-r02"], note)
-    assert progress.advance("a-r01", 10.0, note) == " · 1 of 4 · about 30 s left"
-    assert progress.advance("b-r01", 30.0, note) == " · 2 of 4 · about 40 s left"
-    assert progress.advance("b-r02", 30.0, note) == " · 3 of 4 · about 10 s left"
-    assert progress.advance("a-r02", 10.0, note) == " · 4 of 4"
-
-
-def test_a_new_start_forgets_the_one_before(tmp_path):
-    note = tmp_path / "progress.json"
-    progress.begin(["a-r01", "b-r01"], note)
-    progress.advance("a-r01", 5.0, note)
-    progress.begin(["b-r01", "c-r01"], note)
-    assert progress.advance("b-r01", 5.0, note).startswith(" · 1 of 2")
-
-
-def test_long_estimates_read_as_minutes_and_hours(tmp_path):
-    note = tmp_path / "progress.json"
-    progress.begin([f"a-r{i:03d}" for i in range(101)], note)
-    assert progress.advance("a-r000", 10.0, note).endswith("about 17 min left")
-    progress.begin([f"a-r{i:03d}" for i in range(101)], note)
-    assert progress.advance("a-r000", 100.0, note).endswith("about 2.8 h left")
-
-
-def test_without_a_note_there_is_no_estimate(tmp_path):
-    assert progress.advance("a-r01", 1.0, tmp_path / "none.json") == ""
 
 
 @pytest.mark.slow

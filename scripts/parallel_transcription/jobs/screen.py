@@ -1,0 +1,286 @@
+"""What is seen of a study while it runs: a live line on a terminal, else some thirty lines.
+
+Snakemake says eight lines of every job; they go to its own log, and to the screen with `--verbose`.
+Here a line says what a run gave, how far the study is and how long the rest will take. Warnings are
+shown as they come; what failed is named at once and told in full at the end.
+
+The line changes when a run begins and when it has ended: nothing of it happens beside a timing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from parallel_transcription import words
+from parallel_transcription.jobs.snakemake_insides import LogEvent, own_lines
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.untrusted import clean
+
+#: Runs that are told of without a terminal: all of few, evenly spread ones of many.
+MOST_TOLD = 30
+#: Beginnings of what Snakemake says in passing.
+_IN_PASSING = (
+    "Assuming unrestricted", "Building DAG", "Complete log", "Conda environments", "Elapsed time",
+    "Execute ", "Finished jobid", "Job stats", "Provided ", "Rules claiming", "Select jobs",
+    "Using profile", "Using shell", "Submitted", "No wall", "SLURM run ID",
+)  # fmt: skip
+_EVENTS_IN_PASSING = frozenset(
+    (LogEvent.RUN_INFO, LogEvent.WORKFLOW_STARTED, LogEvent.SHELLCMD, LogEvent.PROGRESS,
+     LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.GROUP_INFO, LogEvent.RULEGRAPH)
+)  # fmt: skip
+_FAILURES = frozenset((LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR))
+#: What the first job of a rule begins.
+STAGES = {
+    "prepare_model": "Preparing models",
+    "decide": "Deciding in matches what the rounds left open",
+    "merge_timings": "Merging the records, testing the claims",
+    "draw_figures": "Drawing figures",
+    "write_findings_report": "Writing reports",
+    "write_machine_report": "Writing reports",
+}
+_MEASURES = "transcribe"
+#: Settings of Snakemake that ask for its own lines.
+_AS_IT_IS = ("dryrun", "verbose", "printshellcmds", "debug_dag")
+_ERASE_LINE = "\r\x1b[2K"
+
+
+def take_over(workflow: Any) -> Screen | None:
+    """Show ours in the place of Snakemake's lines; None where those are wanted."""
+    shown = own_lines(workflow, _AS_IT_IS)
+    if shown is None:
+        return None
+    screen = Screen(shown.stream, shown.formatter)
+    logger = workflow.logger_manager.logger
+    logger.removeHandler(shown)
+    logger.addHandler(screen)
+    return screen
+
+
+class Screen(logging.Handler):
+    """Takes the place of Snakemake's own lines.
+
+    Args:
+        stream: Where lines go.
+        formatter: How Snakemake words warnings and errors.
+    """
+
+    def __init__(self, stream: TextIO, formatter: logging.Formatter | None):
+        super().__init__()
+        self.setFormatter(formatter)
+        self._stream = stream
+        self._live = bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+        self._drawn = False
+        self._jobs: dict[Any, tuple[str, list[str]]] = {}
+        self._stages: set[str] = set()
+        self._failed: list[str] = []
+        self._far = Far([])
+        self._began = time.monotonic()
+
+    def begin(self, plan: Plan, records: Sequence[str]) -> None:
+        """Say what is about to be measured.
+
+        Args:
+            plan: The study's.
+            records: Those that are lacking, in the order in which they will be made.
+        """
+        names = {one: words.of_work(p.configuration.as_json()) for one, p in
+                 plan.study.wanted.items()}  # fmt: skip
+        self._far = Far(records, names)
+        whole = sum(len(plan.records(machine)) for machine in plan.machines)
+        there = whole - len(records)
+        settings = plan.study.settings
+        minutes = settings["decide"]["minutes"]
+        told = [
+            words.plural(len(plan.study.wanted), "configuration"),
+            words.plural(len(records), "run") + (f" ({there} are there already)" if there else ""),
+        ]
+        if records and minutes:
+            told.append(f"then up to {words.as_written(minutes)} min of matches")
+        self._say(f"Study {settings['name']} on {', '.join(plan.machines)}: {', '.join(told)}.")
+        if records:
+            self._say(self._far.expected() or "How long it takes is told after the first run.")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record, note what it says, or pass it over."""
+        try:
+            self._emit(record, getattr(record, "event", None))
+        except (BrokenPipeError, KeyboardInterrupt, SystemExit):
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def _emit(self, record: logging.LogRecord, event: LogEvent | None) -> None:
+        if event == LogEvent.JOB_INFO:
+            told = vars(record)
+            self._jobs[told["jobid"]] = told["rule_name"], list(told["output"] or [])
+            self._begins(*self._jobs[told["jobid"]])
+        elif event == LogEvent.JOB_FINISHED:
+            rule, output = self._jobs.pop(vars(record).get("job_id"), ("", []))
+            if rule == _MEASURES and output:
+                self._ended(Path(output[0]))
+        elif event in _FAILURES:
+            self._failed.append(self.format(record))
+            rule = vars(record).get("rule_name") or "a group"
+            self._say(f"failed: {rule} (in full at the end)")
+        elif event in _EVENTS_IN_PASSING or record.levelno < logging.INFO:
+            return
+        elif record.levelno > logging.INFO or not record.getMessage().startswith(_IN_PASSING):
+            self._say(self.format(record))
+
+    def end(self) -> None:
+        """Say how it went; what failed, in full."""
+        self._erase()
+        for text in self._failed:
+            self._say(text)
+        if self._far.done:
+            took = words.duration(time.monotonic() - self._began)
+            self._say(f"{self._far.summary()} in {took}.")
+
+    def _begins(self, rule: str, output: list[str]) -> None:
+        stage = STAGES.get(rule)
+        if stage and stage not in self._stages:
+            self._stages.add(stage)
+            self._say(stage)
+        if rule == _MEASURES and output:
+            self._draw(self._far.now(Path(output[0]).stem))
+        elif self._live:
+            self._erase()
+
+    def _ended(self, file: Path) -> None:
+        told, ok = self._far.ended(file)
+        if self._live and ok:
+            self._draw(told)
+        elif not ok or self._far.is_told:
+            self._say(told)
+
+    def _say(self, text: str) -> None:
+        """A line that stays."""
+        self._erase()
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def _draw(self, text: str) -> None:
+        """The live line; nothing without a terminal."""
+        if self._live and text:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(
+                _ERASE_LINE + (text if len(text) <= width else text[: width - 1] + "…")
+            )
+            self._stream.flush()
+            self._drawn = True
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._stream.write(_ERASE_LINE)
+            self._drawn = False
+
+
+class Far:
+    """How far the runs of a study are, and how long the others will take.
+
+    A configuration takes as long as it did in its last round, here or in records that are there;
+    one that is not known, the mean of the others.
+
+    Args:
+        records: Files of the runs that are lacking, in the order in which they will be made.
+        names: Of configurations, by id.
+    """
+
+    def __init__(self, records: Sequence[str], names: Mapping[str, str] | None = None):
+        self._names = names or {}
+        self._whole = len(records)
+        self._left = {Path(file).parent.parent.name + "/" + Path(file).stem for file in records}
+        self._took: dict[str, float] = {}
+        for file in records:
+            self._took |= _earlier(Path(file))
+        self.done = self._not_ok = 0
+        self._last = ""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the run that ended is one of those that are told of."""
+        steps = min(self._whole, MOST_TOLD)
+        return self.done * steps // self._whole > (self.done - 1) * steps // self._whole
+
+    def expected(self) -> str:
+        """How long all will take, if that is known."""
+        known = sum(_configuration(run) in self._took for run in self._left)
+        if 2 * known < len(self._left):
+            return ""
+        return f"About {words.duration(self._seconds())}, by earlier runs of this machine."
+
+    def now(self, run: str) -> str:
+        """The live line while a run is measured."""
+        configuration, _, number = run.rpartition("-r")
+        name = self._names.get(configuration, configuration)
+        place = f"{self.done + 1} of {self._whole}{self._rest()}"
+        return f"{place} · now {name}, round {int(number)}{self._last}"
+
+    def ended(self, file: Path) -> tuple[str, bool]:
+        """Note a run; returns its line, and whether it ended well."""
+        machine, run = file.parent.parent.name, file.stem
+        self.done += 1
+        self._left.discard(f"{machine}/{run}")
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            self._took[_configuration(run)] = record["finished_at"] - record["started_at"]
+            name, told, ok = outcome(record)
+            self._last = f" · last {told}"
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            name, told, ok = run, f"its record cannot be read ({error})", False
+        self._not_ok += not ok
+        place = f"{self.done:>{len(str(self._whole))}} of {self._whole}{self._rest()}"
+        return f"{place} · {name}: {told}", ok
+
+    def summary(self) -> str:
+        """What became of the runs."""
+        runs = words.plural(self.done, "run")
+        return f"{runs}, {'all ok' if not self._not_ok else f'{self._not_ok} not ok'},"
+
+    def _rest(self) -> str:
+        return (
+            f" · about {words.duration(self._seconds())} left" if self._took and self._left else ""
+        )
+
+    def _seconds(self) -> float:
+        mean = sum(self._took.values()) / len(self._took)
+        return sum(self._took.get(_configuration(run), mean) for run in self._left)
+
+
+def outcome(record: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """The configuration of a run in words, what it gave, and whether it ended well."""
+    name = words.of_work(record["configuration"])
+    if record["status"] != "ok":
+        why = (record["error"] or "").split("\n")[0]
+        return name, f"{record['status']}{f' ({clean(why, 200)})' if why else ''}", False
+    passes = [p for start in record["starts"] for p in start["passes"] if p["repeat"] >= 1]
+    if not passes:
+        loads = [load["finished_s"] for start in record["starts"] for load in start["loads"]]
+        return name, f"loaded in {words.number(max(loads, default=0.0))} s", True
+    seconds = statistics.median(p["makespan_s"] for p in passes)
+    used = [p["cpu_s"] / p["makespan_s"] for p in passes if p["cpu_s"] is not None]
+    cores = f", {words.number(statistics.median(used))} cores" if used else ""
+    return name, f"{words.number(seconds)} s{cores}", True
+
+
+def _earlier(file: Path) -> dict[str, float]:
+    """Seconds that the configuration of a run took in the round before it, if that is there."""
+    name, _, number = file.stem.rpartition("-r")
+    before = file.with_name(f"{name}-r{int(number) - 1:0{len(number)}d}.json")
+    try:
+        record = json.loads(before.read_text(encoding="utf-8"))
+        return {name: record["finished_at"] - record["started_at"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def _configuration(run: str) -> str:
+    return run.rpartition("/")[2].rpartition("-r")[0]
