@@ -13,7 +13,7 @@ from snakemake.utils import update_config
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from parallel_transcription.fingerprint import code_fingerprint
-from parallel_transcription.jobs import cluster
+from parallel_transcription.jobs import cluster, queue
 from parallel_transcription.jobs.snakemake_insides import (
     command_line_config,
     ending_the_workflow,
@@ -57,6 +57,12 @@ MACHINES = list(STUDY.machines)
 ON_GPUS = any(point.configuration.gpus for point in STUDY.points.values())
 MEASURE_ENV = f"../envs/{'cuda' if ON_GPUS else 'measure'}.yaml"
 
+# What each machine's partition gives at most; asked once, by the Snakemake that hands jobs out.
+LONGEST_MIN = {
+    machine: queue.longest_min((asked or {}).get("partition")) if workflow.is_main_process else None
+    for machine, asked in (STUDY.machines.items() if ON_CLUSTER else ())
+}
+
 # One timing at a time and nothing else of ours beside it, whatever --cores and --resources say. On a
 # cluster every timing has a node of its own, and the scheduler decides; those that may share one go one
 # at a time.
@@ -88,8 +94,12 @@ def measuring(gpus, minutes):
             lambda wildcards, key=key: SLURM_RESOURCES[wildcards.machine].get(key)
         )
     taken["runtime"] = of_wildcards(
-        lambda wildcards, attempt: attempt
-        * cluster.runtime_min(STUDY.machines[wildcards.machine], minutes(wildcards))
+        lambda wildcards, attempt: cluster.runtime_min(
+            STUDY.machines[wildcards.machine],
+            minutes(wildcards),
+            attempt,
+            LONGEST_MIN[wildcards.machine],
+        )
     )
     taken["gpu_model"] = of_wildcards(
         lambda wildcards, input: (
@@ -108,6 +118,8 @@ def captions_of(figures):
 onstart:
     with ending_the_workflow():
         before_first_job(workflow, PLAN, ON_CLUSTER, logger.warning)
+    if ON_CLUSTER:
+        queue.watch(Path.cwd(), logger.error)
     if SCREEN:
         SCREEN.begin(PLAN, records_lacking(workflow, PLAN))
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import run
+from parallel_transcription.jobs.far import Far
 from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.runs import run_id
 from parallel_transcription.study.study import load_study
@@ -27,11 +28,15 @@ def main() -> None:
             print(f"{point.id}  {point.rounds} rounds × {point.repeats} repeats")
     for remark in study.remarks:
         print(remark, file=sys.stderr)
+    runs = [run_id(point.id, number) for point, number in study.schedule]
+    far = Far([f"results/{label}/runs/{run}.json" for label in study.machines for run in runs])
     print(
         f"{len(study.wanted)} of {len(study.points)} configurations, "
         f"{len(study.schedule)} runs on each of {', '.join(study.machines)}",
         file=sys.stderr,
     )
+    if told := far.expected():
+        print(told, file=sys.stderr)
 
 
 if __name__ == "__main__":

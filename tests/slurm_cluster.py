@@ -29,7 +29,9 @@ NODES = {
     "gpu1": ("a100", "a100"),
     "gpu2": ("h100", "h100"),
 }
-PARTITIONS = {"cpu": "cpu1,cpu2", "gpu": "gpu1,gpu2"}
+PARTITIONS = {"cpu": "cpu1,cpu2", "gpu": "gpu1,gpu2", "brief": "cpu1,cpu2"}
+#: The longest that a job of a partition may take, in minutes.
+LONGEST = {"brief": 3}
 
 _CONFIGURATION = """\
 ClusterName=test
@@ -110,7 +112,8 @@ class SlurmCluster:
         for name, nodes in PARTITIONS.items():
             default = "YES" if name == "cpu" else "NO"
             lines.append(
-                f"PartitionName={name} Nodes={nodes} Default={default} MaxTime=600 DefaultTime=10"
+                f"PartitionName={name} Nodes={nodes} Default={default} "
+                f"MaxTime={LONGEST.get(name, 600)} DefaultTime={LONGEST.get(name, 10)}"
             )
         (etc / "slurm.conf").write_text("\n".join(lines) + "\n")
         (etc / "gres.conf").write_text("\n".join(gres) + "\n")

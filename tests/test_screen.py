@@ -8,7 +8,8 @@ import logging
 
 import pytest
 
-from parallel_transcription.jobs.screen import MOST_TOLD, Far, Screen, outcome
+from parallel_transcription.jobs.far import MOST_TOLD, Far, outcome
+from parallel_transcription.jobs.screen import Screen
 from parallel_transcription.jobs.snakemake_insides import LogEvent
 from simple_records import make_record
 

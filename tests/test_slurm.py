@@ -366,3 +366,23 @@ def test_a_killed_snakemake_loses_nothing_and_submits_nothing_twice(slurm, tmp_p
     project.change(repeats=2)
     study = ("--configfile", str(project.study_file))
     assert len(project.planned("--profile", "slurm", *study)["transcribe"]) == 2
+
+
+def test_a_job_that_can_never_start_is_ended_with_what_to_set(slurm, tmp_path):
+    project = ClusterProject(
+        tmp_path / "checkout",
+        slurm,
+        machines={"brief": {"partition": "brief", "runtime_min": 10}},
+        grid=[{"strategy": "one_model"}],
+    )
+    project.edit("scripts/parallel_transcription/jobs/queue.py", "LOOKS_S = 20.0", "LOOKS_S = 1.0")
+    status = project.finish(project.start(*QUICK, "--until", "transcribe"))
+    assert status != 0
+    told = "can never start: PartitionTimeLimit; its partition gives less time: lower runtime_min"
+    assert told in project.output
+    assert {job["state"] for job in project.jobs()} == {"CANCELLED"}
+    # without a limit of its own, it asks for what its partition gives at most
+    project.change(machines={"brief": {"partition": "brief"}})
+    project.cluster_run(*QUICK, "--until", "transcribe")
+    (done,) = project.jobs("COMPLETED")
+    assert slurm.details(done["id"])["TimeLimit"] == "00:03:00"

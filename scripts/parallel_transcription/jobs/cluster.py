@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,16 +58,23 @@ def resources(machine: Resources) -> dict[str, Any]:
     return asked
 
 
-def runtime_min(machine: Resources, minutes: int) -> int:
+def runtime_min(
+    machine: Resources, minutes: int, attempt: int = 1, longest: int | None = None
+) -> int:
     """A job's time limit in minutes: the machine's, else longer than the measurement can take.
 
-    So Slurm is not the first to stop it.
+    So Slurm is not the first to stop it. Each attempt has more, up to what the partition gives; a
+    limit that the study itself names is asked for as it is named.
 
     Args:
         machine: What is asked for on it.
         minutes: What the measurement takes at most.
+        attempt: How often it was tried, this time included.
+        longest: What the partition gives at most, where that is known.
     """
-    return machine.get("runtime_min", minutes + _SLACK_MIN)
+    if "runtime_min" in machine:
+        return attempt * machine["runtime_min"]
+    return min(attempt * (minutes + _SLACK_MIN), longest or sys.maxsize)
 
 
 def confined(
@@ -105,12 +113,16 @@ def _check_extra(extra: str) -> None:
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A job in Slurm's queue; `run` is the name that all jobs of one Snakemake share."""
+    """A job in Slurm's queue.
+
+    `run` is the name that all jobs of one Snakemake share, `reason` why it waits.
+    """
 
     id: str
     state: str
     run: str
     what: str
+    reason: str = ""
 
 
 def live_jobs(folder: Path) -> list[LiveJob]:
@@ -121,7 +133,7 @@ def live_jobs(folder: Path) -> list[LiveJob]:
     """
     try:
         done = subprocess.run(
-            ["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%k"],
+            ["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%r\t%k"],
             capture_output=True,
             text=True,
             timeout=60,
@@ -135,10 +147,10 @@ def live_jobs(folder: Path) -> list[LiveJob]:
         raise ClusterError(f"squeue: {error.stderr.strip()[:500]}") from None
     except subprocess.TimeoutExpired:
         raise ClusterError("squeue: no answer in 60 s") from None
-    rows = (line.split("\t", 4) for line in done.stdout.splitlines())
+    rows = (line.split("\t", 5) for line in done.stdout.splitlines())
     return [
-        LiveJob(number, state, run, what.removeprefix("rule_").replace("_wildcards_", " "))
-        for number, state, run, where, what in rows
+        LiveJob(number, state, run, what.removeprefix("rule_").replace("_wildcards_", " "), reason)
+        for number, state, run, where, reason, what in rows
         if state != "COMPLETING" and what.startswith("rule_") and _same(Path(where), folder)
     ]
 

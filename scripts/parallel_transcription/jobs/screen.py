@@ -9,23 +9,19 @@ The line changes when a run begins and when it has ended: nothing of it happens 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from parallel_transcription import words
+from parallel_transcription.jobs.far import Far
 from parallel_transcription.jobs.snakemake_insides import LogEvent, own_lines
 from parallel_transcription.study.plan import Plan
-from parallel_transcription.untrusted import clean
 
-#: Runs that are told of without a terminal: all of few, evenly spread ones of many.
-MOST_TOLD = 30
 #: Beginnings of what Snakemake says in passing.
 _IN_PASSING = (
     "Assuming unrestricted", "Building DAG", "Complete log", "Conda environments", "Elapsed time",
@@ -181,106 +177,3 @@ class Screen(logging.Handler):
         if self._drawn:
             self._stream.write(_ERASE_LINE)
             self._drawn = False
-
-
-class Far:
-    """How far the runs of a study are, and how long the others will take.
-
-    A configuration takes as long as it did in its last round, here or in records that are there;
-    one that is not known, the mean of the others.
-
-    Args:
-        records: Files of the runs that are lacking, in the order in which they will be made.
-        names: Of configurations, by id.
-    """
-
-    def __init__(self, records: Sequence[str], names: Mapping[str, str] | None = None):
-        self._names = names or {}
-        self._whole = len(records)
-        self._left = {Path(file).parent.parent.name + "/" + Path(file).stem for file in records}
-        self._took: dict[str, float] = {}
-        for file in records:
-            self._took |= _earlier(Path(file))
-        self.done = self._not_ok = 0
-        self._last = ""
-
-    @property
-    def is_told(self) -> bool:
-        """Whether the run that ended is one of those that are told of."""
-        steps = min(self._whole, MOST_TOLD)
-        return self.done * steps // self._whole > (self.done - 1) * steps // self._whole
-
-    def expected(self) -> str:
-        """How long all will take, if that is known."""
-        known = sum(_configuration(run) in self._took for run in self._left)
-        if 2 * known < len(self._left):
-            return ""
-        return f"About {words.duration(self._seconds())}, by earlier runs of this machine."
-
-    def now(self, run: str) -> str:
-        """The live line while a run is measured."""
-        configuration, _, number = run.rpartition("-r")
-        name = self._names.get(configuration, configuration)
-        place = f"{self.done + 1} of {self._whole}{self._rest()}"
-        return f"{place} · now {name}, round {int(number)}{self._last}"
-
-    def ended(self, file: Path) -> tuple[str, bool]:
-        """Note a run; returns its line, and whether it ended well."""
-        machine, run = file.parent.parent.name, file.stem
-        self.done += 1
-        self._left.discard(f"{machine}/{run}")
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            self._took[_configuration(run)] = record["finished_at"] - record["started_at"]
-            name, told, ok = outcome(record)
-            self._last = f" · last {told}"
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            name, told, ok = run, f"its record cannot be read ({error})", False
-        self._not_ok += not ok
-        place = f"{self.done:>{len(str(self._whole))}} of {self._whole}{self._rest()}"
-        return f"{place} · {name}: {told}", ok
-
-    def summary(self) -> str:
-        """What became of the runs."""
-        runs = words.plural(self.done, "run")
-        return f"{runs}, {'all ok' if not self._not_ok else f'{self._not_ok} not ok'},"
-
-    def _rest(self) -> str:
-        return (
-            f" · about {words.duration(self._seconds())} left" if self._took and self._left else ""
-        )
-
-    def _seconds(self) -> float:
-        mean = sum(self._took.values()) / len(self._took)
-        return sum(self._took.get(_configuration(run), mean) for run in self._left)
-
-
-def outcome(record: Mapping[str, Any]) -> tuple[str, str, bool]:
-    """The configuration of a run in words, what it gave, and whether it ended well."""
-    name = words.of_work(record["configuration"])
-    if record["status"] != "ok":
-        why = (record["error"] or "").split("\n")[0]
-        return name, f"{record['status']}{f' ({clean(why, 200)})' if why else ''}", False
-    passes = [p for start in record["starts"] for p in start["passes"] if p["repeat"] >= 1]
-    if not passes:
-        loads = [load["finished_s"] for start in record["starts"] for load in start["loads"]]
-        return name, f"loaded in {words.number(max(loads, default=0.0))} s", True
-    seconds = statistics.median(p["makespan_s"] for p in passes)
-    used = [p["cpu_s"] / p["makespan_s"] for p in passes if p["cpu_s"] is not None]
-    cores = f", {words.number(statistics.median(used))} cores" if used else ""
-    return name, f"{words.number(seconds)} s{cores}", True
-
-
-def _earlier(file: Path) -> dict[str, float]:
-    """Seconds that the configuration of a run took in the round before it, if that is there."""
-    name, _, number = file.stem.rpartition("-r")
-    before = file.with_name(f"{name}-r{int(number) - 1:0{len(number)}d}.json")
-    try:
-        record = json.loads(before.read_text(encoding="utf-8"))
-        return {name: record["finished_at"] - record["started_at"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
-
-
-def _configuration(run: str) -> str:
-    return run.rpartition("/")[2].rpartition("-r")[0]
