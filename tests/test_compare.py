@@ -83,13 +83,13 @@ def test_few_rounds_other_work_and_other_hardware_are_not_compared(tmp_path):
 
 def test_equal_times_are_rarely_said_to_differ(tmp_path):
     said = 0
-    for seed in range(40):
+    for seed in range(16):
         before, now = (
             results(tmp_path / f"{seed}{s}", *records(2.0, 0.08, seed=100 * seed + s))
             for s in (1, 2)
         )
         said += over_time(before, now, 0.05, 0.95)[0].outcome in (FASTER, SLOWER)
-    assert said <= 2
+    assert said <= 1
 
 
 @pytest.mark.parametrize(("factor", "status"), [(1.0, 0), (1.3, 1)])

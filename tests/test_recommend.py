@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from judging import calm_tables, question
-from parallel_transcription.findings import paste
+from parallel_transcription.findings import paste, services
 from parallel_transcription.findings.choose import candidates, choices, pareto
 from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.machine import Machine
@@ -97,7 +97,7 @@ def test_on_several_lines_it_is_the_same_call(strategy, devices):
 
 
 def test_the_settings_of_the_service():
-    service = paste.service(configuration("one_model", workers=2))
+    service = services.melvin_asr(configuration("one_model", workers=2))
     assert service["websocket_stream"]["cpu"] == {
         "active": True,
         "model": "dummy-tiny",
@@ -105,12 +105,25 @@ def test_the_settings_of_the_service():
         "worker_seats": 2,
     }
     assert [e["num_workers"] for e in service["rest_runner"]] == [2]
-    many = paste.service(configuration("multi_process", instances=3))
+    for entry in service["rest_runner"]:  # what its reader wants of each
+        assert entry["models"] == ["dummy-tiny"] and "model" not in entry
+        assert entry["transcription_mode"] in ("default", "batched")
+    many = services.melvin_asr(configuration("multi_process", instances=3))
     assert len(many["rest_runner"]) == 3
-    gpus = paste.service(
+    gpus = services.melvin_asr(
         configuration("one_model", device="cuda", device_index="0,1", compute_type="float16")
     )
     assert gpus["websocket_stream"]["cuda"]["device_index"] == [0, 1]
+
+
+def test_other_services_get_what_they_take():
+    speaches, wyoming, uvicorn = services.others(configuration("one_model", workers=2))
+    assert "WHISPER__NUM_WORKERS=2" in speaches.settings.splitlines()
+    assert "WHISPER__CPU_THREADS=1" in speaches.settings.splitlines()
+    assert "--cpu-threads 1" in wyoming.settings and "start 2 of them" in wyoming.note
+    assert uvicorn.settings == "uvicorn app:app --workers 1"
+    many = services.others(configuration("multi_process", instances=3))
+    assert "3 containers" in many[0].note and many[2].settings.endswith("--workers 3")
 
 
 def test_the_front_is_not_dominated():

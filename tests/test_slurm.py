@@ -375,7 +375,9 @@ def test_a_job_that_can_never_start_is_ended_with_what_to_set(slurm, tmp_path):
         machines={"brief": {"partition": "brief", "runtime_min": 10}},
         grid=[{"strategy": "one_model"}],
     )
-    project.edit("scripts/parallel_transcription/jobs/queue.py", "LOOKS_S = 20.0", "LOOKS_S = 1.0")
+    jobs = "scripts/parallel_transcription/jobs"
+    project.edit(f"{jobs}/queue.py", "LOOKS_S = 20.0", "LOOKS_S = 1.0")
+    project.edit(f"{jobs}/cluster.py", "RETRIES = 2", "RETRIES = 0")
     status = project.finish(project.start(*QUICK, "--until", "transcribe"))
     assert status != 0
     told = "can never start: PartitionTimeLimit; its partition gives less time: lower runtime_min"

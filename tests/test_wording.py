@@ -132,7 +132,7 @@ class FirstPage(html.parser.HTMLParser):
     """The text of the page's first section: a line for each paragraph, table row, line of code."""
 
     CELLS = frozenset({"td", "th"})
-    INLINE = frozenset({"span", "b", "i", "em", "strong", "code", "sub", "sup"})
+    INLINE = frozenset({"a", "span", "b", "i", "em", "strong", "code", "sub", "sup"})
 
     def __init__(self) -> None:
         super().__init__()

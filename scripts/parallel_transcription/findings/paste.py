@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from parallel_transcription import words
+from parallel_transcription.findings import services
 from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.objectives import objectives
@@ -49,60 +50,6 @@ def snippet(row: Row) -> str:
     """The same as one line of Python."""
     devices = device_list(row["device_index"])
     return call(arguments(row), row["strategy"], int(row["instances"]), devices, one_line=True)
-
-
-def service(row: Row) -> dict[str, Any]:
-    """The settings as blocks of melvin-asr's config.yml.
-
-    There, `websocket_stream` holds one model whose num_workers is worker_seats (on the CPU), and
-    every entry of `rest_runner` is a process with a model of its own that takes one task at a
-    time.
-    """
-    device = "cuda" if row["device"] == "cuda" else "cpu"
-    model, threads = row["model"], int(row["cpu_threads"])
-    devices = device_list(row["device_index"])
-    workers, instances = int(row["num_workers"]), int(row["instances"])
-    seats = int(row["callers"])
-    if device == "cpu":
-        stream = {
-            "active": True,
-            "model": model,
-            "cpu_threads": threads,
-            "worker_seats": workers if row["strategy"] == "one_model" else seats,
-        }
-    else:
-        stream = {
-            "active": True,
-            "model": model,
-            "device_index": devices,
-            "worker_seats": seats,
-        }
-    entry = {
-        "device": device,
-        "model": model,
-        "compute_type": row["compute_type"],
-        "num_workers": workers,
-        "cpu_threads": threads,
-    }
-    if row["strategy"] == "one_model":
-        entries = [{**entry, "device_index": devices}]
-    else:
-        each = devices if isinstance(devices, list) else [devices]
-        entries = [{**entry, "device_index": each[k % len(each)]} for k in range(instances)]
-    return {"websocket_stream": {device: stream}, "rest_runner": entries}
-
-
-def _service_notes(row: Row) -> list[str]:
-    notes = [
-        "melvin-asr transcribes through the batched pipeline; these times are those of "
-        "WhisperModel.transcribe. config/batched.yaml compares the two."
-    ]
-    if row["strategy"] == "one_model" and int(row["num_workers"]) > 1:
-        notes.append(
-            "A rest_runner entry takes one task at a time, so its further workers stay idle; for "
-            "several tasks at once use several entries (measured here as multi_process)."
-        )
-    return notes
 
 
 def _how_to_transcribe(row: Row) -> list[str]:
@@ -151,7 +98,7 @@ def recommendation(machine: Machine, choice: Choice) -> Recommendation:
     if row is None:
         return Recommendation(NOTHING, choice.reason, **work, limits=limits)
     fresh = confirmation(machine, choice)
-    notes = [*_how_to_transcribe(row), *_service_notes(row)]
+    notes = [*_how_to_transcribe(row), *services.notes(row)]
     if str(row["model"]).startswith(("dummy-", "mini-")):
         notes = [
             f"{row['model']} is a model of this project: put your own model's name or folder, and "
@@ -168,7 +115,8 @@ def recommendation(machine: Machine, choice: Choice) -> Recommendation:
         callers=int(row["callers"]),
         environment=dict(v.split("=", 1) for v in str(row["thread_env"]).split() if "=" in v),
         snippet=snippet(row),
-        melvin_asr=service(row),
+        melvin_asr=services.melvin_asr(row),
+        services=services.others(row),
         evidence=Measured(**plain({k: row[k] for k in MEASURED})),
         confirmation=fresh,
         limits=limits,

@@ -84,6 +84,15 @@ class Confirmation:
 
 
 @dataclass(frozen=True)
+class OtherService:
+    """Settings as a service takes them, and what it does with them."""
+
+    name: str
+    settings: str
+    note: str
+
+
+@dataclass(frozen=True)
 class ForLoad:
     """The settings that carry the largest load of one kind within the study's objectives.
 
@@ -125,6 +134,7 @@ class Recommendation:
     environment: dict[str, str] | None = None
     snippet: str | None = None
     melvin_asr: dict[str, Any] | None = None
+    services: list[OtherService] | None = None
     evidence: Measured | None = None
     confirmation: Confirmation | None = None
     limits: dict[str, Any] | None = None

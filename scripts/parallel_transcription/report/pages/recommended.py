@@ -49,6 +49,14 @@ def recommended_view(results: Results, label: str) -> View:
         "service": hide_homes(yaml.safe_dump(service, sort_keys=False, allow_unicode=True).strip())
         if service
         else "",
+        "services": [
+            {
+                "name": clean(one.name, 60),
+                "settings": clean_lines(one.settings),
+                "note": clean(one.note, 300),
+            }
+            for one in mine.services or []
+        ],
         "alternatives": [
             _alternative(name, one) for name, one in (mine.alternatives or {}).items() if one
         ],
@@ -64,6 +72,11 @@ def recommended_view(results: Results, label: str) -> View:
         "notes": [clean(n, 500) for n in mine.notes],
         "loads": [_for_load(one) for one in mine.loads or []],
     }
+
+
+def clean_lines(text: str) -> str:
+    """Some lines, each made safe to show."""
+    return "\n".join(hide_homes(clean(line, 400)) for line in text.splitlines())
 
 
 def _for_load(one: ForLoad) -> View:
