@@ -99,17 +99,17 @@ def test_only_live_jobs_of_this_folder_count(fake_command, tmp_path):
     here.mkdir()
     other.mkdir()
     lines = [
-        f"1\tRUNNING\tname-a\t{here}\trule_transcribe_wildcards_m_x-r01",
-        f"2\tPENDING\tname-a\t{here}\trule_decide_wildcards_m",
-        f"3\tRUNNING\tname-b\t{other}\trule_transcribe_wildcards_m_x-r01",
-        f"4\tRUNNING\tsomething\t{here}\t(null)",
-        f"5\tCOMPLETING\tname-a\t{here}\trule_transcribe_wildcards_m_x-r02",
-        f"6\tRUNNING\tname-c\t{tmp_path}/gone\trule_transcribe_wildcards_m_x-r02",
+        f"1\tRUNNING\tname-a\t{here}\tNone\trule_transcribe_wildcards_m_x-r01",
+        f"2\tPENDING\tname-a\t{here}\tPriority\trule_decide_wildcards_m",
+        f"3\tRUNNING\tname-b\t{other}\tNone\trule_transcribe_wildcards_m_x-r01",
+        f"4\tRUNNING\tsomething\t{here}\tNone\t(null)",
+        f"5\tCOMPLETING\tname-a\t{here}\tNone\trule_transcribe_wildcards_m_x-r02",
+        f"6\tRUNNING\tname-c\t{tmp_path}/gone\tNone\trule_transcribe_wildcards_m_x-r02",
     ]
     (tmp_path / "answer").write_text("\n".join(lines) + "\n")
     fake_command("squeue", f"cat {tmp_path}/answer")
     jobs = cluster.live_jobs(here)
-    assert [job.id for job in jobs] == ["1", "2"]
+    assert [(job.id, job.reason) for job in jobs] == [("1", "None"), ("2", "Priority")]
     with pytest.raises(cluster.ClusterError) as error:
         cluster.refuse_beside(jobs)
     for part in ("2 jobs", "transcribe m_x-r01", "scancel --me --name=name-a"):
