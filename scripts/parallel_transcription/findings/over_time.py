@@ -55,7 +55,7 @@ def over_time(before: Results, after: Results, margin: float, confidence: float)
     Args:
         before: The results of before.
         after: Those of now.
-        margin: Ratios that differ by less are equal.
+        margin: Makespans that differ by less are equal; latencies, by the study's own margin.
         confidence: Of intervals, and 1 minus the level of the tests.
     """
     found: list[Changed] = []
@@ -93,7 +93,8 @@ def _of_machine(
                 yield Changed(label, name, NOT_COMPARABLE, why)
                 continue
             times = [side.times(arm) for side in both if side is not None]
-            yield _compared(label, name, times, margin, confidence)
+            own = float(after.study["latency_margin"]) if loads else margin
+            yield _compared(label, name, times, own, confidence)
 
 
 def _names(side: Machine) -> dict[str, str]:

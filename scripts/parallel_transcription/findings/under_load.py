@@ -15,6 +15,7 @@ from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine, alike
+from parallel_transcription.findings.one_against_others import verdict_of
 from parallel_transcription.findings.question import (
     Answer,
     Case,
@@ -146,6 +147,14 @@ class PairedLoadQuestion(LoadQuestion, PairedQuestion):
             f"{words.number(row['rate'])} requests per second."
         )
         return Answer(text, self.in_short(judged), judged.effect(row, name))
+
+
+class EqualUnderLoad(PairedLoadQuestion):
+    """Pairs that are claimed to be equal within the margin."""
+
+    def verdict(self, judged: Judged) -> Verdict:
+        """Equal within the margin in all pairs?"""
+        return verdict_of(judged)
 
 
 def furthest(judged: Judged) -> Row:

@@ -14,19 +14,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from parallel_transcription.findings import one_against_others as matched
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import Cases, Judged
+from parallel_transcription.findings.question import Cases
 from parallel_transcription.findings.under_load import (
     SAME,
-    PairedLoadQuestion,
+    EqualUnderLoad,
     columns_of_pairs,
     open_arms,
 )
-from parallel_transcription.results.finding import Verdict
 
 
-class LoadOneAgainstOthers(PairedLoadQuestion):
+class LoadOneAgainstOthers(EqualUnderLoad):
     """One model with N workers against N models in another form, under the same load."""
 
     strategy: ClassVar[str]
@@ -42,10 +40,6 @@ class LoadOneAgainstOthers(PairedLoadQuestion):
         keys = [*SAME, "total_workers", "callers", "discipline"]
         tested = [c for c in self.matched(ones, others, keys, machine) if c.pair.testable]
         return Cases(tested, arms=arms)
-
-    def verdict(self, judged: Judged) -> Verdict:
-        """Equal within the margin in all pairs?"""
-        return matched.verdict_of(judged)
 
 
 class LoadOneOrMany(LoadOneAgainstOthers):

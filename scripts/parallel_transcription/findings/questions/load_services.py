@@ -17,22 +17,20 @@ Verdict:
 from __future__ import annotations
 
 from parallel_transcription import words
-from parallel_transcription.findings import one_against_others as matched
 from parallel_transcription.findings import show
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.question import Cases, Judged
+from parallel_transcription.findings.question import Cases
 from parallel_transcription.findings.under_load import (
     SAME,
-    PairedLoadQuestion,
+    EqualUnderLoad,
     columns_of_pairs,
     open_arms,
 )
-from parallel_transcription.results.finding import Verdict
 
 _KEYS = [*SAME, "total_workers", "discipline"]
 
 
-class LoadServices(PairedLoadQuestion):
+class LoadServices(EqualUnderLoad):
     """A service against the library's own model."""
 
     id, order = "load_services", 6
@@ -56,12 +54,8 @@ class LoadServices(PairedLoadQuestion):
         found = self.matched(services, arms[alone], _KEYS, machine)
         return Cases([case for case in found if case.pair.testable], arms=arms)
 
-    def verdict(self, judged: Judged) -> Verdict:
-        """Equal within the margin in all pairs?"""
-        return matched.verdict_of(judged)
 
-
-class LoadBetweenServices(PairedLoadQuestion):
+class LoadBetweenServices(EqualUnderLoad):
     """A service against another, or with workers against with processes."""
 
     id, order = "load_between_services", 7
@@ -88,7 +82,3 @@ class LoadBetweenServices(PairedLoadQuestion):
                 case.row.update(first=words.name_of(one), second=words.name_of(other))
                 tested.append(case)
         return Cases([case for case in tested if case.pair.testable], arms=arms)
-
-    def verdict(self, judged: Judged) -> Verdict:
-        """Equal within the margin in all pairs?"""
-        return matched.verdict_of(judged)
