@@ -56,7 +56,7 @@ def test_matches_decide_what_rounds_leave_open(tmp_path):
     run("decide={minutes: 20}")
     assert matches(project) == first, "what is decided is measured no more"
 
-    project.run()
+    project.run("--until", "write_findings_report")
     results = project.folder / "results"
     table = pd.read_csv(results / "matches.csv")
     assert set(table["run"]) == set(first) and (table["status"] == "ok").all()

@@ -21,6 +21,10 @@ MIXES = {
 }
 
 
+def _to_the_report(folder, study):
+    Project(folder, study).run("--until", "write_findings_report")
+
+
 @pytest.fixture(scope="module")
 def done(made_once):
     """A study of two strategies under the same share of the capacity, run to its end."""
@@ -31,7 +35,7 @@ def done(made_once):
     study = small_study(
         "loads", grid, rounds=1, mixes=MIXES, slo={"p90": 30}, timeout_s=30, warmups=1
     )
-    return Project.at(made_once("loads", lambda folder: Project(folder, study).run()))
+    return Project.at(made_once("loads", lambda folder: _to_the_report(folder, study)))
 
 
 def records(project: Project) -> dict[str, dict]:
@@ -83,7 +87,7 @@ def test_the_report_is_there_and_nothing_runs_again(done):
     asked = {f["id"] for f in (findings if isinstance(findings, list) else findings["findings"])}
     assert {"max_load", "load_processes", "load_explained"} <= asked
     assert (done.folder / "results" / "reports" / "findings.pdf").stat().st_size > 10_000
-    assert done.planned() == {}
+    assert set(done.planned()) <= {"write_machine_report"}
 
 
 def test_an_objective_reruns_nothing_and_another_mix_measures_only_what_has_it(done, tmp_path):
@@ -95,4 +99,4 @@ def test_an_objective_reruns_nothing_and_another_mix_measures_only_what_has_it(d
     done.write_study(study | {"mixes": heavier})
     assert len(done.planned()["transcribe"]) == 3
     done.write_study(study)
-    assert done.planned() == {}
+    assert "transcribe" not in done.planned()
