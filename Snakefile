@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
 include: "rules/common.smk"
 include: "rules/prepare.smk"
 include: "rules/transcribe.smk"
+include: "rules/search.smk"
 include: "rules/decide.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"

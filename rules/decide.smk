@@ -4,7 +4,7 @@
 
 rule decide:
     input:
-        lambda wildcards: PLAN.records(wildcards.machine),
+        lambda wildcards: PLAN.explored(wildcards.machine),
         PLAN.all_manifests(),
     output:
         "results/{machine}/decided.json",

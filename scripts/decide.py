@@ -18,6 +18,7 @@ from parallel_transcription import words
 from parallel_transcription.errors import TableError, run
 from parallel_transcription.files import write_json
 from parallel_transcription.findings.deciding import Deciding, DecidingPair
+from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.matches import Matches
 from parallel_transcription.findings.planner import Measure, Stop
 from parallel_transcription.findings.questions import QUESTIONS
@@ -33,9 +34,9 @@ from parallel_transcription.jobs.match import (
 )
 from parallel_transcription.jobs.transcribe import Run, measuring_code
 from parallel_transcription.places import PROJECT_ROOT
-from parallel_transcription.results.merge import merge_matches, merge_records
+from parallel_transcription.results.merge import merge_matches
 from parallel_transcription.results.read import Results
-from parallel_transcription.results.records import read_matches, set_aside
+from parallel_transcription.results.records import read_matches
 from parallel_transcription.results.typed import plain
 from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.study import build_study_again, settings_from_json
@@ -65,17 +66,12 @@ class Decision:
 
     def _explored(self) -> Results:
         """What the rounds have shown."""
-        folder, grid = self._results / self._machine / "runs", self._plan.study.points
-        merged = merge_records(
-            sorted(folder.glob("*.json")),
-            self._settings,
-            lambda record: record["configuration_id"] in grid,
-        )
-        for file, reason in set_aside(merged.left_out, folder, grid):
-            print(f"warning: left out {file}: {reason}", file=sys.stderr)
-        if merged.runs.empty:
-            raise TableError(f"no run records of this study under {folder}")
-        return Results(merged.runs, merged.timings, merged.machines, self._settings)
+        found = explored(self._results, self._machine, self._plan, self._settings)
+        if found.runs.empty:
+            raise TableError(
+                f"no run records of this study under {self._results / self._machine / 'runs'}"
+            )
+        return found
 
     def _records(self) -> list[Path]:
         return sorted((self._results / self._machine / "matches").glob("*.json"))

@@ -9,6 +9,7 @@ from parallel_transcription.errors import run
 from parallel_transcription.jobs.far import Far
 from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.runs import run_id
+from parallel_transcription.study.searching import searched
 from parallel_transcription.study.study import load_study
 
 
@@ -29,6 +30,8 @@ def main() -> None:
     for remark in study.remarks:
         print(remark, file=sys.stderr)
     runs = [run_id(point.id, number) for point, number in study.schedule]
+    if space := searched(study.settings, study.wanted.values()):
+        print(f"search: chooses among {len(space)} of them", file=sys.stderr)
     far = Far([f"results/{label}/runs/{run}.json" for label in study.machines for run in runs])
     print(
         f"{len(study.wanted)} of {len(study.points)} configurations, "

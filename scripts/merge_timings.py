@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Merge the records of runs and matches, RESULTS/*/runs/*.json and RESULTS/*/matches/*.json.
+"""Merge the records of runs and matches, RESULTS/*/{runs,heats,matches}/*.json.
 
 Out come the tables of timings, runs, matches and machines.
 
@@ -21,6 +21,7 @@ from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import file_sha256
 from parallel_transcription.inputs.audio import read_reference
 from parallel_transcription.results.export import write_tables
+from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import Merged, merge_matches, merge_records
 from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.results.studies import of_one_study
@@ -50,7 +51,7 @@ def merge_timings(
         _merge_study(results, settings, machines)
         if study
         else of_one_study(
-            _with_matches(merge_records(record_files(results), settings), results, settings),
+            _with_matches(_all_records(results, settings), results, settings),
             settings.get("name", ""),
         )
     )
@@ -78,7 +79,7 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
         return record["machine"] not in machines or all(one in grid for one in ids)
 
     references = _references(settings.get("audio_files", []))
-    merged = merge_records(record_files(results), settings, wanted, references)
+    merged = _all_records(results, settings, wanted, references)
     merged = _with_matches(merged, results, settings, wanted_match)
     outside = [
         (
@@ -92,6 +93,12 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
         left_out = set_aside(merged.left_out, results / machine / "runs", grid)
         merged = replace(merged, left_out=left_out)
     return merged
+
+
+def _all_records(results: Path, settings: Mapping[str, Any], *more: Any) -> Merged:
+    """The records of all machines' runs and heats."""
+    heats = record_files(results, HEATS)
+    return merge_records(record_files(results), settings, *more, heats=heats)
 
 
 def _with_matches(

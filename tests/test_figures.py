@@ -60,7 +60,8 @@ def drawn(study, tmp_path_factory):
 def test_every_question_has_its_figure_and_no_figure_is_of_nothing():
     wanted = {question.id if question.figure == "" else question.figure for question in QUESTIONS}
     assert wanted - {None} <= set(FIGURES)
-    of_tables = {"timeline", "throughput", "published", "matches", "load_ecdf", "load_system"}
+    of_tables = {"timeline", "throughput", "published", "matches", "load_ecdf", "load_system",
+                 "search_map", "search_path"}  # fmt: skip
     assert set(FIGURES) - wanted == of_tables
 
 
@@ -88,7 +89,9 @@ def test_only_what_was_not_measured_is_not_drawn(study):
     sources = Sources(study)
     empty = {name for name, figure in FIGURES.items() if figure.make(sources) is None}
     loads = {"load_latency", "load_ecdf", "load_system", "load_explained"}
-    assert empty == {"several_gpus", "one_per_gpu", "gpu_saturation", "init_race_by_name"} | loads
+    search = {"search_map", "search_path"}
+    gpus = {"several_gpus", "one_per_gpu", "gpu_saturation", "init_race_by_name"}
+    assert empty == gpus | loads | search
 
 
 def test_an_svg_stands_alone_and_holds_no_script(drawn):

@@ -10,7 +10,8 @@ import yaml
 
 from judging import calm_tables, question
 from parallel_transcription.findings import paste, services
-from parallel_transcription.findings.choose import candidates, choices, pareto
+from parallel_transcription.findings.candidates import candidates, pareto
+from parallel_transcription.findings.choose import choices
 from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.paste import recommend

@@ -33,7 +33,7 @@ throughput, cores used and memory (the same one), and better in one of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -43,21 +43,27 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from parallel_transcription import statistics, words
+from parallel_transcription.findings.candidates import (
+    broken_limits,
+    candidates,
+    memory_field,
+    pareto,
+)
 from parallel_transcription.findings.machine import Machine, Pair
+from parallel_transcription.findings.searching import search_of
 from parallel_transcription.findings.texts import not_as_good
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
 from parallel_transcription.statistics import Comparison
+from parallel_transcription.study.settings import THROUGHPUT
 
 GROUP = ["model", "compute_type", "device", "task", "files_in_parallel", "thread_env", "language",
          "beam_size", "word_timestamps"]  # fmt: skip
 #: As many as a report has, about: what rounds settle is corrected for them.
 REPORTED_PAIRS = 20
-#: Endings that keep a configuration from being recommended or called best.
-TROUBLE = ("failed", "killed", "stuck", "timeout")
-MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cores_used",
-          "memory_mb", "gpu_memory_mb", "rss_peak_mb", "load_s")  # fmt: skip
+#: Of a search: what is expected to be so little slower (log) is as good, if it takes less memory.
+TIED_AS_EXPECTED = 0.01
 
 
 @dataclass(frozen=True)
@@ -77,104 +83,6 @@ class Choice:
     runner_up: Row | None = None
     reason: str = ""
     swapped: bool = False
-
-
-def candidates(machine: Machine) -> list[Row]:
-    """One row per arm with a time: figures of merit, `trouble` (why it is no candidate)."""
-    arms = machine.unaltered()
-    slowest = _slowest_files(machine)
-    rows = []
-    for arm in arms.to_dict("records"):
-        times = machine.times(arm["arm"])
-        calm = times[~times["censored"].astype(bool)]
-        trouble = [
-            f"{name} in {words.plural(int(arm[f'n_{name}']), 'repeat')}"
-            for name in TROUBLE
-            if arm[f"n_{name}"]
-        ]
-        if calm.empty:
-            trouble = trouble or ["no time"]
-        rows.append(
-            {
-                **arm,
-                "task": machine.tasks.get(arm["workload"], arm["workload"]),
-                **_merits(calm, machine.confidence),
-                "rounds": len(calm),
-                "slowest_file_s": slowest.get(arm["arm"], float("nan")),
-                "all_threads": int(arm["total_workers"] * arm["threads"]),
-                "trouble": "; ".join(trouble),
-            }
-        )
-    return rows
-
-
-def _merits(calm: pd.DataFrame, confidence: float) -> Row:
-    """Figures of merit over the rounds of an arm; nan where there are none."""
-    if calm.empty:
-        return dict.fromkeys(MERITS, float("nan"))
-    rtfx, low, high = statistics.geometric_interval(calm["rtfx"], confidence)
-    medians = calm[["makespan_s", "cores_used", "gpu_mem_mb", "load_s"]].astype(float).median()
-    memory = [float(calm[c].median()) for c in ("pss_mb", "uss_mb", "rss_peak_mb")]
-    return {
-        "rtfx": rtfx,
-        "rtfx_low": low,
-        "rtfx_high": high,
-        "mean_makespan_s": statistics.geometric_interval(calm["makespan_s"])[0],
-        "makespan_s": float(medians["makespan_s"]),
-        "cores_used": float(medians["cores_used"]),
-        "memory_mb": next((m for m in memory if m > 0), float("nan")),
-        "gpu_memory_mb": float(medians["gpu_mem_mb"]),
-        "rss_peak_mb": memory[2],
-        "load_s": float(medians["load_s"]),
-    }
-
-
-def _slowest_files(machine: Machine) -> dict[str, float]:
-    """The longest time of a file per arm, from its hand-out to its text (s)."""
-    runs = machine.runs[machine.runs["counts"] & (machine.runs["status"] == "ok")]
-    timings = machine.timings.merge(runs[["run", "repeat", "arm"]], on=["run", "repeat"])
-    longest = timings.groupby("arm", sort=True)["seconds"].max().dropna()
-    return {str(arm): float(seconds) for arm, seconds in longest.items()}
-
-
-def broken_limits(row: Row, limits: Mapping[str, Any]) -> list[str]:
-    """Which of the study's limits a candidate breaks, in words. An unknown figure breaks it."""
-    # what kills a container is its peak
-    peak = row["rss_peak_mb"] if row["rss_peak_mb"] > 0 else row["memory_mb"]
-    checks = [
-        ("max_memory_mb", peak, "MB of memory at the peak"),
-        ("max_cores", row["cores_used"], "cores used"),
-        ("max_file_s", row["slowest_file_s"], "s for a file"),
-    ]
-    if row["device"] == "cuda":
-        checks.append(("max_gpu_memory_mb", row["gpu_memory_mb"], "MB of memory on GPUs"))
-    broken = []
-    for name, value, unit in checks:
-        limit = limits.get(name)
-        if limit is not None and not value <= float(limit):
-            broken.append(f"{words.number(value)} {unit}, limit {words.number(float(limit))}")
-    return broken
-
-
-def memory_field(rows: list[Row]) -> str:
-    """The memory that is scarce: that of the GPUs where it is known of all, else the host's."""
-    on_gpus = rows and all(row["gpu_memory_mb"] > 0 for row in rows)
-    return "gpu_memory_mb" if on_gpus else "memory_mb"
-
-
-def pareto(table: pd.DataFrame, memory: str = "memory_mb") -> Any:
-    """True where no other row is at least as good in all of rtfx, cores, memory, better in one."""
-    merit = np.column_stack(
-        [-table["rtfx"].to_numpy(float), table["cores_used"].to_numpy(float),
-         table[memory].to_numpy(float)]
-    )  # fmt: skip
-    merit = np.where(np.isnan(merit), np.inf, merit)
-    front = np.ones(len(merit), bool)
-    for k in range(len(merit)):
-        no_worse = (merit <= merit[k]).all(axis=1)
-        better = (merit < merit[k]).any(axis=1)
-        front[k] = not (no_worse & better).any()
-    return front
 
 
 #: What was chosen on machines that are still looked at: many questions ask.
@@ -234,18 +142,49 @@ def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
         kept = "no configuration keeps the limits"
         reason = kept if sound else "no configuration ran without trouble"
         return Choice(group, rows, memory, reason=reason)
-    place = places(machine, [r["arm"] for r in allowed])
-    allowed.sort(key=lambda r: place[r["arm"]])
-    winner = _most_frugal(_as_fast_as_the_first(machine, allowed), memory)
+    as_fast = _by_search(machine, allowed)
+    if as_fast is None:
+        place = places(machine, [r["arm"] for r in allowed])
+        allowed.sort(key=lambda r: place[r["arm"]])
+        as_fast = _as_fast_as_the_first(machine, allowed)
+    winner = _most_frugal(as_fast, memory)
     rest = [r for r in allowed if r is not winner]
     return Choice(group, rows, memory, winner, rest[0] if rest else None)
 
 
 def settled(machine: Machine, choice: Choice) -> Choice:
-    """The choice; the other way round where matches show its runner-up to be faster."""
-    if choice.runner_up is None or confirmation(machine, choice).status != "not confirmed":
+    """The choice, or the setting that matches show to be faster than it beyond the margin.
+
+    Any that met it in matches may be: the runner-up, or what another question compares it with.
+    """
+    winner = choice.winner
+    if winner is None:
         return choice
-    return replace(choice, winner=choice.runner_up, runner_up=choice.winner, swapped=True)
+    ahead = [
+        (pair.result.ratio, row["arm"], row)
+        for row in met_in_matches(machine, choice)
+        if (pair := machine.compare(winner["arm"], row["arm"])).result.size == statistics.BEYOND
+        and pair.result.ratio > 1
+    ]
+    if not ahead:
+        return choice
+    return replace(choice, winner=max(ahead)[2], runner_up=winner, swapped=True)
+
+
+def met_in_matches(machine: Machine, choice: Choice) -> list[Row]:
+    """The settings within the limits that the chosen one was compared with in matches."""
+    winner = choice.winner
+    if winner is None:
+        return []
+    return [
+        row
+        for row in choice.table
+        if row is not winner
+        and not row["trouble"]
+        and not row["broken"]
+        and machine.matches.stage(winner["arm"], row["arm"])
+        and machine.compare(winner["arm"], row["arm"]).by_matches
+    ]
 
 
 def places(machine: Machine, arms: Iterable[str]) -> dict[str, tuple[float, str]]:
@@ -279,6 +218,36 @@ def _as_fast_as_the_first(machine: Machine, allowed: list[Row]) -> list[Row]:
     ]
 
 
+def _by_search(machine: Machine, allowed: list[Row]) -> list[Row] | None:
+    """Sorts by what a search expects of each, and returns those as good as the best as it sees it.
+
+    Few runs of each say little alone: the surrogate weighs them, and all that is alike, together.
+    None where the study has no search. Writes the `standing` of all, and `ratio_to_best`.
+    """
+    found = search_of(machine)
+    if found is None:
+        return None
+    known = {one.id: one for one in found.state.standings() if one.runs}
+    expected = {r["arm"]: known[r["configuration"]] for r in allowed if r["configuration"] in known}
+    if not expected:
+        return None
+    allowed.sort(key=lambda r: -expected[r["arm"]].value if r["arm"] in expected else math.inf)
+    first = expected[allowed[0]["arm"]].value
+    for row in allowed:
+        one = expected.get(row["arm"])
+        row["standing"], row["ratio_to_best"] = "open", math.nan
+        if one is not None:
+            row["ratio_to_best"] = math.exp(first - one.value)
+            if first - one.value > TIED_AS_EXPECTED + 2 * one.sd:
+                row["standing"] = "slower"
+    allowed[0]["standing"] = "fastest"
+    return [
+        r
+        for r in allowed
+        if r["arm"] in expected and first - expected[r["arm"]].value <= TIED_AS_EXPECTED
+    ]
+
+
 def _most_frugal(tied: list[Row], memory: str) -> Row:
     """Least memory (small differences count as none), then threads, workers, instances."""
     memories = [r[memory] for r in tied if r[memory] > 0]
@@ -307,6 +276,9 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
     if second is None:
         return Confirmation("confirmed" if winner["rounds"] >= 2 else "not yet")
     against = second["configuration"]
+    found = search_of(machine)
+    if found is not None and found.objective != THROUGHPUT:
+        return Confirmation("not yet", against=against)  # matches compare makespans
     pair = machine.compare(winner["arm"], second["arm"])
     if not pair.by_matches:
         status = "confirmed" if settled_by_rounds(pair) and pair.result.ratio < 1 else "not yet"

@@ -81,7 +81,7 @@ class Machine:
             self.runs = runs[under_load].assign(makespan_s=runs["p95_s"])
         else:
             self.runs = runs[(runs["files_in_parallel"] > 0) & ~under_load]
-        self._results, self._calm, self._under_load = results, calm, bool(under_load.any())
+        self.results, self._calm, self._under_load = results, calm, bool(under_load.any())
         matches = results.matches[results.matches["machine"] == label]
         if loads:
             matches = matches.iloc[:0]
@@ -127,7 +127,7 @@ class Machine:
         """
         if not self._under_load:
             return None
-        own = Machine(self._results, self.label, self.group, self._calm, loads=True)
+        own = Machine(self.results, self.label, self.group, self._calm, loads=True)
         own.family, own.asked = self.family, self.asked
         return own
 

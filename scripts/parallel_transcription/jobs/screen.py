@@ -36,6 +36,7 @@ _FAILURES = frozenset((LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR))
 #: What the first job of a rule begins.
 STAGES = {
     "prepare_model": "Preparing models",
+    "search": "Searching the grid",
     "decide": "Deciding in matches what the rounds left open",
     "merge_timings": "Merging the records, testing the claims",
     "draw_figures": "Drawing figures",
@@ -96,9 +97,10 @@ class Screen(logging.Handler):
         minutes = settings["decide"]["minutes"]
         told = [
             words.plural(len(plan.study.wanted), "configuration"),
+            *([f"a search among {len(plan.searched)} of them"] if plan.searched else []),
             words.plural(len(records), "run") + (f" ({there} are there already)" if there else ""),
         ]
-        if records and minutes:
+        if (records or plan.searched) and minutes:
             told.append(f"then up to {words.as_written(minutes)} min of matches")
         self._say(f"Study {settings['name']} on {', '.join(plan.machines)}: {', '.join(told)}.")
         if records:

@@ -16,7 +16,7 @@ from parallel_transcription.jobs import cluster, preflight, progress
 from parallel_transcription.jobs.snakemake_insides import adopt_files, wanted_files
 from parallel_transcription.jobs.transcribe import is_measured
 from parallel_transcription.places import SCRIPTS
-from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.plan import SEARCHED, Plan
 from parallel_transcription.study.runs import round_of
 
 
@@ -106,5 +106,7 @@ def _check_machine(plan: Plan, files: set[str]) -> None:
     """What cannot run here is said before the first job."""
     runs = {Path(file).stem for file in files if Path(file).parent.name == "runs"}
     needed = [plan.study.points[round_of(run)[0]].configuration for run in sorted(runs)]
+    if any(Path(file).name == SEARCHED for file in files):
+        needed += [point.configuration for point in plan.searched.values()]
     if missing := preflight.problems(needed, plan.study.settings.get("packing")):
         raise InputError("This machine cannot run the study:\n" + "\n".join(missing))

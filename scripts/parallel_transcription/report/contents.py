@@ -16,6 +16,7 @@ from parallel_transcription.report.pages import (
     matches,
     published,
     recommended,
+    search,
     sizing,
 )
 from parallel_transcription.results import summaries as tables
@@ -77,6 +78,9 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
         "first_figure": "load_latency" if of_loads(results) else "recommendation",
         "general": [v for v in views if not v["number"]],
         "recommended": [recommended.recommended_view(results, label) for label in labels],
+        "searches": [
+            view for label in labels if (view := search.search_view(results, label)) is not None
+        ],
         "matches": [
             view for label in labels if (view := matches.matches_view(results, label)) is not None
         ],

@@ -366,6 +366,7 @@ RUNS: tuple[Column, ...] = (
     *_dimensions("service"),
     Column("client_cpu_s", "meter", "CPU time of the process that asked the service, of `cpu_s`.",
            "s"),
+    Column("run_s", "number", "What the whole run took: its process, loading, all passes.", "s"),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",

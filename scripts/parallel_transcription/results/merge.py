@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 
 from parallel_transcription.results import columns
 from parallel_transcription.results.counting import marked
+from parallel_transcription.results.heats import runs_of
 from parallel_transcription.results.records import read_matches, read_records
 from parallel_transcription.results.rows import Row, rows_of, rows_of_match
 from parallel_transcription.study.configuration import canonical_json
@@ -113,6 +115,7 @@ def merge_records(
     settings: Mapping[str, Any],
     wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True,
     references: Mapping[str, str | None] | None = None,
+    heats: Iterable[Path] = (),
 ) -> Merged:
     """Merge run records.
 
@@ -122,12 +125,16 @@ def merge_records(
         wanted: Says of a valid record whether it belongs to the study.
         references: Reference transcripts by the audio's SHA-256, where they are newer than the
             records' own.
+        heats: Records of a search's heats, `<machine>/heats/<match>.json`, which count as rounds.
     """
     left_out: list[tuple[str, str]] = []
     runs: list[Row] = []
     timings: list[Row] = []
     machines: dict[str, Hardware] = {}
-    for path, record in read_records(paths, left_out):
+    of_heats = (
+        (path, run) for path, heat in read_matches(heats, left_out) for run in runs_of(heat)
+    )
+    for path, record in chain(read_records(paths, left_out), of_heats):
         if not wanted(record):
             continue
         try:

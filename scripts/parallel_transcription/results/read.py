@@ -24,6 +24,7 @@ from parallel_transcription.results.columns import (
 from parallel_transcription.results.finding import Finding, Group, read_findings
 from parallel_transcription.results.merge import matches_table
 from parallel_transcription.results.recommended import Recommendation, read_recommended
+from parallel_transcription.results.searched import Searched, read_searches
 from parallel_transcription.results.sizing import Sizing, read_sizing
 from parallel_transcription.results.typed import unusable
 from parallel_transcription.study.settings import DEFAULTS
@@ -38,7 +39,8 @@ class Results:
 
     `runs`, `timings` and `matches` are tables of the columns of `columns.py`; `machines` has the
     facts of each label, `study` every setting, `recommended` a block for each label, `sizing` what
-    a traffic takes; `left_out` names files that are no valid records.
+    a traffic takes, `searches` what the search of a label did; `left_out` names files that are no
+    valid records.
     """
 
     runs: pd.DataFrame
@@ -50,6 +52,7 @@ class Results:
     sizing: Sequence[Sizing] = ()
     left_out: Sequence[str] = ()
     matches: pd.DataFrame = field(default_factory=lambda: matches_table([]))
+    searches: Mapping[str, Searched] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -66,6 +69,7 @@ class Results:
             machines=_only(self.machines, machine),
             findings=[f for f in self.findings if f.machine == machine],
             recommended=_only(self.recommended, machine),
+            searches=_only(self.searches, machine),
             left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
@@ -130,6 +134,7 @@ def read_results(folder: Path | str) -> Results:
         findings=read_findings(folder / "findings.json"),
         recommended=read_recommended(folder / "recommended.yaml"),
         sizing=read_sizing(folder / "sizing.yaml"),
+        searches=read_searches(folder),
     )
 
 

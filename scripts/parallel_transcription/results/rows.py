@@ -196,6 +196,7 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
         "total_workers": configuration.total_workers,
         "audio_total_s": sum(sound["seconds"] for sound in record["audio"]),
         "timeout_s": record["protocol"]["timeout_s"],
+        "run_s": record["finished_at"] - record["started_at"],
         "packed": record["packed"],
         "model_kind": record["model"].get("kind"),
         "model_sha256": record["model"].get("sha256"),

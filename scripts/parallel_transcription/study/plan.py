@@ -22,9 +22,11 @@ from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.loads import trace_of
 from parallel_transcription.study.rates import share_of
 from parallel_transcription.study.runs import round_of, run_id
+from parallel_transcription.study.searching import SHARE, searched
 from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
+SEARCHED = "search.json"  # what a search came to
 NOT_IN_RESULTS = ("only", "machines")
 JUDGED_WITH: tuple[
     Literal["equivalence_margin"],
@@ -88,7 +90,12 @@ class Plan:
         self.model_of_key = {key: name for name, key in self._model_keys.items()}
         self._specifications: dict[tuple[str, str], str] = {}
         self.machines = list(study.machines)
-        self.runs = [run_id(point.id, number) for point, number in study.schedule]
+        self.searched = searched(study.settings, study.wanted.values())
+        self.runs = [
+            run_id(point.id, number)
+            for point, number in study.schedule
+            if point.id not in self.searched
+        ]
         self._priorities = {run: -i for i, run in enumerate(self.runs)}
 
     def record(self, machine: str, run: str) -> str:
@@ -98,6 +105,11 @@ class Plan:
     def records(self, machine: str) -> list[str]:
         """The records of all runs wanted on a machine, in the order of measurement."""
         return [self.record(machine, run) for run in self.runs]
+
+    def explored(self, machine: str) -> list[str]:
+        """What is there once a machine's rounds are: the records, and what a search came to."""
+        search = [f"{self.results}/{machine}/{SEARCHED}"] if self.searched else []
+        return [*self.records(machine), *search]
 
     def priority(self, run: str) -> int:
         """Snakemake's priority of a run: earlier in the schedule is higher; all are below 1."""
@@ -186,8 +198,16 @@ class Plan:
 
     def deciding_min(self) -> int:
         """Minutes that matches may take: the study's, and as long as the last one may run over."""
-        longest = max(self.minutes(run) for run in self.runs)
-        return math.ceil(self.study.settings["decide"]["minutes"]) + 2 * longest
+        return math.ceil(self.study.settings["decide"]["minutes"]) + 2 * self._longest_min()
+
+    def searching_min(self) -> int:
+        """Minutes that a search may take: as it says, else a tenth of the grid at a minute each."""
+        settings = self.study.settings.get("search") or {}
+        whole = sum(point.rounds for point in self.searched.values())
+        return math.ceil(settings.get("minutes", SHARE * whole)) + 2 * self._longest_min()
+
+    def _longest_min(self) -> int:
+        return max(self.minutes(run_id(one, 1)) for one in self.study.wanted)
 
     def side(self, machine: str, configuration_id: str) -> str:
         """What a side of a match is told: as a run, of no round."""
@@ -301,11 +321,13 @@ class Plan:
     def others(self) -> list[str]:
         """Records that are there beside the wanted ones: more rounds, other parts of the grid.
 
-        Matches of the study's own machines are wanted through what decided and not among them.
+        Matches and heats of the study's own machines are wanted through what came of them and not
+        among them.
         """
         wanted = {record for machine in self.machines for record in self.records(machine)}
-        own = {self.results / machine / "matches" for machine in self.machines}
-        found = [*self.results.glob("*/runs/*.json"), *self.results.glob("*/matches/*.json")]
+        campaigns = ("matches", "heats")
+        own = {self.results / machine / one for machine in self.machines for one in campaigns}
+        found = [p for one in ("runs", *campaigns) for p in self.results.glob(f"*/{one}/*.json")]
         return sorted(str(p) for p in found if str(p) not in wanted and p.parent not in own)
 
     def set_aside(self, machine: str) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 #: Rounds above this number were fresh ones of the recommended settings, before there were matches.
 MOST_ROUNDS = 900
+#: Heats of a search count as rounds above this number.
+FIRST_HEAT = 1000
 
 
 def run_id(configuration_id: str, round_number: int) -> str:

@@ -23,6 +23,9 @@ DECIDABLE = (
     "noise_floor",
 )
 DECIDE_MINUTES = 3.0
+#: What a search can be for.
+THROUGHPUT = "throughput"
+OBJECTIVES = (THROUGHPUT, "core_seconds", "slowest_file")
 #: What `machines` says of the host that runs Snakemake.
 LOCAL = "local"
 
@@ -272,6 +275,24 @@ SETTINGS: tuple[Key, ...] = (
         "decided, of " + ", ".join(f"`{one}`" for one in DECIDABLE) + ".",
     ),
     Key(
+        "search",
+        None,
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "objective": {"enum": list(OBJECTIVES)},
+                "minutes": positive(100_000),
+                "gain": share(),
+            },
+        },
+        "Search the grid instead of measuring all of it: for the configuration with the most "
+        "`throughput` (the `objective` unless given), the fewest `core_seconds` per second of "
+        "audio, or the shortest `slowest_file`, within `limits`; until nothing is expected to be "
+        "better by more than `gain` (0.02 unless given), for at most `minutes` (unless given, a "
+        "tenth of what the whole grid would take).",
+    ),
+    Key(
         "limits",
         {},
         {
@@ -457,6 +478,14 @@ class Resources(TypedDict, total=False):
     extra: str
 
 
+class Search(TypedDict, total=False):
+    """What a search of the grid is for, and for how long."""
+
+    objective: str
+    minutes: float
+    gain: float
+
+
 class Limits(TypedDict, total=False):
     """What recommended settings must keep."""
 
@@ -501,6 +530,7 @@ class Settings(TypedDict):
     equivalence_margin: float
     confidence: float
     decide: Decide
+    search: NotRequired[Search]
     limits: Limits
     mixes: dict[str, Any]
     services: dict[str, Any]

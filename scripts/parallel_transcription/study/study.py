@@ -26,6 +26,7 @@ from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
 from parallel_transcription.study.loads import Loads, capacities, read_loads
 from parallel_transcription.study.messages import closest, schema_problems, short
+from parallel_transcription.study.searching import check_search
 from parallel_transcription.study.services import ServiceOfStudy, check_services
 from parallel_transcription.study.settings import (
     DECIDE_MINUTES,
@@ -159,6 +160,7 @@ def build_study(
             "list them with: python scripts/list_configurations.py " + file
         )
     _check_packing(wanted, settings.get("packing"), file)
+    check_search(settings, wanted, file)
     measured, capacity_of = capacities({point.id: point for point in wanted})
     wanted += [point for point in measured.values() if point.id not in {p.id for p in wanted}]
     return Study(

@@ -28,7 +28,8 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import near, show
-from parallel_transcription.findings.choose import TROUBLE, places
+from parallel_transcription.findings.candidates import TROUBLE
+from parallel_transcription.findings.choose import places
 from parallel_transcription.findings.evidence import CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion

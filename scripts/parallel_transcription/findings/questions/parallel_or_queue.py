@@ -39,7 +39,7 @@ import pandas as pd
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import at_once, show
 from parallel_transcription.findings.at_once import AT_ONCE, NOTHING_LEFT, PARALLEL, QUEUE
-from parallel_transcription.findings.choose import TROUBLE
+from parallel_transcription.findings.candidates import TROUBLE
 from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED, counted
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.passes import (

@@ -15,16 +15,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from parallel_transcription import words
+from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
+from parallel_transcription.findings.choose import (
+    Choice,
+    choices,
+    confirmation,
+    met_in_matches,
+    settled,
+)
 from parallel_transcription.findings.evidence import ladder
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, notes_on_matches
 from parallel_transcription.findings.rounds import more_minutes
+from parallel_transcription.findings.searching import search_of
 from parallel_transcription.results.finding import Finding, Row, Verdict
 from parallel_transcription.results.recommended import Confirmation
+from parallel_transcription.study.settings import THROUGHPUT
 
 REAL_TIME = f"{words.TIMES} real time"
 VERDICTS = {
@@ -66,6 +74,9 @@ class Recommended(Question):
 
     def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
         """The recommended settings against the runner-up, of the machine's own choice first."""
+        found = search_of(machine)
+        if found is not None and found.objective != THROUGHPUT:
+            return  # matches compare makespans
         for choice in choices(machine):
             if choice.winner is not None and choice.runner_up is not None:
                 yield choice.winner["arm"], choice.runner_up["arm"]
@@ -198,8 +209,10 @@ def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
     if choice.swapped and choice.runner_up is not None:
         yield (
             f"Chosen first: {words.name_of(choice.runner_up)}. Matches show it to be slower "
-            "by more than the margin, so its runner-up is recommended."
+            "by more than the margin than what is recommended."
         )
+    yield from _faster_as_seen(machine, choice)
+    yield from _of_search(machine, row)
     sound = [r for r in choice.table if not r["trouble"]]
     for name, thing in (("num_workers", "workers"), ("instances", "instances"),
                         ("threads", "threads"), ("batch_size", "windows in a batch")):  # fmt: skip
@@ -210,6 +223,37 @@ def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
             yield (
                 f"At the edge of the grid: {int(row[name])} {thing} are the most that were "
                 "measured; more may be faster."
+            )
+
+
+def _faster_as_seen(machine: Machine, choice: Choice) -> Iterable[str]:
+    """Settings that matches show ahead of the recommended one, but not beyond the margin."""
+    for other in met_in_matches(machine, choice):
+        result = machine.compare((choice.winner or {})["arm"], other["arm"]).result
+        if result.size == statistics.OPEN and result.ratio > 1 + machine.margin / 2:
+            takes = words.with_interval(result.ratio, result.low, result.high)
+            yield (
+                f"Not decided: in {words.plural(result.rounds, 'match', 'matches')} it takes "
+                f"{takes} times as long as {words.name_of(other)}."
+            )
+
+
+def _of_search(machine: Machine, row: Row) -> Iterable[str]:
+    """How sure a search of the grid is of it."""
+    found = search_of(machine)
+    if found is None:
+        return
+    state = found.state
+    group = next((p.group for p in found.search.space if p.id == row["configuration"]), None)
+    for places, one in zip(state.groups(), state.certificates(), strict=True):
+        if one is not None and found.search.space[places[0]].group == group:
+            measured = {m.id for m in found.measured}
+            runs = sum(found.search.space[k].id in measured for k in places)
+            bound = math.expm1(max(0.0, one.gain))
+            yield (
+                f"Found by a search: {words.integer(runs)} of "
+                f"{words.plural(len(places), 'configuration')} were measured. With a chance of "
+                f"90 % no setting of the grid is better by more than {words.percent(bound)}."
             )
 
 

@@ -1,0 +1,279 @@
+"""A machine's search, from its results: the space, what was measured, where it stands.
+
+Everything follows from the study and the records, so the campaign that measures, the choice of
+settings and the page that tells of it see the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import pandas as pd
+
+from parallel_transcription.findings import candidates as merits
+from parallel_transcription.findings.laws import LAWS, chances
+from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.search import Heat, Known, Measured, Search, State, Stop
+from parallel_transcription.findings.space import Point
+from parallel_transcription.findings.texts import not_as_good
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.results.finding import Row
+from parallel_transcription.results.read import Results
+from parallel_transcription.study.configuration import complete
+from parallel_transcription.study.dimensions import NAMES
+from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.searching import GAIN, SHARE, searched, work_of
+from parallel_transcription.study.settings import THROUGHPUT
+from parallel_transcription.study.study import expand_grid
+
+#: Passes of a side in a heat: at most, and in the first one; and what a process takes to begin (s).
+MOST_BLOCKS, FIRST_BLOCKS, BEGIN_S = 4, 2, 0.5
+#: Points of other machines, and what was measured of them.
+Elsewhere = tuple[list[Point], list[Measured]]
+#: What a figure of a candidate is held against.
+LIMITED = {"max_memory_mb": "rss_peak_mb", "max_gpu_memory_mb": "gpu_memory_mb",
+           "max_cores": "cores_used", "max_file_s": "slowest_file_s"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """A heat as it was: its number, its sides and what for, and how the search stood after it.
+
+    Rounds of the grid that were there before count from 1 as well; heats go on from them.
+    """
+
+    number: int
+    sides: tuple[tuple[str, str], ...]  # id, why
+    seconds: float
+    best: str
+    gain: float  # of the certificate after it (log)
+    spent_s: float
+
+
+class Searching:
+    """The search of a machine.
+
+    Args:
+        results: Runs and study; matches in it do not matter.
+        label: The machine.
+        cpus: That it may use, where no run tells yet.
+        elsewhere: What other machines have measured (`elsewhere`); looked up in the results unless
+            given.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        label: str,
+        cpus: float | None = None,
+        elsewhere: Elsewhere | None = None,
+    ):
+        settings = results.study
+        self._machine = Machine(results, label)
+        self._asked: Mapping[str, Any] = settings.get("search") or {}
+        self._space = space_of(settings)
+        cpus = self._machine.cpus or cpus or 1.0
+        seconds = _lengths(self._machine.timings)
+        points = [_point(one, cpus, seconds) for one in self._space.values()]
+        rounds = max((one.rounds for one in self._space.values()), default=0)
+        far = elsewhere_of(results, label, self.objective) if elsewhere is None else elsewhere
+        gain = float(self._asked.get("gain", GAIN))
+        self.search = Search(points, gain, rounds, *far)
+        self.measured = measured(self._machine, self._space, self.objective)
+        self._known = known(self._machine, points)
+
+    @property
+    def objective(self) -> str:
+        """What the search is for."""
+        return str(self._asked.get("objective", THROUGHPUT))
+
+    @property
+    def state(self) -> State:
+        """How it stands now."""
+        return self.search.at(self.measured, self._known)
+
+    def budget_s(self, state: State) -> float:
+        """Seconds that it may take: as the study says, or a tenth of the grid's."""
+        minutes = self._asked.get("minutes")
+        return 60 * float(minutes) if minutes else SHARE * state.grid_s
+
+    def next(self) -> Heat | Stop:
+        """The next heat, or why there is none."""
+        state = self.state
+        if not self.measured:
+            return state.next(math.inf)
+        return state.next(self.budget_s(state))
+
+    @property
+    def blocks(self) -> int:
+        """Passes of each side in the next heat: about as long as it takes to begin."""
+        runs = self._machine.runs[self._machine.runs["configuration"].isin(list(self._space))]
+        begins = BEGIN_S + runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)
+        ratio = float((begins / runs["makespan_s"]).median()) if len(runs) else math.nan
+        return max(1, min(MOST_BLOCKS, math.ceil(ratio))) if math.isfinite(ratio) else FIRST_BLOCKS
+
+    def history(self) -> list[Step]:
+        """The heats so far, each with how the search stood after it.
+
+        What speaks for or against a side is as known today; the order of the heats is as it was.
+        """
+        found = []
+        for number, in_round in enumerate(sorted({one.round for one in self.measured}), 1):
+            before = [one for one in self.measured if one.round < in_round]
+            own = [one for one in self.measured if one.round == in_round]
+            state = self.search.at([*before, *own], self._known)
+            certificates = [one for one in state.certificates() if one is not None]
+            group = {p.id: p.group for p in self.search.space}
+            of_group = [c for c in certificates if group[c.best] == group[own[0].id]]
+            planned = self.search.at(before, self._known).next(math.inf)
+            why = {s.id: s.why for s in planned.sides} if isinstance(planned, Heat) else {}
+            found.append(
+                Step(
+                    number,
+                    tuple((one.id, why.get(one.id, "measured before")) for one in own),
+                    sum(one.seconds for one in own),
+                    of_group[0].best if of_group else "",
+                    of_group[0].gain if of_group else math.nan,
+                    state.spent_s,
+                )
+            )
+        return found
+
+
+def space_of(settings: Mapping[str, Any]) -> dict[str, GridPoint]:
+    """The configurations that a study's search may choose from; none without a search."""
+    if settings.get("search") is None or not settings.get("grid"):
+        return {}
+    points = expand_grid(dict(settings), str(settings.get("file", "")))  # type: ignore[arg-type]
+    return searched(settings, points.values())
+
+
+#: Of machines that are still looked at: every question asks.
+_FOUND: WeakKeyDictionary[Machine, Searching] = WeakKeyDictionary()
+
+
+def search_of(machine: Machine) -> Searching | None:
+    """A machine's search; None where its study has none, or nothing of it was measured."""
+    if machine.study.get("search") is None:
+        return None
+    if machine not in _FOUND:
+        _FOUND[machine] = Searching(machine.results, machine.label)
+    found = _FOUND[machine]
+    return found if found.measured else None
+
+
+def measured(machine: Machine, space: Container[str], objective: str) -> list[Measured]:
+    """What was measured of a space: a value for each (configuration, round), oldest round first."""
+    runs = machine.runs[[one in space for one in machine.runs["configuration"]]]
+    if runs.empty:
+        return []
+    begins = BEGIN_S + runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)
+    passes = int(machine.study.get("repeats", 1)) * runs["makespan_s"]
+    runs = runs.assign(grid_s=begins + passes)
+    took = runs.groupby(["arm", "round"])[["configuration", "run_s", "grid_s"]].first()
+    rounds = machine.rounds
+    slowest = _slowest(machine) if objective == "slowest_file" else None
+    found = []
+    for (arm, number), row in took.iterrows():
+        value = math.nan
+        if (arm, number) in rounds.index and not rounds.loc[(arm, number), "censored"]:
+            own = rounds.loc[(arm, number)]
+            cost = float(own["makespan_s"])
+            if objective == "core_seconds":
+                cost *= float(own["cores_used"])
+            elif slowest is not None:
+                cost = float(slowest.get((arm, number), math.nan))
+            value = -math.log(cost) if cost > 0 else math.nan
+        seconds, grid_s = float(row["run_s"]), float(row["grid_s"])
+        found.append(Measured(row["configuration"], int(number), value, seconds, grid_s))
+    return sorted(found, key=lambda one: (one.round, one.id))
+
+
+def _slowest(machine: Machine) -> pd.Series:
+    """The longest time of a file in each (arm, round), in passes that count (s)."""
+    runs = machine.runs[machine.runs["counts"] & (machine.runs["status"] == "ok")]
+    keys = ["run", "repeat"]
+    timings = machine.timings.merge(runs[[*keys, "arm"]], on=keys)
+    return timings.groupby(["arm", "round"])["seconds"].max()
+
+
+def known(machine: Machine, points: Sequence[Point]) -> Known:
+    """What failed or breaks a limit, and the chances of what was not measured to keep them."""
+    rows = merits.candidates(machine)
+    if not rows:
+        return Known()
+    worse = not_as_good(machine, rows)
+    out: dict[str, str] = {}
+    figures: dict[str, dict[str, float]] = {name: {} for name in LAWS}
+    for row in rows:
+        name = str(row["configuration"])
+        reasons = [row["trouble"]] if row["trouble"] else merits.broken_limits(row, machine.limits)
+        if not row["trouble"] and row["arm"] in worse:
+            reasons = [*reasons, worse[row["arm"]]]
+        if reasons:
+            out[name] = "; ".join(reasons)
+        for limit, field in LIMITED.items():
+            figures[limit][name] = float(row[field])
+    limits = {name: float(value) for name, value in machine.limits.items() if name in LAWS}
+    chance: dict[str, float] = {}
+    for group in {point.group for point in points}:
+        chance |= chances([p for p in points if p.group == group], figures, limits)
+    return Known(out, chance)
+
+
+def _point(one: GridPoint, cpus: float, seconds: Sequence[float]) -> Point:
+    count = one.configuration.files_in_parallel
+    lengths = tuple(seconds[k % len(seconds)] for k in range(count))
+    return Point(one.id, one.configuration, cpus, lengths, work_of(one.configuration))
+
+
+def _lengths(timings: pd.DataFrame) -> list[float]:
+    """Lengths of the files in their order, of the runs with most files; equal ones of none (s)."""
+    own = timings[timings["arrivals"] == "at_once"] if len(timings) else timings
+    if own.empty:
+        return [1.0]
+    widest = own.loc[own["files_in_parallel"].idxmax(), ["run", "repeat"]]
+    chosen = own[(own["run"] == widest["run"]) & (own["repeat"] == widest["repeat"])]
+    return [float(one) for one in chosen.sort_values("counter")["audio_seconds"]] or [1.0]
+
+
+def elsewhere_of(results: Results, label: str, objective: str) -> Elsewhere:
+    """What other machines have measured of the same kinds of work, a value for each arm."""
+    points: list[Point] = []
+    there: list[Measured] = []
+    for other in results.labels:
+        if other == label:
+            continue
+        machine = Machine(results, other)
+        arms = machine.runs.drop_duplicates("arm")
+        space = {
+            f"{other}/{row['configuration']}": row for row in arms.to_dict("records")
+            if row["ordinary"]
+        }  # fmt: skip
+        seconds = _lengths(machine.timings)
+        for name, row in space.items():
+            configuration = _configuration(row)
+            one = GridPoint(name, configuration, 1, 1)
+            own = machine.runs["configuration"] == row["configuration"]
+            values = [
+                m for m in measured(machine, [row["configuration"]], objective)
+                if math.isfinite(m.value)
+            ] if own.any() else []  # fmt: skip
+            if not values:
+                continue
+            point = _point(one, machine.cpus or 1.0, seconds)
+            points.append(
+                Point(name, configuration, point.cpus, point.seconds, (other, point.group))
+            )
+            mean = sum(m.value for m in values) / len(values)
+            took = sum(m.seconds for m in values) / len(values)
+            there.append(Measured(name, 0, mean, took))
+    return points, there
+
+
+def _configuration(row: Row) -> Configuration:
+    return complete({name: row[name] for name in NAMES if name in row})

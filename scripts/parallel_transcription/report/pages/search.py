@@ -1,0 +1,111 @@
+"""What a search did: what was measured, what came next and why, and how sure its end is."""
+
+from __future__ import annotations
+
+from parallel_transcription.report.pages.cells import PROSE, Cell, View, amount, cell, table
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.searched import Considered, HeatDone, Searched
+from parallel_transcription.untrusted import clean
+from parallel_transcription.words import NOTHING, duration, integer, listing, percent, plural
+
+OBJECTIVES = {
+    "throughput": "the most throughput",
+    "core_seconds": "the fewest core-seconds for a second of audio",
+    "slowest_file": "the shortest time for the slowest file",
+}
+STATES = {
+    "measured": "measured",
+    "predicted": "not measured",
+    "out": "measured, not to be chosen",
+    "struck": "struck without measuring",
+}
+MOST_ROWS = 12
+
+
+def search_view(results: Results, label: str) -> View | None:
+    """The search of a machine; None where its study had none."""
+    found = results.searches.get(label)
+    if found is None:
+        return None
+    return {
+        "label": label,
+        "told": _told(found),
+        "certificates": [_certificate(found, k) for k in range(len(found.certificates))],
+        "table": table(
+            ["setting", "work", "state", "runs", "against the best", "why"],
+            [_row(one) for one in _shown(found)],
+            style=PROSE,
+        ),
+        "heats": table(
+            ["heat", "measured, and what for", "took (s)", "best after it", "nothing better by"],
+            [_heat(one, _names(found)) for one in found.heats],
+            style=PROSE,
+        ),
+    }
+
+
+def _told(found: Searched) -> str:
+    measured, whole = found.count("measured", "out"), len(found.configurations)
+    struck = found.count("struck")
+    share = percent(found.seconds / found.grid_s, decimals=0) if found.grid_s > 0 else NOTHING
+    text = (
+        f"Searched for {OBJECTIVES.get(found.objective, found.objective)}: "
+        f"{integer(measured)} of {plural(whole, 'configuration')} measured in "
+        f"{plural(len(found.heats), 'heat')} and {duration(found.seconds)}, {share} of what the "
+        f"whole grid would take ({duration(found.grid_s)}, as predicted). "
+    )
+    if struck:
+        text += f"{integer(struck)} were struck without measuring. "
+    return text + f"It ended with: {clean(found.stopped, 60)}."
+
+
+def _certificate(found: Searched, place: int) -> str:
+    one, names = found.certificates[place], _names(found)
+    work = next((c.work for c in found.configurations if c.configuration == one.best), "")
+    return (
+        f"{clean(work, 80)}: best so far {names.get(one.best, NOTHING)}. With a chance of 90 % no "
+        f"setting of the grid is better by more than {percent(one.better_by)}; what the best of "
+        f"the grid has before it is expected to be {percent(one.expected)}."
+    )
+
+
+def _names(found: Searched) -> dict[str, str]:
+    return {one.configuration: clean(one.name, 80) for one in found.configurations}
+
+
+def _shown(found: Searched) -> list[Considered]:
+    """The best, measured or not, then what is out."""
+    order = {"measured": 0, "predicted": 0, "out": 1, "struck": 2}
+    ranked = sorted(
+        found.configurations, key=lambda c: (order.get(c.state, 3), -(c.relative or 0.0))
+    )
+    return ranked[:MOST_ROWS]
+
+
+def _row(one: Considered) -> list[Cell]:
+    against = NOTHING
+    if one.relative is not None and one.sd is not None:
+        against = f"{percent(one.relative - 1, decimals=1)} ± {percent(2 * one.sd, decimals=1)}"
+    return [
+        cell(clean(one.name, 80)),
+        cell(clean(one.work, 80)),
+        cell(STATES.get(one.state, clean(one.state, 40))),
+        amount(one.runs, integer),
+        cell(against, numeric=True),
+        cell(clean(one.reason, 160)),
+    ]
+
+
+def _heat(one: HeatDone, names: dict[str, str]) -> list[Cell]:
+    reasons: dict[str, list[str]] = {}
+    for side in one.sides:
+        reasons.setdefault(side.why, []).append(names.get(side.configuration, NOTHING))
+    told = "; ".join(f"{clean(why, 30)}: {listing(sides)}" for why, sides in reasons.items())
+    bound = NOTHING if one.better_by is None else percent(one.better_by)
+    return [
+        amount(one.round, integer),
+        cell(told),
+        amount(one.seconds),
+        cell(names.get(one.best, NOTHING)),
+        cell(bound, numeric=True),
+    ]

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Search a machine's grid: heats of configurations, one after another, within the budget.
+
+What comes next follows from the records alone (`findings/search.py`), so it can be ended at any
+moment and goes on where it was.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from parallel_transcription import cpus, words
+from parallel_transcription.errors import run
+from parallel_transcription.findings.explored import explored
+from parallel_transcription.findings.search import Heat, Standing, Stop
+from parallel_transcription.findings.searching import Elsewhere, Searching, elsewhere_of
+from parallel_transcription.jobs.campaign import run_campaign
+from parallel_transcription.jobs.command_line import tied_to
+from parallel_transcription.jobs.match import is_measured_match, key_of, measure_match, sides_of
+from parallel_transcription.jobs.transcribe import Run, measuring_code
+from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.results.heats import FOLDER as HEATS
+from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.read import Results
+from parallel_transcription.results.records import read_matches, record_files
+from parallel_transcription.results.searched import (
+    Certificate,
+    Considered,
+    HeatDone,
+    Raced,
+    Searched,
+    write_search,
+)
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.runs import match_id, match_of
+from parallel_transcription.study.settings import THROUGHPUT
+from parallel_transcription.study.study import build_study_again, settings_from_json
+from parallel_transcription.untrusted import in_brief
+
+
+class Campaign:
+    """The search of a machine: what is there, what comes next, and measuring it.
+
+    Args:
+        results: The folder with manifests and records, which takes those of heats.
+        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
+        log: Its folder takes the measured processes' own output, a file for each heat.
+    """
+
+    def __init__(self, results: Path, study: str, log: Path):
+        self._results, self._log = results, log
+        self._settings = settings_from_json(study)
+        built = build_study_again(self._settings, PROJECT_ROOT)
+        cache = Path(".snakemake/parallel_transcription/hashes")
+        self._plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
+        (self._machine,) = self._plan.machines
+        self._cpus = cpus.usable()
+        self._drop_outdated()
+        self._elsewhere = self._of_other_machines()
+
+    @property
+    def _heats(self) -> list[Path]:
+        return sorted((self._results / self._machine / HEATS).glob("*.json"))
+
+    def _drop_outdated(self) -> None:
+        """Remove what was measured with other code, files or protocol: it is measured anew."""
+        for path, record in read_matches(self._heats, []):
+            ids = [side["configuration_id"] for side in record["sides"]]
+            known = all(one in self._plan.searched for one in ids)
+            if known and not is_measured_match(path, self._sides(ids)):
+                path.unlink()
+
+    def _sides(self, ids: Sequence[str]) -> list[Run]:
+        told = [self._plan.side(self._machine, one) for one in ids]
+        manifests = sorted({m for one in ids for m in self._plan.manifests_of(one)})
+        return sides_of(told, self._settings["name"], manifests, self._plan.planned_match([]))
+
+    def _of_other_machines(self) -> Elsewhere:
+        """What other machines have measured, read once: they are not measured here."""
+        there = [
+            [file for file in record_files(self._results, folder)
+             if file.parent.parent.name != self._machine]
+            for folder in ("runs", HEATS)
+        ]  # fmt: skip
+        merged = merge_records(there[0], self._settings, heats=there[1])
+        results = Results(merged.runs, merged.timings, merged.machines, self._settings)
+        objective = (self._settings.get("search") or {}).get("objective", THROUGHPUT)
+        return elsewhere_of(results, self._machine, objective)
+
+    def searching(self) -> Searching:
+        """How the search stands by the records that are there."""
+        found = explored(self._results, self._machine, self._plan, self._settings)
+        return Searching(found, self._machine, self._cpus, self._elsewhere)
+
+    def step(self) -> Stop | None:
+        """Plan the next heat and measure it; why there is none, if so."""
+        searching = self.searching()
+        planned = searching.next()
+        if isinstance(planned, Stop):
+            return planned
+        self.measure(planned, searching.blocks)
+        return None
+
+    def measure(self, heat: Heat, blocks: int) -> None:
+        """Measure a heat: its sides in turns, in processes of their own."""
+        sides = self._sides([side.id for side in heat.sides])
+        number = 1 + max((match_of(path.stem)[1] for path in self._heats), default=0)
+        key = key_of(sides)
+        seed = int(hashlib.sha256(f"{key}-{number}".encode()).hexdigest()[:8], 16)
+        file = self._results / self._machine / HEATS / f"{match_id(key, number)}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        log = self._log.with_name(f"{file.stem}.log")
+        record = measure_match(sides, number, blocks, seed, file, log)
+        failed = f" ({record['status']}: {in_brief(record['error'])})" if record["error"] else ""
+        with contextlib.suppress(OSError):
+            print(f"search: {self.told()}{failed}", file=sys.stderr, flush=True)
+
+    def told(self) -> str:
+        """Where it stands, on one line."""
+        searching = self.searching()
+        state = searching.state
+        there = len({one.id for one in searching.measured})
+        bests = [one for one in state.certificates() if one is not None]
+        leading = ""
+        if bests:
+            best = self._plan.searched[bests[0].best].configuration
+            leading = (
+                f"best so far: {words.of_work(best.as_json())}, at most "
+                f"{words.percent(math.expm1(max(0.0, bests[0].gain)))} from the best (90 %) · "
+            )
+        return (
+            f"{leading}{there} of {len(self._plan.searched)} measured · "
+            f"{words.duration(state.spent_s)} of {words.duration(searching.budget_s(state))}"
+        )
+
+    def summary(self, stop: Stop) -> Searched:
+        """What is kept of it: why it stopped, how sure it is, every configuration, every heat."""
+        searching = self.searching()
+        state = searching.state
+        return Searched(
+            machine=self._machine,
+            objective=searching.objective,
+            stopped=stop.why,
+            gain=math.expm1(searching.search.gain),
+            seconds=state.spent_s,
+            budget_s=searching.budget_s(state),
+            grid_s=state.grid_s,
+            certificates=[
+                Certificate(one.best, _share(one.gain), _share(one.expected), one.chance)
+                for one in state.certificates()
+                if one is not None
+            ],
+            configurations=[self._considered(one) for one in state.standings()],
+            heats=[
+                HeatDone(
+                    step.number,
+                    [Raced(name, why) for name, why in step.sides],
+                    step.seconds,
+                    step.best,
+                    _share(step.gain) if math.isfinite(step.gain) else None,
+                    step.spent_s,
+                )
+                for step in searching.history()
+            ],
+        )
+
+    def _considered(self, one: Standing) -> Considered:
+        c = self._plan.searched[one.id].configuration
+        known = math.isfinite(one.value)
+        return Considered(
+            configuration=one.id,
+            strategy=c.strategy,
+            instances=c.instances,
+            num_workers=c.num_workers,
+            cpu_threads=c.cpu_threads,
+            work=f"{c.model}, {c.compute_type}, {words.plural(c.files_in_parallel, 'file')}",
+            name=words.name_of(c.as_json()),
+            state=one.state,
+            relative=math.exp(one.value) if known else None,
+            sd=one.sd if known else None,
+            runs=one.runs,
+            reason=one.reason,
+        )
+
+
+def _share(log_gain: float) -> float:
+    """By how much more, from a difference of logarithms; nothing where it is negative."""
+    return math.expm1(max(0.0, log_gain))
+
+
+def search(results: Path, study: str, log: Path, out: Path) -> None:
+    """Measure heats until nothing better is expected or the time is over; write what came out."""
+    campaign = Campaign(results, study, log)
+    stop = run_campaign(campaign.step)
+    write_search(campaign.summary(stop), out)
+    print(f"search: {stop.why} · {campaign.told()}", file=sys.stderr)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--study", required=True, help="the study's settings as JSON")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="JSON: what the search did")
+    parser.add_argument("--parent", type=int, default=0, help="end with this process")
+    given = parser.parse_args()
+    with tied_to(given.parent):
+        search(given.results, given.study, given.log, given.out)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,328 @@
+"""Guards the search of a grid: what it measures, when it stops, what it says of the rest."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parallel_transcription.findings.laws import chances
+from parallel_transcription.findings.search import (
+    FOUND,
+    NOTHING,
+    OVER,
+    Known,
+    Measured,
+    Search,
+    Stop,
+)
+from parallel_transcription.findings.space import Point
+from parallel_transcription.statistics.surrogate import Seen, Surrogate
+from parallel_transcription.study.configuration import complete, identify
+from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.study import build_study
+from project import CLIP, ROOT, Project, own_environment, small_study, snakemake_command
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import replay_search
+import replay_tables
+
+
+def point(workers: int, threads: int = 1, cpus: float = 4, files: int = 8, **more) -> Point:
+    told = {"strategy": "one_model", "num_workers": workers, "cpu_threads": threads}
+    configuration = complete(told | {"files_in_parallel": files} | more)
+    return Point(identify(configuration), configuration, cpus, (10.0,) * files, "work")
+
+
+SPACE = [point(w, t) for w in (1, 2, 3, 4, 6, 8) for t in (1, 2, 3, 4)]
+
+
+def play(space, value, known=None, budget=math.inf, noise=0.01, most=40, seed=0):
+    """Search until it stops; returns the last state, why it stopped, and the heats."""
+    chance, search, seen = np.random.default_rng(seed), Search(space), []
+    heats, known = [], known or Known()
+    by_id = {one.id: one for one in space}
+    for number in range(1, most + 1):
+        state = search.at(seen, known)
+        heat = state.next(budget)
+        if isinstance(heat, Stop):
+            return state, heat.why, heats
+        heats.append(heat)
+        drift = 0.05 * chance.standard_normal()
+        for side in heat.sides:
+            true = value(by_id[side.id])
+            noisy = true + drift + noise * chance.standard_normal()
+            seen.append(Measured(side.id, number, noisy, 5 + math.exp(-true)))
+    return search.at(seen, known), "", heats
+
+
+def peak(one: Point) -> float:
+    return -0.2 * math.log2(one.in_use / 4) ** 2 - 0.3 * math.log2(one.threads) ** 2
+
+
+class TestSurrogate:
+    """What is expected of points that were not measured."""
+
+    def prior(self):
+        x = np.linspace(0, 4, 9)[:, None]
+        return Surrogate(np.zeros(9), np.hstack([3 * np.ones((9, 1)), 0.3 * x]), x)
+
+    def seen(self, points, values, rounds=None):
+        count = len(points)
+        rounds = np.zeros(count, int) if rounds is None else np.array(rounds)
+        return Seen(np.array(points), rounds, np.array(values, float), np.zeros(count))
+
+    def test_what_was_measured_is_known_best_and_the_rest_less_the_farther(self):
+        posterior = self.prior().fit(self.seen([4, 4, 4, 5], [1.0, 1.01, 0.99, 1.02], range(4)))
+        assert posterior.mean[4] == pytest.approx(1.0, abs=0.05)
+        assert posterior.sd[4] < posterior.sd[8] and posterior.sd[4] < posterior.sd[0]
+
+    def test_a_round_that_was_slow_for_all_makes_none_slower(self):
+        points, rounds = [0, 4, 0, 4], [1, 1, 2, 2]
+        calm = self.prior().fit(self.seen(points, [0.0, 0.2, 0.0, 0.2], rounds))
+        slow = self.prior().fit(self.seen(points, [0.0, 0.2, -0.1, 0.1], rounds))
+        assert slow.mean[4] - slow.mean[0] == pytest.approx(calm.mean[4] - calm.mean[0], abs=0.01)
+
+    def test_a_stall_hardly_counts(self):
+        values = [0.0, 0.01, -0.01, 0.0, -0.7]
+        posterior = self.prior().fit(self.seen([4] * 5, values, range(5)))
+        assert posterior.mean[4] > np.mean(values) + 0.05
+
+    @given(st.lists(st.floats(-1, 1), min_size=3, max_size=12), st.randoms(use_true_random=False))
+    @settings(max_examples=20, deadline=None)
+    def test_the_order_of_measurements_does_not_matter(self, values, shuffled):
+        points = [k % 9 for k in range(len(values))]
+        rounds = [k // 3 for k in range(len(values))]
+        order = list(range(len(values)))
+        shuffled.shuffle(order)
+        one = self.prior().fit(self.seen(points, values, rounds))
+        other = self.prior().fit(
+            self.seen(*([row[k] for k in order] for row in (points, values, rounds)))
+        )
+        assert one.mean == pytest.approx(other.mean, abs=1e-6)
+
+    def test_draws_have_the_mean_and_the_spread_that_they_are_of(self):
+        posterior = self.prior().fit(self.seen([2, 6], [0.0, 0.3], [0, 0]))
+        places = np.arange(9)
+        draws = posterior.draws(places, 20_000, 1)
+        assert draws.mean(axis=0) == pytest.approx(posterior.mean, abs=0.08)
+        sd = np.sqrt(np.diag(posterior.covariance(places, places)))
+        assert draws.std(axis=0) == pytest.approx(sd, rel=0.05)
+
+
+class TestPlanner:
+    """Which heat is next, and when there is none."""
+
+    def test_the_first_heat_are_rules_of_thumb(self):
+        heat = Search(SPACE).at([]).next(math.inf)
+        chosen = {(p.in_use, p.threads) for p in SPACE if p.id in {s.id for s in heat.sides}}
+        assert {(4, 1), (1, 4), (2, 2)} <= chosen
+        assert {side.why for side in heat.sides} == {"seed"}
+
+    def test_each_later_heat_has_the_best_so_far_and_no_side_twice(self):
+        _, _, heats = play(SPACE, peak)
+        assert len(heats) > 1
+        for heat in heats[1:]:
+            assert heat.sides[0].why == "best so far" and len(heat.sides) >= 2
+        for heat in heats:
+            assert len({side.id for side in heat.sides}) == len(heat.sides)
+
+    def test_it_finds_the_peak_without_measuring_the_grid_and_says_so(self):
+        state, why, _ = play(SPACE, peak)
+        assert why == FOUND
+        (certificate,) = state.certificates()
+        assert certificate.best == point(4, 1).id and certificate.gain <= math.log1p(0.02)
+        assert sum(one.runs > 0 for one in state.standings()) < 0.7 * len(SPACE)
+
+    def test_the_same_records_plan_the_same(self):
+        seen = [Measured(p.id, 1, peak(p), 5.0) for p in SPACE[:6]]
+        search = Search(SPACE)
+        assert search.at(seen).next(1e9) == Search(SPACE).at(seen[::-1]).next(1e9)
+
+    def test_the_budget_is_kept(self):
+        state, why, heats = play(SPACE, peak, budget=60, noise=0.1)
+        assert why == OVER and state.spent_s <= 60 and len(heats) >= 1
+
+    def test_what_failed_is_never_the_best_and_not_measured_again(self):
+        broken = point(4, 1).id
+        out = Known({broken: "failed"})
+        state, _, heats = play(SPACE, lambda p: math.nan if p.id == broken else peak(p), out)
+        assert all(one.best != broken for one in state.certificates() if one)
+        assert sum(broken in {side.id for side in heat.sides} for heat in heats) == 1
+
+    def test_what_would_break_a_limit_is_struck_with_the_reason(self):
+        out = Known(chance={p.id: 0.0 for p in SPACE if p.in_use > 3})
+        state, _, heats = play(SPACE, peak, out)
+        measured = {side.id for heat in heats for side in heat.sides}
+        assert measured and all(p.in_use <= 3 for p in SPACE if p.id in measured)
+        struck = [one for one in state.standings() if one.state == "struck"]
+        assert struck and all("limit" in one.reason for one in struck)
+
+    def test_workers_that_never_get_a_file_are_struck(self):
+        space = [point(w, t, files=4) for w in (1, 2, 4, 8) for t in (1, 2, 4)]
+        state, _, heats = play(space, peak)
+        measured = {side.id for heat in heats for side in heat.sides}
+        idle = {p.id for p in space if p.configuration.num_workers == 8}
+        assert not idle & measured
+        assert {one.id for one in state.standings() if one.state == "struck"} >= idle
+
+    def test_where_nothing_keeps_the_limits_it_ends_and_says_so(self):
+        out = Known({p.id: "over the limit" for p in SPACE})
+        state, why, _ = play(SPACE, peak, out, budget=400)
+        assert why in (OVER, NOTHING) and state.certificates() == [None]
+
+    def test_each_kind_of_work_has_a_best_of_its_own(self):
+        other = [
+            Point(p.id + "x", p.configuration, p.cpus, p.seconds, "other") for p in SPACE
+        ]  # fmt: skip
+        state, _, _ = play([*SPACE, *other], peak, most=60)
+        bests = [one.best for one in state.certificates()]
+        assert bests[0] == point(4, 1).id and bests[1].endswith("x")
+
+    def test_records_of_another_machine_say_what_to_expect(self):
+        far = [Point("far" + p.id, p.configuration, p.cpus, p.seconds, "far") for p in SPACE]
+
+        def turned(p):  # against the rule of thumb
+            return -0.3 * math.log2(p.in_use) ** 2 - 0.6 * math.log2(p.threads / 2) ** 2
+
+        there = [Measured("far" + p.id, 0, turned(p), 5.0) for p in SPACE]
+        told = Search(SPACE, elsewhere=far, there=there).at([])
+        untold = Search(SPACE).at([])
+        true = [turned(p) for p in SPACE]
+        own = slice(len(SPACE))
+        assert np.corrcoef(told.values.mean[own], true)[0, 1] > 0.9
+        assert np.corrcoef(untold.values.mean[own], true)[0, 1] < 0.5
+
+
+def test_memory_that_was_not_measured_follows_from_what_was():
+    points = [point(1, instances=n, strategy="multi_model") for n in (1, 2, 3, 4, 6, 8)]
+    known = {p.id: 100 + 80.0 * p.configuration.instances for p in points[:4]}
+    found = chances(points, {"max_memory_mb": known}, {"max_memory_mb": 600})
+    assert found[points[4].id] < 0.75 and found[points[5].id] < 0.05
+    assert found[points[0].id] > 0.99
+
+
+@pytest.mark.parametrize("name", ["smooth", "knife-edge limit", "a setting that crashes"])
+def test_on_a_planted_surface_it_is_near_the_best_for_a_tenth_of_the_grid(name):
+    outcomes = [replay_search.replay(name, seed)["search"] for seed in range(4)]
+    assert np.mean([one.cost for one in outcomes]) <= 0.11
+    assert np.median([one.regret for one in outcomes]) < 0.03
+
+
+def test_a_surface_is_labelled_synthetic_and_a_measured_table_says_where():
+    assert replay_tables.surface("ridge", 0).synthetic
+    for name in replay_tables.names():
+        table = replay_tables.read(name)
+        assert not table.synthetic and len(table.points) >= 40
+        assert table.values.shape[1] >= 10 and np.isfinite(table.values).all()
+
+
+# ---------------------------------------------------------------- in a study
+
+GRID = [
+    {"strategy": "one_model", "num_workers": [1, 2, 3, 4], "cpu_threads": [1, 2, 3, 4]},
+    {"strategy": "multi_model", "instances": [2, 3], "cpu_threads": [1, 2]},
+]
+
+
+def study(**more) -> dict:
+    return small_study("searched", GRID, rounds=5, repeats=1, **more)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"grid": GRID[1:]}, "4 configurations to choose from are too few"),
+        ({"only": {"num_workers": 1}}, "leave only out"),
+        ({"rounds": 2}, "set rounds to at least 3"),
+        ({"search": {"objective": "speed"}}, "objective"),
+        ({"search": {"minutes": 0}}, "minutes"),
+        ({"search": {"gains": 0.1}}, "gains"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(change, told):
+    values = study(search={}) | {"audio": [f"audio/{CLIP}"]} | change
+    with pytest.raises(StudyError, match=told):
+        build_study(values, "study.yaml", ROOT)
+
+
+def heats_of(project: Project) -> dict[Path, dict]:
+    folder = project.folder / "results" / "m" / "heats"
+    return {path: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+def kill_in_the_second_heat(project: Project) -> None:
+    """SIGKILL to Snakemake; returns when nothing of it runs any more."""
+    running = subprocess.Popen(
+        snakemake_command("--until", "search"), cwd=project.folder, env=own_environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    try:
+        while len(heats_of(project)) < 2 and running.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+    here = str(project.folder)
+    while any(here in " ".join(one.info["cmdline"] or []) for one in
+              psutil.process_iter(["cmdline"])):  # fmt: skip
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    shutil.rmtree(project.folder / ".snakemake" / "locks")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_search_measures_a_part_of_the_grid_and_a_kill_loses_no_heat(tmp_path):
+    grid = [*GRID, {"strategy": "one_model", "num_workers": 2, "cpu_threads": 1, "replica": 2}]
+    project = Project(tmp_path / "p", study(search={"minutes": 0.5}) | {"grid": grid})
+    kill_in_the_second_heat(project)
+    before = heats_of(project)
+    project.run("--until", "write_findings_report")
+    heats = heats_of(project)
+    assert before and all(heats[path] == heat for path, heat in before.items())
+
+    results = project.folder / "results"
+    found = json.loads((results / "m" / "search.json").read_text())
+    measured = {one["configuration"] for one in found["configurations"] if one["runs"]}
+    met = [heat for heat in heats.values() if heat["passes"]]
+    sides = [side["configuration_id"] for heat in met for side in heat["sides"]]
+    assert set(sides) == measured and 4 <= len(measured) < 20
+    assert len(sides) == sum(one["runs"] for one in found["configurations"])
+    assert len(met) == len(found["heats"])
+    runs = {path.stem for path in (results / "m" / "runs").glob("*.json")}
+    assert len(runs) == 5, "a replica is measured as without a search"
+    table = pd.read_parquet(results / "runs.parquet")
+    assert set(table["configuration"]) == measured | {one.rpartition("-r")[0] for one in runs}
+    best = found["certificates"][0]["best"]
+    assert best in measured and found["certificates"][0]["better_by"] >= 0
+
+    findings = json.loads((results / "findings.json").read_text())
+    told = next(f for f in findings if f["id"] == "recommendation")
+    assert any("Found by a search" in one for one in told["notes"])
+    html = (results / "reports" / "findings.html").read_text(encoding="utf-8")
+    assert "What the search did" in html
+    assert f"{len(measured)} of 20 configurations measured" in html
+    assert (results / "figures" / "m-search_map.svg").stat().st_size > 5_000
+
+    assert not {"transcribe", "search", "decide", "merge_timings"} & set(project.planned())
+    (results / "m" / "search.json").unlink()
+    project.run("--until", "search")
+    again = heats_of(project)
+    assert all(again[path] == heat for path, heat in heats.items())
