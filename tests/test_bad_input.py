@@ -106,7 +106,7 @@ FILES = {
     "a date": (study_with("name: 2026-01-31"), ["line 10", "'2026-01-31'", "date", "quotes"]),
     "a moment": (study_with("name: 2026-01-31T12:00:00"), ["line 10", "date", "quotes"]),
     "null": (study_with("rounds:"), ["rounds", "null", "integer"]),
-    "null for a list": (study_with("audio:"), ["audio", "null", "array"]),
+    "null for a list": (study_with("audio:"), ["audio", "null", "a list"]),
     "no audio at all": ("grid: [{strategy: one_model}]\n", ["missing key 'audio'", "Files"]),
     "no grid at all": (f"audio: [{CLIP}]\n", ["missing key 'grid'", "blocks"]),
     "no strategy": (study_with("grid: [{num_workers: 2}]"), ["grid[0]", "strategy is missing"]),

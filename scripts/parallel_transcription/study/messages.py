@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 
+#: Names that a pattern excludes.
+_RESERVED = re.compile(r"\^\(\?!\(\?:([a-z|]+)\)\$\)")
 #: Keys of earlier versions, and what does their work now.
 REPLACED = {
     "confirmation_rounds": "; the best settings are confirmed by matches: decide: {minutes: 3}"
@@ -55,15 +58,18 @@ def _explain(error: ValidationError) -> str:
         case "additionalProperties":
             known = schema.get("properties", {})
             unknown = sorted(key for key in value if key not in known)
+            whole = not error.absolute_path
             return "unknown key " + ", ".join(
-                f"{short(key)}{REPLACED.get(key) or closest(key, known)}" for key in unknown[:5]
+                f"{short(key)}{_instead(key, known, whole)}" for key in unknown[:5]
             )
         case "required":
             missing = [key for key in rule if key not in value]
             docs = {s.name: s.doc for s in SETTINGS}
             return "missing key " + ", ".join(f"{key!r} ({docs.get(key, '')})" for key in missing)
         case "enum":
-            close = _boolean_hint(value) or closest(value, rule)
+            close = _boolean_hint(value) or _did_you_mean(value, rule)
+            if len(rule) == 1:
+                return f"{shown} is not {rule[0]}{close}"
             return f"{shown} is not one of {', '.join(map(str, rule))}{close}"
         case "minimum":
             return f"{shown} is too small; give at least {rule}"
@@ -77,8 +83,8 @@ def _explain(error: ValidationError) -> str:
             name = error.absolute_path[-1] if error.absolute_path else ""
             remedy = BY_NAME[name].doc if name in BY_NAME else ""
             wanted = " or ".join([rule] if isinstance(rule, str) else rule)
-            wanted = wanted.replace("object", "mapping")
-            text = f"{shown} is a {_kind(value)}, not a {wanted}"
+            wanted = wanted.replace("object", "mapping").replace("array", "list")
+            text = f"{shown} is {_article(_kind(value))}, not {_article(wanted)}"
             return f"{text}{_boolean_hint(value)}. {remedy}".rstrip(". ")
         case "minItems":
             return "an empty list; give at least one value, or leave the key out"
@@ -89,6 +95,21 @@ def _explain(error: ValidationError) -> str:
         case "minLength" | "maxLength":
             return f"{shown} has {len(value)} characters; the bound is {rule}"
     return f"{shown}: {error.message[:300]}"
+
+
+def _instead(key: Any, known: Iterable[str], whole: bool) -> str:
+    """What to write in place of an unknown key; `whole`: it stands at the top of the study."""
+    if key in REPLACED:
+        return REPLACED[key]
+    if whole and key in BY_NAME:
+        return (
+            f": it is a dimension; give it in a block of grid, or to all as defaults={{{key}: …}}"
+        )
+    return closest(key, known)
+
+
+def _article(noun: str) -> str:
+    return noun if noun == "null" else f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def _form(error: ValidationError) -> str:
@@ -103,7 +124,9 @@ def _form(error: ValidationError) -> str:
         )
     if name in BY_NAME:
         return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
-    return "give letters, digits, '.', '_' and '-', a letter or digit first"
+    reserved = _RESERVED.match(str(error.validator_value))
+    taken = f"; {reserved[1].replace('|', ', ')} are folders of results" if reserved else ""
+    return f"give up to 64 letters, digits, '.', '_' and '-', a letter or digit first{taken}"
 
 
 def _boolean_hint(value: Any) -> str:
@@ -128,7 +151,10 @@ def short(value: Any) -> str:
 def closest(key: Any, known: Iterable[str]) -> str:
     """What the writer of an unknown key most likely meant, or all that there are if few."""
     known = list(known)
-    close = difflib.get_close_matches(str(key), known, 1)
-    if close:
-        return f" (did you mean {close[0]!r}?)"
-    return f"; known: {', '.join(known)}" if len(known) <= 30 else ""
+    few = f"; known: {', '.join(known)}" if len(known) <= 30 else ""
+    return _did_you_mean(key, known) or few
+
+
+def _did_you_mean(key: Any, known: Iterable[Any]) -> str:
+    close = difflib.get_close_matches(str(key), list(map(str, known)), 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
