@@ -396,12 +396,49 @@ def test_the_scaling_law_is_found_again():
     rng = np.random.default_rng(6)
     x = 20 * n / (1 + 0.08 * (n - 1) + 0.004 * n * (n - 1)) * np.exp(rng.normal(0, 0.01, len(n)))
     fit = statistics.fit_scaling(n, x)
-    for name, value in (("gamma", 20), ("alpha", 0.08), ("beta", 0.004)):
+    assert fit.coefficients["gamma"][0] == pytest.approx(20, rel=0.05)
+    for name, value in (("alpha", 0.08), ("beta", 0.004), ("peak", np.sqrt(0.92 / 0.004))):
         estimate, low, high = fit.coefficients[name]
         assert low <= value <= high and estimate == pytest.approx(value, rel=0.2)
     assert fit.r2 > 0.99
     with pytest.raises(ValueError, match="3 different"):
         statistics.fit_scaling([1, 2, 1, 2], [1, 2, 1, 2])
+    with pytest.raises(ValueError, match="too few"):
+        statistics.fit_scaling([1, 2, 4], [1, 2, 3], rounds=[1, 2, 3])
+
+
+def test_the_scaling_law_agrees_with_the_examples_of_rs_package_usl():
+    """Its tests coef.R and confint.R (github.com/smoeding/usl); it fits X, we fit log X."""
+    n, x = [1, 2, 4, 6, 8, 10], [1, 1.8868, 3.0769, 3.5294, 3.5398, 3.3557]
+    fit = statistics.fit_scaling(n, x).coefficients
+    assert [round(fit[name][0], 3) for name in ("alpha", "beta", "gamma")] == [0.02, 0.02, 1.0]
+    # a ray tracer (Gunther 2007): alpha 0.058 (0.034 to 0.082), beta 0, gamma 21.8 (17.9 to 25.8)
+    n = [1, 4, 8, 12, 16, 20, 24, 28, 32, 48, 64]
+    x = [20, 78, 130, 170, 190, 200, 210, 230, 260, 280, 310]
+    fit = statistics.fit_scaling(n, x).coefficients
+    assert 0.034 < fit["alpha"][0] < 0.082 and 17.9 < fit["gamma"][0] < 25.8
+    assert fit["beta"][1] == 0 and fit["beta"][0] < 0.0003 and "peak" not in fit
+
+
+def test_what_slows_a_whole_round_is_no_scaling():
+    n = np.tile([1, 2, 4, 8], 4)
+    rounds = np.repeat([1, 2, 3, 4], 4)
+    x = n / (1 + 0.1 * (n - 1))
+    slow = x * np.array([1, 0.5, 0.8, 1.2])[rounds - 1]
+    fit = statistics.fit_scaling(n, slow, rounds=rounds).coefficients
+    assert fit["alpha"][0] == pytest.approx(0.1, abs=1e-3) and fit["beta"][0] < 1e-4
+
+
+def test_the_interval_of_a_coefficient_at_its_boundary_covers_it():
+    rng, covered, peaks = np.random.default_rng(9), 0, 0
+    n = np.tile([1, 2, 4, 8], 5)
+    rounds = np.repeat(np.arange(5), 4)
+    for _ in range(200):
+        x = n / (1 + 0.1 * (n - 1)) * np.exp(rng.normal(0, 0.03, len(n)))
+        fit = statistics.fit_scaling(n, x, rounds=rounds).coefficients
+        covered += fit["beta"][1] <= 0 <= fit["beta"][2]
+        peaks += "peak" in fit
+    assert covered >= 186 and peaks <= 14  # 95 % of 200, less 2.6 standard errors
 
 
 def test_the_memory_law_is_found_again():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,45 +51,99 @@ def fit_linear(columns: dict[str, ArrayLike], y: ArrayLike, confidence: float = 
     )
 
 
-def fit_scaling(workers: ArrayLike, throughput: ArrayLike, confidence: float = 0.95) -> Fit:
+def fit_scaling(
+    workers: ArrayLike,
+    throughput: ArrayLike,
+    confidence: float = 0.95,
+    rounds: ArrayLike | None = None,
+) -> Fit:
     """Gunther's universal scalability law X(N) = gamma N / (1 + alpha (N - 1) + beta N (N - 1)).
 
-    N: workers in use, X: throughput in any unit, all > 0. alpha = contention, beta = coherency
-    (both >= 0; beta = 0 is Amdahl's law), gamma = throughput of one worker. scipy `curve_fit`.
-    Raises ValueError with fewer than 3 different N. Source: N. J. Gunther, Guerrilla Capacity
-    Planning, 2007.
+    Least squares of log X, so that errors are relative, with a gamma of its own for each round:
+    what slowed a whole round is no scaling. alpha = contention, beta = coherency, both >= 0 (beta =
+    0 is Amdahl's law); gamma = throughput of one worker, the geometric mean over rounds, without an
+    interval. Intervals are those of the profile likelihood (F quantile; Bates and Watts 1988, ch.
+    6), which end at 0 where that is the boundary. `peak`: sqrt((1 - alpha) / beta), where beta is
+    shown to be above 0.
+
+    Args:
+        workers: Workers in use, N >= 1.
+        throughput: X, in any unit, > 0.
+        confidence: Of the intervals.
+        rounds: The round of each; all are of one unless given.
+
+    Raises:
+        ValueError: with fewer than 3 different N, or with fewer points than coefficients.
+
+    Source: N. J. Gunther, Guerrilla Capacity Planning, 2007.
     """
-    n, x = np.asarray(workers, float), np.asarray(throughput, float)
+    n, x = np.asarray(workers, float), np.log(np.asarray(throughput, float))
     if len(np.unique(n)) < 3:
         raise ValueError("the scaling law needs at least 3 different numbers of workers")
+    of_round = np.unique(np.zeros(len(n)) if rounds is None else np.asarray(rounds),
+                         return_inverse=True)[1]  # fmt: skip
+    counts = np.bincount(of_round)
+    freedom = len(n) - len(counts) - 2
+    if freedom < 0:
+        raise ValueError("too few points for the coefficients")
 
-    def law(n: np.ndarray, gamma: float, alpha: float, beta: float) -> np.ndarray:
-        return np.asarray(gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1)))
+    def off(alpha: float, beta: float) -> np.ndarray:
+        """What the law leaves, each round's own level taken out."""
+        left = x - np.log(n) + np.log1p(alpha * (n - 1) + beta * n * (n - 1))
+        return np.asarray(left - (np.bincount(of_round, left) / counts)[of_round])
 
-    start = [float(np.median(x[n == n.min()]) / n.min()), 0.05, 0.001]
-    try:
-        with np.errstate(all="ignore"):
-            values, covariance = optimize.curve_fit(
-                law, n, x, p0=start, bounds=([1e-12, 0, 0], [np.inf] * 3), sigma=x, max_nfev=20000
-            )
-    except RuntimeError as error:
-        raise ValueError(f"the scaling law does not fit: {error}") from error
-    freedom = len(n) - 3
-    half = np.full(3, np.nan)
+    start, bounds = [0.05, 0.001], ([0, 0], [np.inf, np.inf])
+    fitted = optimize.least_squares(lambda c: off(*c), start, bounds=bounds, x_scale=[0.1, 0.01])
+    alpha, beta = (float(c) if c > 1e-9 else 0.0 for c in fitted.x)
+    least = float((off(alpha, beta) ** 2).sum())
+    left = x - np.log(n) + np.log1p(alpha * (n - 1) + beta * n * (n - 1))
+    levels = np.bincount(of_round, left) / counts
+
+    def beside_alpha(value: float) -> float:
+        return _least(lambda other: float((off(value, other) ** 2).sum()), beta)
+
+    def beside_beta(value: float) -> float:
+        return _least(lambda other: float((off(other, value) ** 2).sum()), alpha)
+
+    most = math.inf
     if freedom > 0:
-        half = stats.t.ppf(0.5 + confidence / 2, freedom) * np.sqrt(np.diag(covariance))
-    predicted = law(n, *values)
-    total = float(np.sum((x - x.mean()) ** 2))
-    r2 = 1 - float(np.sum((x - predicted) ** 2)) / total if total > 0 else float("nan")
-    names = ("gamma", "alpha", "beta")
-    return Fit(
-        {
-            name: (float(v), float(max(0.0, v - h)), float(v + h))
-            for name, v, h in zip(names, values, half, strict=True)
-        },
-        r2,
-        len(n),
-    )
+        most = least * (1 + float(stats.f.ppf(confidence, 1, freedom)) / freedom) + 1e-15
+    coefficients = {
+        "gamma": (float(np.exp(levels.mean())), math.nan, math.nan),
+        "alpha": (alpha, *_profile(beside_alpha, alpha, most)),
+        "beta": (beta, *_profile(beside_beta, beta, most)),
+    }
+    lowest, highest = coefficients["beta"][1:]
+    if lowest > 0 and alpha < 1:
+        # the ends of beta alone: alpha hardly moves the peak
+        ends = [math.sqrt((1 - alpha) / b) if b < math.inf else 0.0 for b in (highest, lowest)]
+        coefficients["peak"] = (math.sqrt((1 - alpha) / beta), ends[0], ends[1])
+    total = float(((x - (np.bincount(of_round, x) / counts)[of_round]) ** 2).sum())
+    r2 = 1 - least / total if total > 0 else float("nan")
+    return Fit(coefficients, r2, len(n))
+
+
+def _least(cost: Callable[[float], float], near: float) -> float:
+    """The least cost over values from 0 on, which has one minimum, around `near`."""
+    reach = 10 * max(near, 0.1)
+    found = optimize.minimize_scalar(cost, bounds=(0, reach), method="bounded",
+                                     options={"xatol": 1e-9})  # fmt: skip
+    return min(float(found.fun), cost(0.0), cost(near))
+
+
+def _profile(cost: Callable[[float], float], best: float, most: float) -> tuple[float, float]:
+    """The values around the best whose cost is at most so much, from 0 on; nan where all are."""
+    if not math.isfinite(most):
+        return math.nan, math.nan
+    low = 0.0
+    if best > 0 and cost(0.0) > most:
+        low = float(optimize.brentq(lambda v: cost(v) - most, 0.0, best))
+    high = max(2 * best, 1e-4)
+    while cost(high) <= most:
+        high *= 2
+        if high > 1e3:
+            return low, math.inf
+    return low, float(optimize.brentq(lambda v: cost(v) - most, best, high))
 
 
 def fit_memory(

@@ -33,7 +33,6 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics, words
@@ -56,6 +55,7 @@ from parallel_transcription.results.finding import Finding, Row, Verdict
 #: With one worker: whether the model's calls wait for each other.
 WAIT, OVERLAP, NOT_TOLD = "calls wait", "calls overlap", "open"
 ABOVE = "A gain over one worker shown to be above {above}."
+FILES_OF_A_WORKER = 4  # so that a pass is more than its beginning and its end
 GROUP = [*CONDITIONS, "device_index", "cpu_threads", "files_in_parallel"]
 SPEED_UP = ("speed_up", "low", "high")
 BEST_ALONE = ("over_best_alone", "best_low", "best_high")
@@ -204,7 +204,7 @@ class ParallelOrQueue(PairedQuestion):
                 "so the gain over it is, if anything, a little too small."
             )
         for _, _, _, same in _with_same_callers(judged.machine, _arms(judged.machine)):
-            yield _scaling(judged.machine, same)
+            yield from _scaling(judged.machine, same)
 
 
 def _arms(machine: Machine) -> Any:
@@ -457,26 +457,41 @@ def _with_one_worker(judged: Judged, row: Row) -> list[str]:
     return sentences
 
 
-def _scaling(machine: Machine, same: Any) -> str:
-    """The universal scalability law through rows with 3 or more numbers of workers in use."""
+def _scaling(machine: Machine, same: Any) -> Iterable[str]:
+    """The universal scalability law through rows with 3 or more numbers of workers in use.
+
+    Of those with enough files for each worker: else what the law is fitted to is the end of the
+    pass, when some workers have nothing left to do.
+    """
+    same = same[same["files_in_parallel"] >= FILES_OF_A_WORKER * same["in_use"]]
     workers: list[float] = []
     throughput: list[float] = []
+    rounds: list[int] = []
     for _, arm in same.iterrows():
         times = machine.times(arm["arm"])
         calm = times[~times["censored"].astype(bool)]
         workers += [arm["in_use"]] * len(calm)
         throughput += list(1 / calm["makespan_s"])
+        rounds += list(calm.index)
     try:
-        fit = statistics.fit_scaling(workers, np.asarray(throughput), machine.confidence)
+        fit = statistics.fit_scaling(workers, throughput, machine.confidence, rounds)
     except ValueError:
-        return ""
-    alpha, beta = fit.coefficients["alpha"], fit.coefficients["beta"]
+        return
     first = same.iloc[0]
-    return (
+    told = [
+        f"{name} {words.number(fit.coefficients[key][0], 2)} "
+        f"({words.interval(*fit.coefficients[key][1:], machine.confidence)})"
+        for key, name in (("alpha", "contention"), ("beta", "coherency"))
+    ]
+    peak = fit.coefficients.get("peak")
+    beyond = (
+        "no number of workers beyond which it falls can be claimed"
+        if peak is None
+        else f"it falls beyond {words.number(peak[0], 2)} workers "
+        f"({words.interval(*peak[1:], machine.confidence)})"
+    )
+    yield (
         f"Scaling law for {int(first['callers'])} callers, "
-        f"{words.plural(int(first['cpu_threads']), 'thread')}, {first['model']}: contention "
-        f"{words.number(alpha[0], 2)} "
-        f"({words.interval(alpha[1], alpha[2], machine.confidence)}), coherency "
-        f"{words.number(beta[0], 2)} "
-        f"({words.interval(beta[1], beta[2], machine.confidence)})."
+        f"{words.plural(int(first['cpu_threads']), 'thread')}, {first['model']}: "
+        f"{', '.join(told)}; {beyond}."
     )
