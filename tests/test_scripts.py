@@ -1,6 +1,7 @@
 """Scripts by hand: --help, a progress line per file, clear errors; generated files are current."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -29,18 +30,51 @@ def run(file, *arguments):
     )
 
 
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md",
+         ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]  # fmt: skip
+#: Commands of scripts that our pages give: the folder, the file, and what follows on the line.
+COMMANDS = re.findall(
+    r"python (scripts|benchmarks)/(\w+\.py)([^`|#\n]*)",
+    "\n".join(page.read_text(encoding="utf-8") for page in PAGES),
+)
+
+
+def options_of_pages(name):
+    """The options that our pages give a script."""
+    rest = " ".join(rest for _, file, rest in COMMANDS if file == name)
+    return set(re.findall(r"(?<!\S)--[a-z][a-z-]*", rest))
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_has_help(name):
+def test_every_script_has_help_and_the_options_that_our_pages_give_it(name):
     done = studies.script(name, "--help")
     assert done.returncode == 0 and "usage:" in done.stdout
+    assert {one for one in options_of_pages(name) if one not in done.stdout} == set()
 
 
 @pytest.mark.slow  # a process each
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_has_help(name):
+def test_every_benchmark_has_help_and_the_options_that_our_pages_give_it(name):
     """What `make test` does not run must still find what it imports."""
     done = run(f"benchmarks/{name}", "--help")
     assert done.returncode == 0 and "usage:" in done.stdout, done.stderr
+    assert {one for one in options_of_pages(name) if one not in done.stdout} == set()
+
+
+def test_what_our_pages_tell_to_run_is_there():
+    assert len(COMMANDS) > 15
+    missing = {f"{folder}/{file}" for folder, file, _ in COMMANDS} - {
+        str(path.relative_to(ROOT))
+        for folder in ("scripts", "benchmarks")
+        for path in (ROOT / folder).glob("*.py")
+    }
+    assert missing == set()
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    asked = set(re.findall(r"`make ([a-z-]+)[^`]*`", text)) | set(
+        re.findall(r"^make ([a-z-]+)", text, re.M)
+    )
+    assert asked and asked <= targets
 
 
 @pytest.mark.slow

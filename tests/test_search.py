@@ -33,6 +33,7 @@ from parallel_transcription.findings.space import Point
 from parallel_transcription.statistics.surrogate import Seen, Surrogate
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.searching import searched
 from parallel_transcription.study.study import build_study
 from project import CLIP, ROOT, Project, own_environment, small_study, snakemake_command
 
@@ -247,7 +248,6 @@ def study(**more) -> dict:
     ("change", "told"),
     [
         ({"grid": GRID[1:]}, "4 configurations to choose from are too few"),
-        ({"only": {"num_workers": 1}}, "leave only out"),
         ({"rounds": 2}, "set rounds to at least 3"),
         ({"search": {"objective": "speed"}}, "objective"),
         ({"search": {"minutes": 0}}, "minutes"),
@@ -258,6 +258,14 @@ def test_a_search_that_cannot_be_is_refused(change, told):
     values = study(search={}) | {"audio": [f"audio/{CLIP}"]} | change
     with pytest.raises(StudyError, match=told):
         build_study(values, "study.yaml", ROOT)
+
+
+def test_what_only_names_is_measured_by_rounds():
+    values = study(search={}) | {"audio": [f"audio/{CLIP}"]}
+    whole = build_study(values, "study.yaml", ROOT)
+    part = build_study(values | {"only": {"num_workers": 1}}, "study.yaml", ROOT)
+    assert len(searched(whole.settings, whole.wanted.values())) == 20
+    assert searched(part.settings, part.wanted.values()) == {}
 
 
 def heats_of(project: Project) -> dict[Path, dict]:

@@ -19,6 +19,9 @@ where their text is shown to be as good (`texts`).
    5 % or 5 MB count as none), then fewest threads in all, fewest workers, fewest instances. That
    is the winner: frugal first, since step 5 tests that it is not slower. Runner-up: the fastest of
    the rest.
+   With a search of the grid (`search`) few runs of each are there: the best is the one that all
+   measurements together make the best, and among those expected to be within 1 % of it the most
+   frugal wins.
 5. Winner and runner-up meet in matches (`deciding`). `confirmed`: the winner is shown not to be
    slower than the runner-up by the margin or more (equivalent, or faster, or by the one-sided test,
    Bonferroni over the contests). `not confirmed`: it is shown to be slower by more than the margin;

@@ -193,7 +193,6 @@ class State:
         self.values = _fit(search._values, search.seen(measured, "value"))
         costs = _fit(search._costs, search.seen(measured, "seconds"))
         self._seconds = np.exp(np.clip(costs.mean[: len(self.space)], -5, 12))
-        self.rounds = 1 + max((one.round for one in measured), default=0)
 
     @property
     def grid_s(self) -> float:

@@ -31,8 +31,11 @@ def is_searched(configuration: Configuration) -> bool:
 
 
 def searched(settings: Mapping[str, Any], points: Iterable[GridPoint]) -> dict[str, GridPoint]:
-    """The space of a study's search, by id; nothing without `search`."""
-    if settings.get("search") is None:
+    """The space of a study's search, by id; nothing without `search`, or with `only`.
+
+    What `only` names is measured by rounds, beside what a search has found.
+    """
+    if settings.get("search") is None or settings.get("only") is not None:
         return {}
     return {point.id: point for point in points if is_searched(point.configuration)}
 
@@ -43,10 +46,8 @@ def check_search(settings: Mapping[str, Any], points: Iterable[GridPoint], file:
     Raises:
         StudyError: for a space that is too small, or too few rounds to be a tenth of.
     """
-    if settings.get("search") is None:
+    if settings.get("search") is None or settings.get("only") is not None:
         return
-    if settings.get("only"):
-        raise StudyError(f"{file}: search: it chooses what to measure by itself; leave only out")
     space = searched(settings, points)
     if len(space) < LEAST_SPACE:
         raise StudyError(

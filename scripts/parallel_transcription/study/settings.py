@@ -290,7 +290,8 @@ SETTINGS: tuple[Key, ...] = (
         "`throughput` (the `objective` unless given), the fewest `core_seconds` per second of "
         "audio, or the shortest `slowest_file`, within `limits`; until nothing is expected to be "
         "better by more than `gain` (0.02 unless given), for at most `minutes` (unless given, a "
-        "tenth of what the whole grid would take).",
+        "tenth of what the whole grid would take). With `only` nothing is searched: what it names "
+        "is measured by rounds.",
     ),
     Key(
         "limits",
