@@ -201,7 +201,7 @@ def optuna_tpe(oracle: Oracle) -> int:
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True)
     )
-    keys: dict[tuple[str, int, int, int], int] = {}
+    keys: dict[tuple[str | int, ...], int] = {}
     for k, point in enumerate(table.points):
         c = point.configuration
         keys[c.strategy, c.instances, c.num_workers, c.cpu_threads] = k
@@ -213,7 +213,7 @@ def optuna_tpe(oracle: Oracle) -> int:
             trial.suggest_categorical(name, values)
             for name, values in zip(("s", "i", "w", "t"), choices, strict=True)
         )
-        k = keys.get(key)  # type: ignore[arg-type]
+        k = keys.get(key)
         if k is None:  # no such setting: costs nothing
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             continue

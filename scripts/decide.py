@@ -5,7 +5,6 @@ What comes next follows from the records of runs and matches alone (`findings/de
 can be ended at any moment and goes on where it was.
 """
 
-import argparse
 import contextlib
 import hashlib
 import sys
@@ -22,8 +21,7 @@ from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.matches import Matches
 from parallel_transcription.findings.planner import Measure, Stop
 from parallel_transcription.findings.questions import QUESTIONS
-from parallel_transcription.jobs.campaign import run_campaign
-from parallel_transcription.jobs.command_line import tied_to
+from parallel_transcription.jobs.campaign import from_command_line, run_campaign
 from parallel_transcription.jobs.match import (
     is_measured_match,
     key_of,
@@ -197,15 +195,7 @@ def decide(results: Path, study: str, log: Path, out: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--study", required=True, help="the study's settings as JSON")
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="JSON: why it stopped")
-    parser.add_argument("--parent", type=int, default=0, help="end with this process")
-    given = parser.parse_args()
-    with tied_to(given.parent):
-        decide(given.results, given.study, given.log, given.out)
+    from_command_line(__doc__, decide)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ What comes next follows from the records alone (`findings/search.py`), so it can
 moment and goes on where it was.
 """
 
-import argparse
 import contextlib
 import hashlib
 import math
@@ -18,8 +17,7 @@ from parallel_transcription.errors import run
 from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.search import Heat, Standing, Stop
 from parallel_transcription.findings.searching import Elsewhere, Searching, elsewhere_of
-from parallel_transcription.jobs.campaign import run_campaign
-from parallel_transcription.jobs.command_line import tied_to
+from parallel_transcription.jobs.campaign import from_command_line, run_campaign
 from parallel_transcription.jobs.match import is_measured_match, key_of, measure_match, sides_of
 from parallel_transcription.jobs.transcribe import Run, measuring_code
 from parallel_transcription.places import PROJECT_ROOT
@@ -202,15 +200,7 @@ def search(results: Path, study: str, log: Path, out: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--study", required=True, help="the study's settings as JSON")
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="JSON: what the search did")
-    parser.add_argument("--parent", type=int, default=0, help="end with this process")
-    given = parser.parse_args()
-    with tied_to(given.parent):
-        search(given.results, given.study, given.log, given.out)
+    from_command_line(__doc__, search)
 
 
 if __name__ == "__main__":

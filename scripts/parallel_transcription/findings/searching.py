@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import pandas as pd
@@ -27,7 +27,7 @@ from parallel_transcription.study.configuration import complete
 from parallel_transcription.study.dimensions import NAMES
 from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.searching import GAIN, SHARE, searched, work_of
-from parallel_transcription.study.settings import THROUGHPUT
+from parallel_transcription.study.settings import THROUGHPUT, Settings
 from parallel_transcription.study.study import expand_grid
 
 #: Passes of a side in a heat: at most, and in the first one; and what a process takes to begin (s).
@@ -148,7 +148,7 @@ def space_of(settings: Mapping[str, Any]) -> dict[str, GridPoint]:
     """The configurations that a study's search may choose from; none without a search."""
     if settings.get("search") is None or not settings.get("grid"):
         return {}
-    points = expand_grid(dict(settings), str(settings.get("file", "")))  # type: ignore[arg-type]
+    points = expand_grid(cast(Settings, settings), str(settings.get("file", "")))
     return searched(settings, points.values())
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from parallel_transcription.report.pages.cells import PROSE, Cell, View, amount, cell, table
+from parallel_transcription.report.pages.cells import (
+    PROSE,
+    Cell,
+    Table,
+    View,
+    amount,
+    cell,
+    table,
+)
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.searched import Considered, HeatDone, Searched
 from parallel_transcription.untrusted import clean
@@ -31,11 +39,7 @@ def search_view(results: Results, label: str) -> View | None:
         "label": label,
         "told": _told(found),
         "certificates": [_certificate(found, k) for k in range(len(found.certificates))],
-        "table": table(
-            ["setting", "work", "state", "runs", "against the best", "why"],
-            [_row(one) for one in _shown(found)],
-            style=PROSE,
-        ),
+        "table": _best_settings(found),
         "heats": table(
             ["heat", "measured, and what for", "took (s)", "best after it", "nothing better by"],
             [_heat(one, _names(found)) for one in found.heats],
@@ -82,18 +86,29 @@ def _shown(found: Searched) -> list[Considered]:
     return ranked[:MOST_ROWS]
 
 
-def _row(one: Considered) -> list[Cell]:
-    against = NOTHING
-    if one.relative is not None and one.sd is not None:
-        against = f"{percent(one.relative - 1, decimals=1)} ± {percent(2 * one.sd, decimals=1)}"
-    return [
-        cell(clean(one.name, 80)),
-        cell(clean(one.work, 80)),
-        cell(STATES.get(one.state, clean(one.state, 40))),
-        amount(one.runs, integer),
-        cell(against, numeric=True),
-        cell(clean(one.reason, 160)),
+def _best_settings(found: Searched) -> Table:
+    """Columns that would say the same in each row, or nothing in any, are left out."""
+    shown = _shown(found)
+    works, reasons = len({one.work for one in shown}) > 1, any(one.reason for one in shown)
+    columns = ["setting", *(["work"] if works else []), "state", "runs", "against the best"]
+    rows = [
+        [
+            cell(clean(one.name, 80)),
+            *([cell(clean(one.work, 80))] if works else []),
+            cell(STATES.get(one.state, clean(one.state, 40))),
+            amount(one.runs, integer),
+            cell(_against(one), numeric=True),
+            *([cell(clean(one.reason, 160))] if reasons else []),
+        ]
+        for one in shown
     ]
+    return table([*columns, *(["why"] if reasons else [])], rows, style=PROSE)
+
+
+def _against(one: Considered) -> str:
+    if one.relative is None or one.sd is None:
+        return NOTHING
+    return f"{percent(one.relative - 1, decimals=1)} ± {percent(2 * one.sd, decimals=1)}"
 
 
 def _heat(one: HeatDone, names: dict[str, str]) -> list[Cell]:
