@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription.findings.deciding import deciding_pairs
+from parallel_transcription.findings.machine import by_group
 from parallel_transcription.results.columns import MATCH_COLUMNS
 from parallel_transcription.results.merge import matches_table
 from synthetic_study import as_results
@@ -76,7 +77,7 @@ def of_ratios(
 def decided(made: dict) -> dict:
     """A synthetic study with matches of four of its deciding pairs: equal, different and open."""
     results = as_results(made)
-    pairs = deciding_pairs(results, results.labels[0])
+    pairs = deciding_pairs(by_group(results, results.labels[0]))
     met = [
         match
         for pair, log_ratio in zip(pairs, (0.01, 0.0, 0.2, 0.045), strict=False)

@@ -11,7 +11,7 @@ from judging import calm_tables
 from parallel_transcription import statistics
 from parallel_transcription.findings import deciding, planner
 from parallel_transcription.findings.choose import choices, is_settled
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Machine, by_group
 from parallel_transcription.findings.matches import Matches
 from planted_matches import planted_matches
 from synthetic_study import as_results, configuration
@@ -44,7 +44,7 @@ def machine(results):
 @pytest.fixture(scope="module")
 def pairs_of(results):
     def pairs_of(questions=None):
-        return deciding.deciding_pairs(results, results.labels[0], questions)
+        return deciding.deciding_pairs(by_group(results, results.labels[0]), questions)
 
     return pairs_of
 

@@ -8,14 +8,14 @@ match: a pair of which every round lies further beyond the margin than noise and
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from parallel_transcription.findings.choose import settled_by_rounds
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Machine, by_group
 from parallel_transcription.findings.matches import Matches
 from parallel_transcription.findings.planner import Contest, Cost, Measure, Stop, next_match
 from parallel_transcription.findings.questions import QUESTIONS
@@ -48,16 +48,15 @@ class DecidingPair:
 
 
 def deciding_pairs(
-    results: Results, label: str, questions: Collection[str] | None = None
+    machines: Iterable[Machine], questions: Collection[str] | None = None
 ) -> list[DecidingPair]:
     """The pairs of a machine in order of weight; those of `questions` only, if given.
 
-    Group by group, the study's main one first. The results are those of rounds alone, so that no
-    match ever changes what is decided.
+    Group by group, as the machine's tables are given. These are of rounds alone, so that no match
+    ever changes what is decided.
     """
-    groups = Machine(results, label).groups
     found: list[DecidingPair] = []
-    for machine in (Machine(results, label, group) for group in groups):
+    for machine in machines:
         asked: dict[frozenset[str], tuple[str, str]] = {}
         by: dict[frozenset[str], list[str]] = {}
         for question in sorted(QUESTIONS, key=lambda q: q.decided):
@@ -85,12 +84,13 @@ class Deciding:
     Args:
         results: Runs and study; matches in it do not matter.
         label: The machine.
+        groups: Its tables by group, where they are there and have no matches.
     """
 
-    def __init__(self, results: Results, label: str):
+    def __init__(self, results: Results, label: str, groups: Sequence[Machine] | None = None):
         settings = results.study["decide"]
         explored = replace(results, matches=results.matches.iloc[:0])
-        self.pairs = deciding_pairs(explored, label, settings.get("questions"))
+        self.pairs = deciding_pairs(groups or by_group(explored, label), settings.get("questions"))
         self.budget_s = 60 * float(settings.get("minutes", 0))
         self._machine = Machine(explored, label)
         self._costs = costs(self._machine, self.pairs)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache, partial
 
 from parallel_transcription.findings.deciding import Deciding
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import Calm, Machine, by_group
 from parallel_transcription.findings.question import Question
 from parallel_transcription.findings.questions import QUESTIONS
 from parallel_transcription.findings.questions.noise_floor import NoiseFloor
@@ -43,21 +44,26 @@ def judge_machine(results: Results, label: str) -> list[Finding]:
     pooled over groups. Where the main one has no answer and another has, that leads. First all
     comparisons that verdicts rest on are gathered, since they are corrected together.
     """
-    groups = Machine(results, label).groups
-    whole = [Machine(results, label, group) for group in groups] or [Machine(results, label)]
-    calm = [Machine(results, label, machine.group, "calm") for machine in whole]
-    calm_matches = [Machine(results, label, one.group, "calm matches") for one in whole]
-    deciding = Deciding(results, label)
-    more_s = deciding.more_s(whole[0].matches)
+    groups = by_group(results, label)
+    whole = groups or [Machine(results, label)]
+    matches = whole[0].matches
+    more_s = Deciding(results, label, groups if matches.table.empty else None).more_s(matches)
     family = family_of(whole)
-    for machine in (*whole, *calm, *calm_matches):
+    for machine in whole:
         machine.family, machine.more_s = family, more_s
+
+    @cache
+    def without_disturbed(machine: Machine, calm: Calm) -> Machine:
+        quiet = Machine(results, label, machine.group, calm)
+        quiet.family, quiet.more_s = family, more_s
+        return quiet
+
     noisy = {machine.group for machine in whole if _differs_from_itself(machine)}
     answers = []
     for question in QUESTIONS:
         found = [
-            _one(question, one, quiet, still, one.group in noisy)
-            for one, quiet, still in zip(whole, calm, calm_matches, strict=True)
+            _one(question, one, partial(without_disturbed, one), one.group in noisy)
+            for one in whole
         ]
         known = [one for one in found if one is not None]
         measured = [one for one in known if one.verdict != Verdict.NOT_MEASURED]
@@ -71,15 +77,14 @@ def _differs_from_itself(machine: Machine) -> bool:
 
 
 def _one(
-    question: Question, machine: Machine, calm: Machine, still: Machine, noisy: bool
+    question: Question, machine: Machine, quiet: Callable[[Calm], Machine], noisy: bool
 ) -> Finding | None:
     """A question's finding for a group, with what puts it in doubt.
 
     Args:
         question: What is asked.
         machine: The group's tables.
-        calm: The same without anything that others disturbed.
-        still: The same without passes of matches that others disturbed.
+        quiet: Gives the same without what others disturbed.
         noisy: Whether equal configurations differ here.
     """
     machine.asked.clear()
@@ -92,25 +97,23 @@ def _one(
         return answer
     if noisy:
         return _in_doubt(answer, MORE_THAN_NOISE)
-    quiet = _without_disturbed(answer, machine, calm, still)
-    if quiet is not None:
-        alone = question.judge(quiet)
+    calm = _rests_on(answer, machine)
+    if calm is not None:
+        alone = question.judge(quiet(calm))
         if alone is None or alone.verdict != answer.verdict:
             without = Verdict.NOT_MEASURED if alone is None else alone.verdict
             return _in_doubt(answer, UNLIKE_WHEN_CALM.format(answer.verdict, without))
     return answer
 
 
-def _without_disturbed(
-    answer: Finding, machine: Machine, calm: Machine, still: Machine
-) -> Machine | None:
-    """The tables that must say the same; None where the answer rests on nothing disturbed."""
+def _rests_on(answer: Finding, machine: Machine) -> Calm | None:
+    """Without what the tables must say the same; None where it rests on nothing disturbed."""
     if not answer.ladder:
-        return calm if machine.rests_on_disturbed else None
+        return "calm" if machine.rests_on_disturbed else None
     disturbed = [pair for pair in machine.asked if pair.disturbed]
     if any(not pair.by_matches and pair.result.size != OPEN for pair in disturbed):
-        return calm
-    return still if any(pair.by_matches for pair in disturbed) else None
+        return "calm"
+    return "calm matches" if any(pair.by_matches for pair in disturbed) else None
 
 
 def _in_doubt(answer: Finding, why: str) -> Finding:

@@ -98,6 +98,8 @@ class Machine:
         self._pairs: dict[tuple[str, str, bool], Pair] = {}
         #: Pairs that were asked for; `judge` empties it before each question.
         self.asked: list[Pair] = []
+        #: What questions have paired ahead of their verdicts, and the pairs that this asked for.
+        self.paired: dict[str, tuple[Any, list[Pair]]] = {}
         #: All comparisons of the report that verdicts rest on, once they are known (`judge`).
         self.family: statistics.Family | None = None
         #: Seconds of matches that would decide an open pair, once planned (`deciding`); None where
@@ -340,6 +342,11 @@ class Machine:
             self.confidence,
             share=pair.result.share,
         )
+
+
+def by_group(results: Results, label: str) -> list[Machine]:
+    """A machine's tables, once for each group of equal work, the study's main one first."""
+    return [Machine(results, label, group) for group in Machine(results, label).groups]
 
 
 def alike(arms: pd.DataFrame, arm: Any, keys: Iterable[str]) -> pd.DataFrame:

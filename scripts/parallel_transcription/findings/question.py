@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pandas as pd
 
@@ -311,15 +311,17 @@ class PairedQuestion(Question):
         return ()
 
     def comparisons(self, machine: Machine) -> list[Comparison]:
-        """Those of its pairs."""
+        """Those of its pairs; what it pairs here is kept until it is judged."""
+        before = len(machine.asked)
         cases = self.cases(machine)
+        machine.paired[self.id] = cases, machine.asked[before:]
         if cases is None or not self.is_measured(cases):
             return []
         return [case.pair.result for case in cases.tested]
 
     def judge(self, machine: Machine) -> Finding | None:
         """Pairs, enough of them?, corrected, rows, verdict, what would decide it, answer."""
-        cases = self.cases(machine)
+        cases = self._paired(machine)
         if cases is None:
             return None
         if not self.is_measured(cases):
@@ -359,6 +361,14 @@ class PairedQuestion(Question):
                 *notes_on_failures(machine, cases.arms),
             ],
         )
+
+    def _paired(self, machine: Machine) -> Cases | None:
+        """What `comparisons` has paired, whose rows the verdict then completes; else paired now."""
+        if self.id not in machine.paired:
+            return self.cases(machine)
+        cases, asked = machine.paired.pop(self.id)
+        machine.asked.extend(asked)
+        return cast(Cases | None, cases)
 
     def is_measured(self, cases: Cases) -> bool:
         """Whether there is enough to judge."""

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,29 +105,28 @@ def read_records(
     paths: Iterable[Path], left_out: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The valid records among the files, with their paths; the others are noted in `left_out`."""
-    return _valid(paths, record_schema(), _checked_run, "a run record", left_out)
+    return _valid(paths, record_schema, _checked_run, "a run record", left_out)
 
 
 def read_matches(
     paths: Iterable[Path], left_out: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The valid records of matches among the files, as `read_records`."""
-    return _valid(paths, match_schema(), _checked_match, "a match record", left_out)
+    return _valid(paths, match_schema, _checked_match, "a match record", left_out)
 
 
 def _valid(
     paths: Iterable[Path],
-    schema: dict[str, Any],
+    schema: Callable[[], dict[str, Any]],
     check: Callable[[dict[str, Any], Path], None],
     kind: str,
     left_out: list[tuple[str, str]],
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     import fastjsonschema
 
-    validate = fastjsonschema.compile(schema)
     for path in paths:
         try:
-            record = validate(_read(path))
+            record = _validator(schema)(_read(path))
             check(record, path)
         except OSError as error:
             left_out.append((str(path), f"cannot be read: {error.strerror}"))
@@ -138,6 +138,14 @@ def _valid(
             left_out.append((str(path), f"is not {kind}: {str(error)[:200]}"))
         else:
             yield path, record
+
+
+@cache  # compiling a schema takes as long as reading a hundred records
+def _validator(schema: Callable[[], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    import fastjsonschema
+
+    validate: Callable[[Any], dict[str, Any]] = fastjsonschema.compile(schema())
+    return validate
 
 
 def _checked_run(record: dict[str, Any], path: Path) -> None:
