@@ -26,7 +26,7 @@ from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results import export
 from parallel_transcription.results.columns import OPTIONS as OPTION_NAMES
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
-from parallel_transcription.results.merge import Merged, matches_table, runs_table, timings_table
+from parallel_transcription.results.merge import Merged, no_matches, runs_table, timings_table
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.dimensions import BY_NAME, NAMES
@@ -480,7 +480,7 @@ def merged(tables: dict) -> Merged:
         runs=runs_table(tables["runs"]),
         timings=timings_table(tables.get("timings", ())),
         machines=tables.get("machines") or {},
-        matches=tables.get("matches", matches_table([])),
+        matches=tables["matches"] if "matches" in tables else no_matches().copy(),
     )
 
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 
 from parallel_transcription.statistics import (
     BEYOND,
@@ -50,7 +51,7 @@ def test_looking_after_every_match_keeps_the_level(level):
     x = normal(rng, studies, most)
     for n in sequential.looks_at(most):
         t = x[:, :n].mean(axis=1) / x[:, :n].std(axis=1, ddof=1) * math.sqrt(n)
-        critical = sequential.special.stdtrit(n - 1, 1 - sequential.nominal_level(n, level))
+        critical = scipy.special.stdtrit(n - 1, 1 - sequential.nominal_level(n, level))
         rejected |= t > critical
     error = math.sqrt(level * (1 - level) / studies)
     assert 0.6 * level < rejected.mean() < sequential.spent(most) * level + 3 * error
@@ -62,7 +63,7 @@ def test_the_repeated_p_value_rejects_when_a_look_does():
         x = rng.normal(0.6, 1, 12)
         p, _ = sequential.repeated_p(x, 0.0)
         looked = [
-            sequential.special.stdtr(n - 1, -x[:n].mean() / x[:n].std(ddof=1) * math.sqrt(n))
+            scipy.special.stdtr(n - 1, -x[:n].mean() / x[:n].std(ddof=1) * math.sqrt(n))
             <= sequential.nominal_level(n, 0.05)
             for n in sequential.looks_at(12)
         ]

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from parallel_transcription.findings.space import Point
 
@@ -42,7 +42,7 @@ def chances(
         spread = math.hypot(LEAST_SPREAD, float(np.std(left)))
         for point in points:
             off = math.log(limit / predict(point)) / spread
-            found[point.id] *= float(stats.norm.cdf(off))
+            found[point.id] *= float(scipy.stats.norm.cdf(off))
     return found
 
 

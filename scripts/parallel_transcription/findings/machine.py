@@ -346,7 +346,8 @@ class Machine:
 
 def by_group(results: Results, label: str) -> list[Machine]:
     """A machine's tables, once for each group of equal work, the study's main one first."""
-    return [Machine(results, label, group) for group in Machine(results, label).groups]
+    runs = results.runs[results.runs["machine"] == label]
+    return [Machine(results, label, group) for group in groups_of(runs)]
 
 
 def alike(arms: pd.DataFrame, arm: Any, keys: Iterable[str]) -> pd.DataFrame:

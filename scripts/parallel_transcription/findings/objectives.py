@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.long_run import lateness
@@ -148,11 +148,11 @@ def kept(
         logs = np.log(values)
         spread = math.hypot(logs.std(ddof=1), LEAST_SPREAD) if len(logs) > 1 else math.nan
         error = spread / math.sqrt(len(logs))
-        half = float(stats.t.ppf(0.5 + confidence / 2, max(1, len(logs) - 1))) * error
+        half = float(scipy.stats.t.ppf(0.5 + confidence / 2, max(1, len(logs) - 1))) * error
         middle = float(logs.mean())
         estimate, low, high = (math.exp(one) for one in (middle, middle - half, middle + half))
         if tested:
-            p_meets = float(stats.t.cdf(middle / error, len(logs) - 1))
+            p_meets = float(scipy.stats.t.cdf(middle / error, len(logs) - 1))
             p_misses = 1 - p_meets
     elif tested and 2 * infinite > len(values):
         p_misses, p_meets = 0.0, 1.0  # most rounds were saturated, each by a test of its own

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine
@@ -119,6 +118,8 @@ def _compared(
     if min(rounds) < statistics.LEAST_ROUNDS:
         why = f"{rounds[0]} and {rounds[1]} rounds; {statistics.LEAST_ROUNDS} of each are the least"
         return replace(known, outcome=NOT_COMPARABLE, why=why)
+    from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+
     now, then = (DescrStatsW(v) for v in reversed(values))
     means_of_both = CompareMeans(now, then)
     low, high = means_of_both.tconfint_diff(alpha=1 - confidence, usevar="unequal")

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from parallel_transcription.findings.space import Point, distance, surrogate_of
 from parallel_transcription.statistics.surrogate import Array, Posterior, Seen, Surrogate
@@ -403,7 +403,9 @@ class _Gains:
         sd = np.maximum(1e-9, variance / np.sqrt(variance + self._noise))
         off = self._off[places]
         u = off / sd
-        return np.asarray(off * ndtr(u) + sd * np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi))
+        return np.asarray(
+            off * scipy.special.ndtr(u) + sd * np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
+        )
 
     def measure(self, k: int) -> None:
         """Go on as if a point were measured, and what is expected of it were seen."""

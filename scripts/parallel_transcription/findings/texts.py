@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine
@@ -66,7 +66,7 @@ def _why_not(own: pd.DataFrame, base: pd.DataFrame, limit: float, alpha: float) 
         worst = statistics.upper_rate(0, count, 1 - alpha)
     else:
         spread = math.sqrt(_variance(rate) / count + _variance(usual) / of)
-        worst = rate - usual + float(stats.norm.isf(alpha)) * spread
+        worst = rate - usual + float(scipy.stats.norm.isf(alpha)) * spread
     if worst <= limit:
         return ""
     return (

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 PERCENTILES = (50, 90, 95, 99)
 #: Requests from which on at least one of two is expected beyond a percentile: n ≥ 2 / (1 - p).
@@ -119,9 +119,9 @@ def saturated_by(requests: Requests, at_once: int, given_up: str | None) -> str:
         return ""
     begin, end = float(at[0]), float(at[-1])
     served = int(((requests.finished > begin) & (requests.finished <= end)).sum())
-    behind = served < _KEEPS_UP * count and stats.poisson.cdf(served, count) < 2 * _LEVEL
+    behind = served < _KEEPS_UP * count and scipy.stats.poisson.cdf(served, count) < 2 * _LEVEL
     blocks = np.array([part.mean() for part in np.array_split(seen, _BLOCKS)])
-    slope = stats.linregress(np.arange(_BLOCKS), blocks)
+    slope = scipy.stats.linregress(np.arange(_BLOCKS), blocks)
     grows = bool(np.ptp(blocks)) and slope.slope > 0 and slope.pvalue / 2 < _LEVEL
     third = count // 3
     middle, last = seen[third : 2 * third].mean(), seen[-max(1, count // 10) :].mean()

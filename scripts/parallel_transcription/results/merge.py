@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ from parallel_transcription.results.rows import Row, rows_of, rows_of_match
 from parallel_transcription.study.configuration import canonical_json
 
 
+@cache
+def no_matches() -> pd.DataFrame:
+    """The table of matches without any; a copy of it is one's own."""
+    return matches_table([])
+
+
 @dataclass(frozen=True)
 class Merged:
     """What the records add up to.
@@ -35,7 +42,7 @@ class Merged:
     timings: pd.DataFrame
     machines: dict[str, dict[str, Any]]
     left_out: list[tuple[str, str]] = field(default_factory=list)
-    matches: pd.DataFrame = field(default_factory=lambda: matches_table([]))
+    matches: pd.DataFrame = field(default_factory=lambda: no_matches().copy())
 
 
 @dataclass
@@ -176,7 +183,7 @@ def merge_matches(
             rows += rows_of_match(record, settings["disturbed_above"])
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             left_out.append((str(path), f"is not a match record: {error!r}"[:200]))
-    return matches_table(rows), left_out
+    return matches_table(rows) if rows else no_matches().copy(), left_out
 
 
 def matches_table(rows: Iterable[Row] | pd.DataFrame) -> pd.DataFrame:

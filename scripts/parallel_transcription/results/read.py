@@ -22,7 +22,7 @@ from parallel_transcription.results.columns import (
     TIMING_COLUMNS,
 )
 from parallel_transcription.results.finding import Finding, Group, read_findings
-from parallel_transcription.results.merge import matches_table
+from parallel_transcription.results.merge import no_matches
 from parallel_transcription.results.recommended import Recommendation, read_recommended
 from parallel_transcription.results.searched import Searched, read_searches
 from parallel_transcription.results.sizing import Sizing, read_sizing
@@ -51,7 +51,7 @@ class Results:
     recommended: Mapping[str, Recommendation] = field(default_factory=dict)
     sizing: Sequence[Sizing] = ()
     left_out: Sequence[str] = ()
-    matches: pd.DataFrame = field(default_factory=lambda: matches_table([]))
+    matches: pd.DataFrame = field(default_factory=lambda: no_matches().copy())
     searches: Mapping[str, Searched] = field(default_factory=dict)
 
     @property

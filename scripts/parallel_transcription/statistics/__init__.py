@@ -1,6 +1,8 @@
 """Pure functions on numbers: equivalence of paired times, intervals, rates, fits.
 
-No tables, no files.
+No tables, no files. The parts of scipy load when they are first used (it does that by itself),
+those of statsmodels are imported where they are used: most scripts need neither, and they take
+longer to load than all else.
 """
 
 from __future__ import annotations

@@ -33,9 +33,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
-from statsmodels.stats.weightstats import ttost_paired
 
 from parallel_transcription.statistics.intervals import geometric_interval, median_interval
 
@@ -81,6 +80,8 @@ def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
     Equivalence is statsmodels' `ttost_paired(..., transform=np.log)` (Schuirmann 1987), the rest
     `scipy.stats.ttest_1samp`. Raises ValueError for fewer than 2 rounds or times <= 0.
     """
+    from statsmodels.stats.weightstats import ttost_paired
+
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.shape != b.shape or len(a) < 2:
         raise ValueError("paired tests need two equally long series of at least 2 rounds")
@@ -94,7 +95,7 @@ def paired_tests(a: ArrayLike, b: ArrayLike, margin: float) -> Tests:
         # rounding leaves a spread of 1e-16 where there is none: then the mean decides alone
         same = np.ptp(d, axis=0) < 1e-12
         mean = d.mean(axis=0)
-        p_difference = stats.ttest_1samp(d, 0.0).pvalue
+        p_difference = scipy.stats.ttest_1samp(d, 0.0).pvalue
     p_difference = np.where(same, np.where(np.abs(mean) < 1e-12, 1.0, 0.0), p_difference)
     p_lower = np.where(same, np.where(mean > np.log(low) + 1e-12, 0.0, 1.0), p_lower)
     p_upper = np.where(same, np.where(mean < np.log(high) - 1e-12, 0.0, 1.0), p_upper)
@@ -255,7 +256,7 @@ class Comparison(Estimates):
         """The t interval of the ratio at a confidence; nan ends where it is open or not known."""
         if self.by_matches or self.rounds < 2:
             return self.low, self.high
-        half = stats.t.ppf(0.5 + level / 2, self.rounds - 1) * self.sd / np.sqrt(self.rounds)
+        half = scipy.stats.t.ppf(0.5 + level / 2, self.rounds - 1) * self.sd / np.sqrt(self.rounds)
         low, high = self.ratio * np.exp(-half), self.ratio * np.exp(half)
         return (
             float("nan") if self.censored_b else float(low),
@@ -397,7 +398,7 @@ def _censored_tests(
     n = len(d)
 
     def sign(k: int) -> float:
-        return float(stats.binomtest(int(k), n, 0.5, alternative="greater").pvalue)
+        return float(scipy.stats.binomtest(int(k), n, 0.5, alternative="greater").pvalue)
 
     # known to lie above/below: a censored A bounds d from below, a censored B from above
     p_lower = 1.0 if cb.any() else sign(np.sum(d > low))

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
-from statsmodels.regression.linear_model import OLS  # statsmodels.api takes three times as long
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ def fit_linear(columns: dict[str, ArrayLike], y: ArrayLike, confidence: float = 
     Columns that do not vary are left out. Raises ValueError with fewer points than coefficients
     or with columns that cannot be told apart.
     """
+    from statsmodels.regression.linear_model import OLS  # .api takes three times as long
+
     y = np.asarray(y, float)
     used = {k: np.asarray(v, float) for k, v in columns.items() if np.ptp(np.asarray(v, float)) > 0}
     x = np.column_stack([np.ones(len(y)), *used.values()])
@@ -93,7 +94,9 @@ def fit_scaling(
         return np.asarray(left - (np.bincount(of_round, left) / counts)[of_round])
 
     start, bounds = [0.05, 0.001], ([0, 0], [np.inf, np.inf])
-    fitted = optimize.least_squares(lambda c: off(*c), start, bounds=bounds, x_scale=[0.1, 0.01])
+    fitted = scipy.optimize.least_squares(
+        lambda c: off(*c), start, bounds=bounds, x_scale=[0.1, 0.01]
+    )
     alpha, beta = (float(c) if c > 1e-9 else 0.0 for c in fitted.x)
     least = float((off(alpha, beta) ** 2).sum())
     left = x - np.log(n) + np.log1p(alpha * (n - 1) + beta * n * (n - 1))
@@ -107,7 +110,7 @@ def fit_scaling(
 
     most = math.inf
     if freedom > 0:
-        most = least * (1 + float(stats.f.ppf(confidence, 1, freedom)) / freedom) + 1e-15
+        most = least * (1 + float(scipy.stats.f.ppf(confidence, 1, freedom)) / freedom) + 1e-15
     coefficients = {
         "gamma": (float(np.exp(levels.mean())), math.nan, math.nan),
         "alpha": (alpha, *_profile(beside_alpha, alpha, most)),
@@ -126,7 +129,7 @@ def fit_scaling(
 def _least(cost: Callable[[float], float], near: float) -> float:
     """The least cost over values from 0 on, which has one minimum, around `near`."""
     reach = 10 * max(near, 0.1)
-    found = optimize.minimize_scalar(cost, bounds=(0, reach), method="bounded",
+    found = scipy.optimize.minimize_scalar(cost, bounds=(0, reach), method="bounded",
                                      options={"xatol": 1e-9})  # fmt: skip
     return min(float(found.fun), cost(0.0), cost(near))
 
@@ -137,13 +140,13 @@ def _profile(cost: Callable[[float], float], best: float, most: float) -> tuple[
         return math.nan, math.nan
     low = 0.0
     if best > 0 and cost(0.0) > most:
-        low = float(optimize.brentq(lambda v: cost(v) - most, 0.0, best))
+        low = float(scipy.optimize.brentq(lambda v: cost(v) - most, 0.0, best))
     high = max(2 * best, 1e-4)
     while cost(high) <= most:
         high *= 2
         if high > 1e3:
             return low, math.inf
-    return low, float(optimize.brentq(lambda v: cost(v) - most, best, high))
+    return low, float(scipy.optimize.brentq(lambda v: cost(v) - most, best, high))
 
 
 def fit_memory(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 
 def one_sided(values: ArrayLike, limit: float) -> tuple[float, float]:
@@ -17,5 +17,5 @@ def one_sided(values: ArrayLike, limit: float) -> tuple[float, float]:
         return float("nan"), float("nan")
     if np.ptp(values) < 1e-12:  # no spread: the mean decides alone
         return (0.0, 1.0) if values[0] > limit else (1.0, 0.0)
-    p = float(stats.ttest_1samp(values, limit, alternative="greater").pvalue)
+    p = float(scipy.stats.ttest_1samp(values, limit, alternative="greater").pvalue)
     return p, 1 - p

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+import scipy
 
 
 def clopper_pearson(failures: int, starts: int, confidence: float = 0.95) -> tuple[float, float]:
     """Exact two-sided interval of a rate (`proportion_confint(method="beta")`)."""
     if starts < 1:
         return 0.0, 1.0
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(failures, starts, alpha=1 - confidence, method="beta")
     return float(low), float(high)
 
@@ -30,7 +31,7 @@ def starts_needed(limit: float, confidence: float = 0.95) -> int:
 def rate_higher(failures_a: int, starts_a: int, failures_b: int, starts_b: int) -> float:
     """P of Fisher's exact test for "A fails more often than B"."""
     table = [[failures_a, starts_a - failures_a], [failures_b, starts_b - failures_b]]
-    return float(stats.fisher_exact(table, alternative="greater").pvalue)
+    return float(scipy.stats.fisher_exact(table, alternative="greater").pvalue)
 
 
 def rates_higher(strata: Iterable[tuple[int, int, int, int]]) -> float:
@@ -43,7 +44,7 @@ def rates_higher(strata: Iterable[tuple[int, int, int, int]]) -> float:
     chances, seen = np.ones(1), 0
     for failures_a, starts_a, failures_b, starts_b in strata:
         failures = failures_a + failures_b
-        known = stats.hypergeom(starts_a + starts_b, failures, starts_a)
+        known = scipy.stats.hypergeom(starts_a + starts_b, failures, starts_a)
         chances = np.convolve(chances, known.pmf(np.arange(failures + 1)))
         seen += failures_a
     return float(min(1.0, chances[seen:].sum()))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.power import TTestPower
+import scipy
 
 from parallel_transcription.statistics.comparison import LEAST_ROUNDS, STATES
 
@@ -25,11 +24,13 @@ def equivalence_power(
     if sd <= 0:
         return float(abs(np.log(ratio)) < np.log1p(margin))
     quantiles = (np.arange(2000) + 0.5) / 2000
-    s = sd * np.sqrt(stats.chi2.ppf(quantiles, rounds - 1) / (rounds - 1))
+    s = sd * np.sqrt(scipy.stats.chi2.ppf(quantiles, rounds - 1) / (rounds - 1))
     error = sd / np.sqrt(rounds)
-    half = np.log1p(margin) - stats.t.ppf(1 - alpha, rounds - 1) * s / np.sqrt(rounds)
+    half = np.log1p(margin) - scipy.stats.t.ppf(1 - alpha, rounds - 1) * s / np.sqrt(rounds)
     theta = np.log(ratio)
-    inside = stats.norm.cdf((half - theta) / error) - stats.norm.cdf((-half - theta) / error)
+    inside = scipy.stats.norm.cdf((half - theta) / error) - scipy.stats.norm.cdf(
+        (-half - theta) / error
+    )
     return float(np.where(half > 0, inside, 0.0).mean())
 
 
@@ -47,9 +48,9 @@ def beyond_power(
     if sd <= 0:
         return float(excess > (STATES if 2 * 0.25**rounds > alpha else 0))
     shift = excess / (sd / np.sqrt(rounds))
-    power = float(stats.nct.sf(stats.t.ppf(1 - alpha, rounds - 1), rounds - 1, shift))
+    power = float(scipy.stats.nct.sf(scipy.stats.t.ppf(1 - alpha, rounds - 1), rounds - 1, shift))
     if 2 * 0.25**rounds > alpha:  # in the two-sided test, which "beyond" asks for as well
-        power = min(power, float(stats.norm.cdf((excess - STATES) / sd)) ** rounds)
+        power = min(power, float(scipy.stats.norm.cdf((excess - STATES) / sd)) ** rounds)
     return power
 
 
@@ -103,6 +104,8 @@ def detectable_ratio(
     """Smallest true ratio (> 1) that a two-sided paired t test finds with the given power."""
     if rounds < 2 or not sd > 0:
         return None
+    from statsmodels.stats.power import TTestPower
+
     effect = TTestPower().solve_power(nobs=rounds, alpha=alpha, power=power)
     effect = float(np.atleast_1d(effect)[0])
     return float(np.exp(effect * sd)) if np.isfinite(effect) else None
@@ -123,6 +126,6 @@ def sd_interval(sd: float, freedom: int, confidence: float = 0.95) -> tuple[floa
         return float("nan"), float("nan")
     tail = (1 - confidence) / 2
     return (
-        float(sd * np.sqrt(freedom / stats.chi2.ppf(1 - tail, freedom))),
-        float(sd * np.sqrt(freedom / stats.chi2.ppf(tail, freedom))),
+        float(sd * np.sqrt(freedom / scipy.stats.chi2.ppf(1 - tail, freedom))),
+        float(sd * np.sqrt(freedom / scipy.stats.chi2.ppf(tail, freedom))),
     )

@@ -43,8 +43,8 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from parallel_transcription.statistics.comparison import (
     NO_TESTS,
@@ -111,7 +111,7 @@ def _step(matches: int) -> _Step:
     """The look at so many matches, by quadrature over the z value (Armitage et al. 1969)."""
     earlier = looks_at(matches - 1)
     if not earlier:
-        z = -special.ndtri(_LEVELS * spent(matches))
+        z = -scipy.special.ndtri(_LEVELS * spent(matches))
         density = np.tile(np.exp(-(_Z**2) / 2) / np.sqrt(2 * np.pi), (len(_LEVELS), 1))
     else:
         before = earlier[-1]
@@ -120,14 +120,14 @@ def _step(matches: int) -> _Step:
         s = np.sqrt(1 - rho**2)
         survived = _step(before).density
         # the chance to lie beyond each z, which falls with z: read off where it is the target
-        tail = survived @ special.ndtr((rho * _Z[:, None] - _Z) / s) * _STEP
+        tail = survived @ scipy.special.ndtr((rho * _Z[:, None] - _Z) / s) * _STEP
         log_tail = np.log(np.maximum(tail, 1e-300))[:, ::-1]
         wanted = zip(np.log(target), log_tail, strict=True)
         z = np.array([np.interp(log_target, one, _Z[::-1]) for log_target, one in wanted])
         kernel = np.exp(-(((_Z - rho * _Z[:, None]) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi))
         density = survived @ kernel * _STEP
     cut = np.clip((z[:, None] - _Z) / _STEP + 0.5, 0, 1)  # the cell of the boundary counts in part
-    return _Step(special.log_ndtr(-z), density * cut)
+    return _Step(scipy.special.log_ndtr(-z), density * cut)
 
 
 @cache
@@ -182,8 +182,8 @@ def repeated_p(
     above = below = 1.0
     for look, (variance, freedom) in variances(x, alike).items():
         t = float(x[:look].mean()) / math.sqrt(variance / look)
-        above = min(above, spending_p(look, float(special.stdtr(freedom, -t))))
-        below = min(below, spending_p(look, float(special.stdtr(freedom, t))))
+        above = min(above, spending_p(look, float(scipy.special.stdtr(freedom, -t))))
+        below = min(below, spending_p(look, float(scipy.special.stdtr(freedom, t))))
     return above, below
 
 
@@ -234,7 +234,7 @@ def repeated_interval(
     level = nominal_level(n, (1 - confidence) / 2)
     mean = float(values[:n].mean())
     variance, freedom = variances(values, alike)[n]
-    half = float(special.stdtrit(freedom, 1 - level)) * math.sqrt(variance / n)
+    half = float(scipy.special.stdtrit(freedom, 1 - level)) * math.sqrt(variance / n)
     return mean, mean - half, mean + half
 
 
@@ -310,7 +310,7 @@ def _ladder(
 def _critical(matches: int, alpha: float, others: int) -> tuple[float, float]:
     """The t that a look must reach, and its degrees of freedom, with so many other pairs."""
     freedom = (matches - 1) * (1 + SHARED * others)
-    return float(special.stdtrit(freedom, 1 - nominal_level(matches, alpha))), freedom
+    return float(scipy.special.stdtrit(freedom, 1 - nominal_level(matches, alpha))), freedom
 
 
 def chance(
@@ -353,7 +353,9 @@ def _chance_at(
     t, freedom = _critical(matches, level, others)
 
     def reached(distance: float) -> float:
-        return float(special.ndtr((distance / error - t) / math.sqrt(1 + t * t / (2 * freedom))))
+        return float(
+            scipy.special.ndtr((distance / error - t) / math.sqrt(1 + t * t / (2 * freedom)))
+        )
 
     if theta > width:
         return reached(theta - width)

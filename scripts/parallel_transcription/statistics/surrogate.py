@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.linalg import cho_solve, solve_triangular
+import scipy
 
 Array = np.ndarray
 
@@ -105,7 +105,7 @@ class _Fitted:
         residual, noise_sd = spreads
         noise = weights * noise_sd**2 + extra_sd**2
         factor = np.linalg.cholesky(fixed + residual**2 * near + np.diag(noise))
-        solved = cho_solve((factor, True), off, check_finite=False)
+        solved = scipy.linalg.cho_solve((factor, True), off, check_finite=False)
         evidence = -0.5 * float(off @ solved) - float(np.log(np.diag(factor)).sum())
         for spread, (middle, sd) in zip(spreads, _LIKELY, strict=True):
             evidence -= 0.5 * (math.log(spread / middle) / sd) ** 2
@@ -156,7 +156,9 @@ class _Part:
         self._prior, self._measured, self._fitted = prior, measured, fitted
         cross = self._kernel(np.arange(len(prior.mean)), measured)
         self.mean = prior.mean + cross @ fitted.solved
-        self._half = solve_triangular(fitted.factor, cross.T, lower=True, check_finite=False)
+        self._half = scipy.linalg.solve_triangular(
+            fitted.factor, cross.T, lower=True, check_finite=False
+        )
         alone = (prior.linear**2).sum(axis=1) + fitted.spreads[0] ** 2 + OWN**2
         self.variance = np.maximum(alone - (self._half**2).sum(axis=0), _JITTER)
 

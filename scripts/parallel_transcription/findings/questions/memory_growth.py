@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
@@ -133,4 +133,4 @@ def _passes(machine: Machine) -> pd.DataFrame:
 def _later_slope(process: pd.DataFrame) -> float:
     """MB per pass over the later half of a process's passes."""
     later = process["uss_mb"].to_numpy(float)[len(process) // 2 :]
-    return float(stats.theilslopes(later).slope)
+    return float(scipy.stats.theilslopes(later).slope)
