@@ -380,8 +380,8 @@ def usual(model):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_every_kernel_takes_the_walk(few_tokens, usual, kernel):
-    found = transcribe_with(kernel, few_tokens, ["int8", "int8_float32", "float32"], [1, 5])
-    assert len(found) == 6
+    found = transcribe_with(kernel, few_tokens, ["int8", "float32"], [1, 5])
+    assert len(found) == 4
     for tokens, temperature, logprob in found:
         assert tokens == usual.tokens and len(tokens) == 9  # with both timestamps
         assert temperature == 0.0

@@ -187,16 +187,16 @@ CALLS = {True: 2 + 2, False: 2 + 2 + 2}  # warm-up and first block; apart, anoth
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_process_left")
 @pytest.mark.parametrize(
-    ("fault", "status", "words"),
+    ("together", "fault", "status", "words"),
     [
-        ("raise RuntimeError('planted')", "failed", "RuntimeError: planted"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "during a repeat"),
-        ("ctypes.CDLL(None).sleep(600)", "timeout", "a repeat took longer than 3 s"),
+        (True, "raise RuntimeError('planted')", "failed", "RuntimeError: planted"),
+        (True, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "during a repeat"),
+        (True, "ctypes.CDLL(None).sleep(600)", "timeout", "a repeat took longer than 3 s"),
+        (False, "os.kill(os.getpid(), signal.SIGKILL)", "killed", "during a repeat"),
     ],
 )
-@pytest.mark.parametrize("together", [True, False])
 def test_a_side_that_dies_ends_the_match_and_whole_blocks_stay(
-    plant, fault, status, words, together, tmp_path
+    plant, together, fault, status, words, tmp_path
 ):
     file = tmp_path / "calls"  # of the first side, also over its processes
     file.write_text("")
@@ -308,7 +308,7 @@ matches.measure_match(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
 def test_a_match_that_is_stopped_leaves_its_blocks_and_no_process(tmp_path, number):
     file = tmp_path / "m" / "matches" / "x.json"
     code = TOLD.format(paths=[str(ROOT / "scripts"), str(ROOT / "tests")], file=str(file))
