@@ -5,6 +5,7 @@
 rule decide:
     input:
         lambda wildcards: PLAN.explored(wildcards.machine),
+        lambda wildcards: PLAN.climbed(wildcards.machine),
         PLAN.all_manifests(),
     output:
         "results/{machine}/decided.json",

@@ -34,7 +34,7 @@ def main() -> None:
         print(f"search: chooses among {len(space)} of them", file=sys.stderr)
     far = Far([f"results/{label}/runs/{run}.json" for label in study.machines for run in runs])
     print(
-        f"{len(study.wanted)} of {len(study.points)} configurations, "
+        f"{len(study.wanted)} of {len(study.points) - len(study.climbed)} configurations, "
         f"{len(study.schedule)} runs on each of {', '.join(study.machines)}",
         file=sys.stderr,
     )

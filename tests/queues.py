@@ -76,12 +76,25 @@ def latencies(requests: list[dict]) -> np.ndarray:
 
 
 def table_of(
-    service: list[float], rate: float, workers: int, requests: int, rounds: int, study: int
+    service: list[float],
+    rate: float,
+    workers: int,
+    requests: int,
+    rounds: int,
+    study: int,
+    spread: float = 0.0,
 ) -> pd.DataFrame:
-    """The requests of the rounds of a study, as `objectives.requests_of` gives them."""
+    """The requests of the rounds of a study, as `objectives.requests_of` gives them.
+
+    `spread`: standard deviation of the log of a process's own speed.
+    """
     parts = []
     for number in range(1, rounds + 1):
-        told = served(service, rate, workers, requests, 1000 * study + number)
+        chance = np.random.default_rng([study, number, round(1000 * rate)])
+        factor = float(np.exp(chance.normal(0, spread)))
+        told = served(
+            service, rate, workers, requests, 1000 * study + number, lambda k, f=factor: f
+        )
         parts.append(pd.DataFrame(told).assign(round=number, run=f"r{number}", repeat=1))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(

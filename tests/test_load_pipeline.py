@@ -33,13 +33,23 @@ def done(made_once):
         {"strategy": "multi_process", "instances": 2, "rate": "60%", **LOAD},
     ]
     study = small_study(
-        "loads", grid, rounds=1, mixes=MIXES, slo={"p90": 30}, timeout_s=30, warmups=1
-    )
+        "loads", grid, rounds=1, mixes=MIXES, slo={"p50": 30}, timeout_s=30, warmups=1,
+        ladder={"minutes": 0.001},
+    )  # fmt: skip
     return Project.at(made_once("loads", lambda folder: _to_the_report(folder, study)))
 
 
+def every_record(project: Project) -> list[dict]:
+    return [json.loads(p.read_text()) for p in project.folder.glob("results/m/runs/*.json")]
+
+
+def is_of_the_ladder(rate: str) -> bool:
+    """The study's own rates are shares of the capacity."""
+    return bool(rate) and not rate.endswith("%")
+
+
 def records(project: Project) -> dict[str, dict]:
-    found = [json.loads(p.read_text()) for p in project.folder.glob("results/m/runs/*.json")]
+    found = [r for r in every_record(project) if not is_of_the_ladder(r["configuration"]["rate"])]
     return {f"{r['configuration']['strategy']} {r['load']['arrivals']}": r for r in found}
 
 
@@ -71,6 +81,7 @@ def test_what_rates_are_shares_of_is_measured_first_and_once(done):
 def test_latency_is_from_when_a_request_was_due(done):
     timings = pd.read_parquet(done.folder / "results" / "timings.parquet")
     own = timings[(timings["arrivals"] == "poisson") & timings["counted"]]
+    own = own[own["rate"].str.endswith("%")]
     assert len(own) == 24
     assert (own["seconds"] - (own["finished_s"] - own["submitted_s"])).abs().max() < 1e-9
     assert (own["wait_s"] + own["service_s"] - own["seconds"]).abs().max() < 1e-9
@@ -88,6 +99,23 @@ def test_the_report_is_there_and_nothing_runs_again(done):
     assert {"max_load", "load_processes", "load_explained"} <= asked
     assert (done.folder / "results" / "reports" / "findings.pdf").stat().st_size > 10_000
     assert set(done.planned()) <= {"write_machine_report"}
+
+
+def test_the_ladder_goes_on_from_the_rounds_within_its_minutes_and_is_in_the_tables(done):
+    found = json.loads((done.folder / "results" / "m" / "ladder.json").read_text())
+    own = [r for r in every_record(done) if is_of_the_ladder(r["configuration"]["rate"])]
+    assert found["stopped"] == "budget spent" and found["runs"] == len(own) == 1
+    assert {one["why"] for one in found["settings"]} == {"budget spent"}
+    told = records(done)["one_model poisson"]["load"]
+    for record in own:  # at the rate of the rounds first, in a round of its own
+        assert record["status"] == "ok" and record["load"]["seed"] == told["seed"]
+        assert record["load"]["rate"] == told["rate"] and record["round"] == 2
+    runs = pd.read_parquet(done.folder / "results" / "runs.parquet")
+    assert set(runs["run"]) >= {record["run"] for record in own}
+    findings = json.loads((done.folder / "results" / "findings.json").read_text())
+    rows = next(f for f in findings if f["id"] == "max_load")["evidence"]
+    assert sum(row["rounds"] for row in rows) == 2 + len(own)
+    assert len({row["rate"] for row in rows}) == 1
 
 
 def test_an_objective_reruns_nothing_and_another_mix_measures_only_what_has_it(done, tmp_path):

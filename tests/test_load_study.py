@@ -10,7 +10,8 @@ from parallel_transcription.errors import InputError
 from parallel_transcription.jobs.load import ToldLoad, capacity_of, load_of
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
-from parallel_transcription.study.study import build_study
+from parallel_transcription.study.ladders import RATES, rungs
+from parallel_transcription.study.study import build_study, grid_of
 from simple_records import make_record
 
 BLOCK = {
@@ -94,6 +95,32 @@ def test_a_slo_and_a_margin_are_checked(project):
         study(project, {}, slo={"p42": 1})
     with pytest.raises(StudyError, match="latency_margin: 1 is too large"):
         study(project, {}, latency_margin=1)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"slo": {}}, "ladder: it has no objective; say with slo"),
+        ({"slo": {"p99": 3}}, "ladder: requests: 40 say nothing of the p99 of slo"),
+        ({"ladder": {"minutes": 0}}, "ladder.minutes: 0 is too small"),
+        ({"ladder": {"rates": [1]}}, "ladder: unknown key 'rates'"),
+        ({"defaults": {"callers": 8}}, "ladder: no configuration can climb"),
+    ],
+)
+def test_a_ladder_that_leads_nowhere_is_refused(project, more, told):
+    with pytest.raises(StudyError, match=told):
+        study(project, {}, **{"slo": {"p95": 3}, "ladder": {"minutes": 1}} | more)
+
+
+def test_a_ladder_may_come_to_any_rate_and_measures_none_beforehand(project):
+    told = {"slo": {"p95": 3}}
+    without = study(project, {}, {"rate": "70%"}, **told)
+    made = study(project, {}, {"rate": "70%"}, ladder={}, **told)
+    assert [p.id for p, _ in made.schedule] == [p.id for p, _ in without.schedule]
+    assert len(made.climbed) == len(RATES) - 1  # one is the grid's
+    assert set(grid_of(made.settings)) == set(without.points)
+    assert set(made.points) == set(without.points) | set(made.climbed)
+    assert rungs({}, made.points.values()) == {}
 
 
 def test_defaults_for_loads_say_nothing_of_files_at_once_and_the_other_way_round(project):

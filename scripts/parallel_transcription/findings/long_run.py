@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -52,19 +53,35 @@ class Queue:
         """
         if self.busy > MOST_BUSY:
             return math.inf
-        chance = np.random.default_rng(1)
-        shape = (_LEAD_IN + _REQUESTS, _QUEUES)
-        between = gaps(self.arrivals, shape[0] * shape[1], chance).reshape(shape) / self.rate
-        files = chance.choice(len(self.service), shape, p=self.weights / self.weights.sum())
-        service = self.service[files]
-        free = np.zeros((_QUEUES, self.servers))  # until each server is, from the last arrival on
-        late, every = np.empty(shape), np.arange(_QUEUES)
-        for k in range(shape[0]):
-            free = np.maximum(0.0, free - between[k][:, None])
-            first = free.argmin(axis=1)
-            wait = free[every, first]
-            free[every, first] = late[k] = wait + service[k]
-        return float(np.quantile((late / self.allowed[files])[_LEAD_IN:], percent / 100))
+        tables = (one.tobytes() for one in (self.service, self.allowed, self.weights))
+        return _simulated(self.arrivals, self.rate, self.servers, *tables, percent)
+
+
+# A campaign asks for the same ones after each of its rounds.
+@lru_cache(maxsize=20_000)
+def _simulated(
+    arrivals: str,
+    rate: float,
+    servers: int,
+    service_s: bytes,
+    allowed_s: bytes,
+    weights: bytes,
+    percent: float,
+) -> float:
+    service, allowed, weight = (np.frombuffer(one) for one in (service_s, allowed_s, weights))
+    chance = np.random.default_rng(1)
+    shape = (_LEAD_IN + _REQUESTS, _QUEUES)
+    between = gaps(arrivals, shape[0] * shape[1], chance).reshape(shape) / rate
+    files = chance.choice(len(service), shape, p=weight / weight.sum())
+    takes = service[files]
+    free = np.zeros((_QUEUES, servers))  # until each server is, from the last arrival on
+    late, every = np.empty(shape), np.arange(_QUEUES)
+    for k in range(shape[0]):
+        free = np.maximum(0.0, free - between[k][:, None])
+        first = free.argmin(axis=1)
+        wait = free[every, first]
+        free[every, first] = late[k] = wait + takes[k]
+    return float(np.quantile((late / allowed[files])[_LEAD_IN:], percent / 100))
 
 
 def lateness(
@@ -90,10 +107,9 @@ def lateness(
     measured = percentile(late[requests["counted"]], percent)
     if not math.isfinite(measured):
         return math.inf
-    of_all = others.groupby("audio_sha256", sort=True)
-    service = requests.groupby("audio_sha256")["service_s"].mean()
-    service = service.reindex(of_all.groups.keys()).fillna(of_all["service_s"].mean())
-    takes = requests["audio_sha256"].map(service)
+    queue = queue_of(requests, rate, servers, others)
+    names = sorted(set(others["audio_sha256"]))
+    takes = requests["audio_sha256"].map(dict(zip(names, queue.service, strict=True)))
     replayed = []
     for _, one in requests.groupby(["run", "repeat"], sort=False):
         own = one.sort_values("submitted_s")
@@ -101,14 +117,25 @@ def lateness(
         waiting = waits(own["submitted_s"].to_list(), own_takes.to_list(), servers)
         counted = own["counted"].to_numpy(bool)
         replayed += list(((waiting + own_takes) / allowed[own.index])[counted])
+    return measured * queue.lateness(percent) / percentile(replayed, percent)
+
+
+def queue_of(requests: pd.DataFrame, rate: float, servers: int, others: pd.DataFrame) -> Queue:
+    """The queue of the files of all rounds, with the service times of some requests.
+
+    Arguments as of `lateness`; files that those requests were not for take what they did in
+    `others`.
+    """
+    of_all = others.groupby("audio_sha256", sort=True)
+    service = requests.groupby("audio_sha256")["service_s"].mean()
+    service = service.reindex(of_all.groups.keys()).fillna(of_all["service_s"].mean())
     kind = str(requests["arrivals"].iloc[0])
-    queue = Queue(
+    return Queue(
         # a trace may come in bursts
         kind if kind in ("poisson", "constant") else "bursts",
         rate,
         servers,
-        service.to_numpy(float),
+        service.to_numpy(float).round(6),
         of_all["allowed"].first().to_numpy(float),
         of_all["share"].first().fillna(of_all.size() / len(others)).to_numpy(float),
     )
-    return measured * queue.lateness(percent) / percentile(replayed, percent)

@@ -19,7 +19,8 @@ import scipy
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.long_run import lateness
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.results.latency import CARRIES
+from parallel_transcription.statistics.sequential import looks_at, spending_p
+from parallel_transcription.study.loads import CARRIES
 
 #: What rounds spread by at least (log): the simulated percentile is no surer.
 LEAST_SPREAD = 0.03
@@ -114,12 +115,18 @@ def _service_s(requests: pd.DataFrame, workers: pd.Series) -> pd.Series:
 
 
 def kept(
-    own: pd.DataFrame, objective: Objective, confidence: float, rate: float, servers: int | None
+    own: pd.DataFrame,
+    objective: Objective,
+    confidence: float,
+    rate: float,
+    servers: int | None,
+    in_looks: bool = False,
 ) -> Kept:
     """How the rounds of an arm stand to an objective, in the long run.
 
     Shown by one-sided t tests on the logarithm of the lateness; what is infinite misses. The
-    p-values are of each test alone.
+    p-values are of each test alone; `in_looks` of all looks at the rounds so far, as they were
+    added one by one (`statistics.sequential`).
 
     Args:
         own: The arm's requests, as from `requests_of`.
@@ -128,6 +135,7 @@ def kept(
         rate: Requests per second.
         servers: How many requests are served at once; None where that is not known, and so
             nothing of the long run.
+        in_looks: Whether rounds were added until there was an answer.
     """
     allowed = objective.allowed(own["audio_seconds"])
     known = own.assign(allowed=allowed)[own["service_s"].notna()]
@@ -141,34 +149,74 @@ def kept(
     ])  # fmt: skip
     counted = own[own["counted"]].groupby("round").size()
     carried = bool(counted.min() >= CARRIES[objective.percent])
-    p_meets = p_misses = estimate = low = high = math.nan
-    tested = carried and len(values) >= statistics.LEAST_ROUNDS
-    infinite = int(np.isinf(values).sum())
+    return judged(objective, values, carried, confidence, in_looks)
+
+
+def judged(
+    objective: Objective, values: np.ndarray, carried: bool, confidence: float, in_looks: bool
+) -> Kept:
+    """How some lateness in rounds, oldest first, stands to an objective; see `kept`."""
+    estimate = low = high = math.nan
     if np.isfinite(values).all():
-        logs = np.log(values)
-        spread = math.hypot(logs.std(ddof=1), LEAST_SPREAD) if len(logs) > 1 else math.nan
-        error = spread / math.sqrt(len(logs))
-        half = float(scipy.stats.t.ppf(0.5 + confidence / 2, max(1, len(logs) - 1))) * error
-        middle = float(logs.mean())
+        middle, error = _mean_and_error(values)
+        half = float(scipy.stats.t.ppf(0.5 + confidence / 2, max(1, len(values) - 1))) * error
         estimate, low, high = (math.exp(one) for one in (middle, middle - half, middle + half))
-        if tested:
-            p_meets = float(scipy.stats.t.cdf(middle / error, len(logs) - 1))
-            p_misses = 1 - p_meets
-    elif tested and 2 * infinite > len(values):
-        p_misses, p_meets = 0.0, 1.0  # most rounds were saturated, each by a test of its own
+    p_meets = p_misses = math.nan
+    if carried:
+        p_meets, p_misses = _in_looks(values) if in_looks else _tests(values)
     return Kept(objective, values, carried, estimate, low, high, p_meets, p_misses)
 
 
-def standing(of: list[Kept], alpha: float) -> str:
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Mean logarithm of some lateness, and its standard error; nan of a single round's."""
+    logs = np.log(values)
+    spread = math.hypot(logs.std(ddof=1), LEAST_SPREAD) if len(logs) > 1 else math.nan
+    return float(logs.mean()), spread / math.sqrt(len(logs))
+
+
+def _tests(values: np.ndarray) -> tuple[float, float]:
+    """One-sided p-values of lateness, in rounds: (all is kept, it is not); nan where none tells.
+
+    Where some rounds are infinite nothing is kept, and for the other test they count as the largest
+    of the others; where most are, each by a test of its own, nothing more is asked.
+    """
+    if len(values) < statistics.LEAST_ROUNDS or np.isnan(values).any():
+        return math.nan, math.nan
+    finite = values[np.isfinite(values)]
+    if 2 * len(finite) < len(values):
+        return 1.0, 0.0
+    middle, error = _mean_and_error(np.minimum(values, finite.max()))
+    p_meets = float(scipy.stats.t.cdf(middle / error, len(values) - 1))
+    return (p_meets if len(finite) == len(values) else 1.0), 1 - p_meets
+
+
+def _in_looks(values: np.ndarray) -> tuple[float, float]:
+    """Repeated p-values: the smallest levels to spend at which some look so far shows it."""
+    meets = misses = 1.0
+    for look in looks_at(len(values)):
+        p_meets, p_misses = _tests(values[:look])
+        if not math.isnan(p_meets):
+            meets = min(meets, spending_p(look, p_meets))
+            misses = min(misses, spending_p(look, p_misses))
+    return meets, misses
+
+
+def standing(of: list[Kept], alpha: float, alpha_misses: float | None = None) -> str:
     """Whether all objectives are kept: all shown to be, or one shown not to be.
 
     "All" is an intersection-union test, which needs no correction; "one" is Bonferroni's.
+
+    Args:
+        of: How each objective stands.
+        alpha: The level.
+        alpha_misses: That of "one is not kept", if another.
     """
+    alpha_misses = alpha if alpha_misses is None else alpha_misses
     if not of or not all(one.carried for one in of):
         return UNDECIDED
     if all(one.p_meets <= alpha for one in of):
         return MEETS
-    if any(one.p_misses <= alpha / len(of) for one in of):
+    if any(one.p_misses <= alpha_misses / len(of) for one in of):
         return MISSES
     return UNDECIDED
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from parallel_transcription import words
 from parallel_transcription.findings import services
+from parallel_transcription.findings.bands import bands_of
 from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.objectives import objectives
-from parallel_transcription.findings.questions.max_load import bands_of
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import (

@@ -26,6 +26,7 @@ from parallel_transcription.findings.question import (
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.results.finding import Column, Finding, Row, Verdict
 from parallel_transcription.statistics import Comparison
+from parallel_transcription.study.study import grid_of
 
 NUMBER = 10  # the chapter
 #: What must be equal beside the conditions: the requests are part of the workload.
@@ -36,10 +37,18 @@ TO_MEASURE = (
 )
 
 
-def open_arms(loads: Machine) -> pd.DataFrame:
+def timed_arms(loads: Machine) -> pd.DataFrame:
     """Arms to which requests come on their own, without A/A replicas and planted slow-downs."""
     arms = loads.unaltered()
     return arms[arms["arrivals"] != "closed"]
+
+
+def open_arms(loads: Machine) -> pd.DataFrame:
+    """Those of them that the study names: not those that its ladder came to, and stopped at."""
+    arms = timed_arms(loads)
+    if loads.study.get("ladder") is None:
+        return arms
+    return arms[arms["configuration"].isin(list(grid_of(loads.study)))]
 
 
 def facts(arm: Any, loads: Machine) -> Row:

@@ -37,6 +37,7 @@ _FAILURES = frozenset((LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR))
 STAGES = {
     "prepare_model": "Preparing models",
     "search": "Searching the grid",
+    "ladder": "Climbing the ladder of rates",
     "decide": "Deciding in matches what the rounds left open",
     "merge_timings": "Merging the records, testing the claims",
     "draw_figures": "Drawing figures",
@@ -98,6 +99,7 @@ class Screen(logging.Handler):
         told = [
             words.plural(len(plan.study.wanted), "configuration"),
             *([f"a search among {len(plan.searched)} of them"] if plan.searched else []),
+            *([f"a ladder for {len(plan.climbing)}"] if plan.climbing else []),
             words.plural(len(records), "run") + (f" ({there} are there already)" if there else ""),
         ]
         if (records or plan.searched) and minutes:

@@ -13,6 +13,7 @@ from parallel_transcription.report.pages import (
     comparison,
     data,
     description,
+    ladder,
     matches,
     published,
     recommended,
@@ -80,6 +81,9 @@ def findings_report(results: Results, figures: Path, scoreboard: list[Line]) -> 
         "recommended": [recommended.recommended_view(results, label) for label in labels],
         "searches": [
             view for label in labels if (view := search.search_view(results, label)) is not None
+        ],
+        "ladders": [
+            view for label in labels if (view := ladder.ladder_view(results, label)) is not None
         ],
         "matches": [
             view for label in labels if (view := matches.matches_view(results, label)) is not None

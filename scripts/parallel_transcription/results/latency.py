@@ -14,9 +14,9 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from parallel_transcription.study.loads import CARRIES
+
 PERCENTILES = (50, 90, 95, 99)
-#: Requests from which on at least one of two is expected beyond a percentile: n ≥ 2 / (1 - p).
-CARRIES = {50: 10, 90: 20, 95: 40, 99: 200}
 #: Blocks of requests in which a trend of the number in the system is looked for.
 _BLOCKS = 10
 #: Share of the offered requests that are served in the window where the system keeps up.

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from parallel_transcription.errors import TableError
+from parallel_transcription.results.climbed import Ladder, read_ladders
 from parallel_transcription.results.columns import (
     LEFT_OUT_COLUMNS,
     MATCH_COLUMNS,
@@ -39,7 +40,8 @@ class Results:
 
     `runs`, `timings` and `matches` are tables of the columns of `columns.py`; `machines` has the
     facts of each label, `study` every setting, `recommended` a block for each label, `sizing` what
-    a traffic takes, `searches` what the search of a label did; `left_out` names files that are no
+    a traffic takes, `searches` what the search of a label did, `ladders` what its ladder came to;
+    `left_out` names files that are no
     valid records.
     """
 
@@ -53,6 +55,7 @@ class Results:
     left_out: Sequence[str] = ()
     matches: pd.DataFrame = field(default_factory=lambda: no_matches().copy())
     searches: Mapping[str, Searched] = field(default_factory=dict)
+    ladders: Mapping[str, Ladder] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -70,6 +73,7 @@ class Results:
             findings=[f for f in self.findings if f.machine == machine],
             recommended=_only(self.recommended, machine),
             searches=_only(self.searches, machine),
+            ladders=_only(self.ladders, machine),
             left_out=[f for f in self.left_out if Path(f).parent.parent.name == machine],
         )
 
@@ -135,6 +139,7 @@ def read_results(folder: Path | str) -> Results:
         recommended=read_recommended(folder / "recommended.yaml"),
         sizing=read_sizing(folder / "sizing.yaml"),
         searches=read_searches(folder),
+        ladders=read_ladders(folder),
     )
 
 

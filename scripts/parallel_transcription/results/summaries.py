@@ -16,9 +16,10 @@ from parallel_transcription import words
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.columns import METERS
 from parallel_transcription.results.counting import median, times
-from parallel_transcription.results.latency import CARRIES, percentile
+from parallel_transcription.results.latency import percentile
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.dimensions import DIMENSIONS
+from parallel_transcription.study.loads import CARRIES
 from parallel_transcription.untrusted import in_brief
 from parallel_transcription.words import (
     as_written,

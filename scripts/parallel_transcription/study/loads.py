@@ -19,10 +19,14 @@ from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.rates import share_of
 
 TRACE = "trace:"
+#: Requests from which on at least one of two is expected beyond a percentile: n ≥ 2 / (1 - p).
+CARRIES = {50: 10, 90: 20, 95: 40, 99: 200}
 #: Dimensions in which configurations differ that get the same rate for the same share.
 _SPREAD = ("strategy", "instances", "num_workers", "cpu_threads", "callers", "init_stagger_s",
            "thread_env", "slowdown", "replica", "arrivals", "rate", "requests", "discipline",
            "device_index", "service")  # fmt: skip
+#: The others: what those have in common that do the same work.
+ALIKE = tuple(name for name in NAMES if name not in _SPREAD)
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def capacities(points: Mapping[str, GridPoint]) -> tuple[dict[str, GridPoint], d
         if share_of(point.configuration.rate) is None:
             continue
         c = point.configuration
-        same = tuple(getattr(c, name) for name in NAMES if name not in _SPREAD)
+        same = tuple(getattr(c, name) for name in ALIKE)
         if same not in first:
             closed = replace(
                 c, arrivals="closed", rate="", discipline="fifo", replica=1, slowdown=0,

@@ -19,6 +19,7 @@ from parallel_transcription.inputs import models
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.study.configuration import canonical_json, compact, slug
 from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.ladders import MINUTES, climbs
 from parallel_transcription.study.loads import trace_of
 from parallel_transcription.study.rates import share_of
 from parallel_transcription.study.runs import round_of, run_id
@@ -27,6 +28,7 @@ from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
 SEARCHED = "search.json"  # what a search came to
+CLIMBED = "ladder.json"  # what a ladder came to
 NOT_IN_RESULTS = ("only", "machines")
 JUDGED_WITH: tuple[
     Literal["equivalence_margin"],
@@ -91,6 +93,11 @@ class Plan:
         self._specifications: dict[tuple[str, str], str] = {}
         self.machines = list(study.machines)
         self.searched = searched(study.settings, study.wanted.values())
+        self.climbing = (
+            [one for one in study.wanted.values() if climbs(one.configuration)]
+            if study.settings.get("ladder") is not None
+            else []
+        )
         self.runs = [
             run_id(point.id, number)
             for point, number in study.schedule
@@ -110,6 +117,10 @@ class Plan:
         """What is there once a machine's rounds are: the records, and what a search came to."""
         search = [f"{self.results}/{machine}/{SEARCHED}"] if self.searched else []
         return [*self.records(machine), *search]
+
+    def climbed(self, machine: str) -> list[str]:
+        """What a machine's ladder came to, where the study has one."""
+        return [f"{self.results}/{machine}/{CLIMBED}"] if self.climbing else []
 
     def priority(self, run: str) -> int:
         """Snakemake's priority of a run: earlier in the schedule is higher; all are below 1."""
@@ -205,6 +216,11 @@ class Plan:
         settings = self.study.settings.get("search") or {}
         whole = sum(point.rounds for point in self.searched.values())
         return math.ceil(settings.get("minutes", SHARE * whole)) + 2 * self._longest_min()
+
+    def climbing_min(self) -> int:
+        """Minutes that a ladder may take, and as long as its last run may run over."""
+        minutes = (self.study.settings.get("ladder") or {}).get("minutes", MINUTES)
+        return math.ceil(minutes) + 2 * self._longest_min()
 
     def _longest_min(self) -> int:
         return max(self.minutes(run_id(one, 1)) for one in self.study.wanted)
@@ -321,14 +337,21 @@ class Plan:
     def others(self) -> list[str]:
         """Records that are there beside the wanted ones: more rounds, other parts of the grid.
 
-        Matches and heats of the study's own machines are wanted through what came of them and not
-        among them.
+        Matches and heats of the study's own machines, and what its ladder has measured there, are
+        wanted through what came of them and not among them.
         """
         wanted = {record for machine in self.machines for record in self.records(machine)}
         campaigns = ("matches", "heats")
         own = {self.results / machine / one for machine in self.machines for one in campaigns}
         found = [p for one in ("runs", *campaigns) for p in self.results.glob(f"*/{one}/*.json")]
-        return sorted(str(p) for p in found if str(p) not in wanted and p.parent not in own)
+        found = [p for p in found if str(p) not in wanted and p.parent not in own]
+        return sorted(str(p) for p in found if not self._is_of_ladder(p))
+
+    def _is_of_ladder(self, record: Path) -> bool:
+        if not self.climbing or record.parent.parent.name not in self.machines:
+            return False
+        point = self.study.points.get(record.stem.rpartition("-r")[0])
+        return point is not None and climbs(point.configuration)
 
     def set_aside(self, machine: str) -> list[str]:
         """Names of a machine's records that were damaged and set aside (results/records.py).

@@ -294,6 +294,19 @@ SETTINGS: tuple[Key, ...] = (
         "is measured by rounds.",
     ),
     Key(
+        "ladder",
+        None,
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"minutes": positive(100_000)},
+        },
+        "After the rounds: climb the ladder of rates, for the largest load within `slo` that each "
+        "configuration under a load carries (as many callers as workers or fewer); fresh runs, "
+        "until the rate that is met and the one that is missed are neighbours, for at most "
+        "`minutes` (10 unless given), and one run at least. More minutes later go on from there.",
+    ),
+    Key(
         "limits",
         {},
         {
@@ -487,6 +500,12 @@ class Search(TypedDict, total=False):
     gain: float
 
 
+class Ladder(TypedDict, total=False):
+    """For how long the largest load of configurations is looked for."""
+
+    minutes: float
+
+
 class Limits(TypedDict, total=False):
     """What recommended settings must keep."""
 
@@ -532,6 +551,7 @@ class Settings(TypedDict):
     confidence: float
     decide: Decide
     search: NotRequired[Search]
+    ladder: NotRequired[Ladder]
     limits: Limits
     mixes: dict[str, Any]
     services: dict[str, Any]

@@ -24,6 +24,7 @@ from parallel_transcription.study.dimensions import DIMENSIONS
 from parallel_transcription.study.file import StudyError, problems_in, read_study_file
 from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
+from parallel_transcription.study.ladders import check_ladder, rungs
 from parallel_transcription.study.loads import Loads, capacities, read_loads
 from parallel_transcription.study.messages import closest, schema_problems, short
 from parallel_transcription.study.searching import check_search
@@ -51,11 +52,12 @@ class Study:
     """A validated study.
 
     `machines` are the labels to measure, each with what its runs ask the scheduler for (None on
-    this host); `points` is the whole grid by id; `schedule` the wanted runs (after `only`) in
-    the order of measurement; `files` the audio files in order; `loads` its mixes and traces;
-    `services` those that it may ask, by name; `capacity_of` the configuration that tells what a
-    rate in percent is a share of, by the id of the one that has such a rate; `passed_over` what
-    wildcards met that is no audio.
+    this host); `points` is the whole grid by id, with what is measured beside it for its sake;
+    `schedule` the wanted runs (after `only`) in the order of measurement; `files` the audio files
+    in order; `loads` its mixes and traces; `services` those that it may ask, by name; `capacity_of`
+    the configuration that tells what a rate in percent is a share of, by the id of the one that has
+    such a rate; `climbed` those of `points` that a ladder may come to beside the grid;
+    `passed_over` what wildcards met that is no audio.
     """
 
     file: str
@@ -67,6 +69,7 @@ class Study:
     loads: Loads = field(repr=False)
     services: dict[str, ServiceOfStudy] = field(default_factory=dict)
     capacity_of: dict[str, str] = field(default_factory=dict)
+    climbed: dict[str, GridPoint] = field(default_factory=dict, repr=False)
     passed_over: list[Path] = field(default_factory=list)
 
     @property
@@ -161,6 +164,7 @@ def build_study(
         )
     _check_packing(wanted, settings.get("packing"), file)
     check_search(settings, wanted, file)
+    check_ladder(settings, wanted, file)
     measured, capacity_of = capacities({point.id: point for point in wanted})
     wanted += [point for point in measured.values() if point.id not in {p.id for p in wanted}]
     return Study(
@@ -173,6 +177,7 @@ def build_study(
         loads=loads,
         services=services,
         capacity_of=capacity_of,
+        climbed={k: one for k, one in rungs(settings, grid.values()).items() if k not in grid},
         passed_over=found.passed_over,
     )
 
@@ -294,12 +299,23 @@ def _name_of(file: str) -> str:
 
 
 def expand_grid(settings: Settings, file: str) -> dict[str, GridPoint]:
-    """The union of the blocks' grids, by id, and what tells the capacity that rates are shares of.
+    """The union of the blocks' grids, by id, and what is measured beside it for its sake.
+
+    That is what tells the capacity that rates are shares of, and what a ladder may come to.
 
     Raises:
         StudyError: for values that cannot go together, naming the block and the key.
     """
-    points = _of_blocks(settings, file)
+    points = grid_of(settings, file)
+    return rungs(settings, points.values()) | points
+
+
+def grid_of(settings: Mapping[str, Any], file: str = "") -> dict[str, GridPoint]:
+    """What rounds measure, by id: the grid, and what tells the capacity that rates are shares of.
+
+    Errors as of `expand_grid`.
+    """
+    points = _of_blocks(cast(Settings, settings), file)
     return capacities(points)[0] | points
 
 

@@ -16,33 +16,20 @@ Verdict:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-
-import pandas as pd
 
 from parallel_transcription import words
 from parallel_transcription.findings import show
+from parallel_transcription.findings.bands import Band, bands_of
 from parallel_transcription.findings.machine import Machine
-from parallel_transcription.findings.objectives import (
-    Kept,
-    Objective,
-    kept,
-    ladder,
-    objectives,
-    requests_of,
-    standing,
-)
+from parallel_transcription.findings.objectives import Objective, objectives
 from parallel_transcription.findings.question import Answer, effect_of
 from parallel_transcription.findings.remarks import by_verdict, starts
 from parallel_transcription.findings.under_load import (
     LoadQuestion,
-    facts,
-    open_arms,
     rate_column,
+    timed_arms,
 )
 from parallel_transcription.results.finding import Finding, Row, Verdict
-from parallel_transcription.results.latency import percentile
-from parallel_transcription.study.dimensions import NAMES
 
 SAID = {
     "met": "met",
@@ -50,8 +37,6 @@ SAID = {
     "saturated": "missed: saturated",
     "open": "open",
 }
-#: What tells configurations apart that are offered different rates.
-_SPREAD = [name for name in NAMES if name != "rate"]
 
 
 class MaxLoad(LoadQuestion):
@@ -87,7 +72,7 @@ class MaxLoad(LoadQuestion):
         if loads is None:
             return None
         asked = objectives(loads.study["slo"])
-        arms = open_arms(loads)
+        arms = timed_arms(loads)
         if not asked or arms.empty:
             return self.not_measured(loads)
         bands = bands_of(loads, asked)
@@ -105,100 +90,6 @@ class MaxLoad(LoadQuestion):
             arms["configuration"],
             notes=_notes(loads, rows),
         )
-
-
-def bands_of(loads: Machine, asked: list[Objective]) -> list[Band]:
-    """What each configuration carries within some objectives, the one that carries most first."""
-    bands = sorted(_bands(loads, open_arms(loads), asked), key=lambda one: one.order)
-    for place, band in enumerate(bands):
-        for row in band.rows:
-            row["place"] = place
-    return bands
-
-
-class Band:
-    """What a configuration carries: rates met and missed, from its rows."""
-
-    def __init__(self, rows: list[Row], standings: list[str]):
-        self.rows = rows
-        met, missed = ladder(standings)
-        for k, row in enumerate(rows):
-            if k < met:
-                row["standing"] = "met"
-            elif k >= missed:
-                row["standing"] = "saturated" if row["saturated"] else "missed"
-            else:
-                row["standing"] = "open"
-        self.highest = float(rows[met - 1]["rate"]) if met else 0.0
-        self.lowest_missed = float(rows[missed]["rate"]) if missed < len(rows) else math.inf
-        self.streams = float(rows[met - 1]["streams"]) if met else 0.0
-        self.lost = missed == 0
-        self.at = rows[met - 1] if met else rows[0]
-
-    @property
-    def order(self) -> tuple[float, float, float, str]:
-        """What carries more stands first, then what is sooner there."""
-        late = self.at["p95_s"] or math.inf
-        return -self.highest, -self.lowest_missed, late, str(self.at["label"])
-
-
-def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterable[Band]:
-    requests = requests_of(loads)
-    for _, own in arms.groupby(_SPREAD, sort=True, dropna=False):
-        found = []
-        for _, arm in own.iterrows():
-            mine = requests[requests["arm"] == arm["arm"]]
-            row = facts(arm, loads)
-            if row["rate"] is None or mine.empty:
-                continue
-            known = [kept(mine, one, loads.confidence, row["rate"], _servers(arm)) for one in asked]
-            found.append((row | _measured(arm, mine, known, row["rate"]),
-                          standing(known, loads.alpha)))  # fmt: skip
-        if found:
-            found.sort(key=lambda one: one[0]["rate"])
-            yield Band([row for row, _ in found], [one for _, one in found])
-
-
-def _servers(arm: pd.Series) -> int | None:
-    """How many requests are served at once; None where some of them wait inside the engine.
-
-    A service is taken to serve as many as it has workers, in the order in which they come.
-    """
-    if arm["service"]:
-        return int(arm["total_workers"])
-    return None if arm["callers"] > arm["total_workers"] else int(arm["callers"])
-
-
-def _measured(arm: pd.Series, mine: pd.DataFrame, known: list[Kept], rate: float) -> Row:
-    worst = max(known, key=lambda one: one.p_meets if one.p_meets == one.p_meets else 1.0)
-    mine = mine[mine["counted"]]
-    kept_up = mine[~mine["saturated"]]
-    by_round = pd.Series(
-        [percentile(own["latency"], 95) for _, own in kept_up.groupby("round")], dtype=float
-    )
-    return {
-        "label": words.name_of(arm),
-        "configuration": arm["configuration"],
-        "arm": arm["arm"],
-        "streams": rate * float(mine["audio_seconds"].mean()),
-        "rounds": int(mine["round"].nunique()),
-        "p95_s": float(by_round.median()) if len(by_round) else None,
-        "lateness": worst.estimate,
-        "low": worst.low,
-        "high": worst.high,
-        "objective": str(worst.objective),
-        "attainment": _attainment(mine, known),
-        "saturated": bool(mine.groupby("round")["saturated"].any().mean() > 0.5),
-        "carried": all(one.carried for one in known),
-    }
-
-
-def _attainment(mine: pd.DataFrame, known: list[Kept]) -> float:
-    """Share of the requests that kept all objectives, of all that came."""
-    kept_all = pd.Series(True, index=mine.index)
-    for one in known:
-        kept_all &= mine["latency"] <= one.objective.allowed(mine["audio_seconds"])
-    return float(kept_all.mean())
 
 
 def _answer(
