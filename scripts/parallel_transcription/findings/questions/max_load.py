@@ -6,6 +6,7 @@ Per configuration, over its rates from the lowest up (`objectives`): a rate is *
 objectives are shown to be kept in the long run and all lower rates are met; it is *missed* when one
 is shown not to be kept, and at all higher rates too. A saturated rate keeps none. The answer is a
 band: from the highest rate met to the lowest one missed. Rates in between are open and widen it.
+With `ladder` rounds were added, and rates chosen, by what was seen: that is paid for (`climb`).
 Verdict:
   confirmed     some configuration has a rate that is met
   refuted       all configurations miss at all of their rates
@@ -130,6 +131,11 @@ def _notes(loads: Machine, rows: list[Row]) -> list[str]:
         "runs for ever; objectives are held against the long run, by the service times of the "
         "pass."
     ]
+    if loads.study.get("ladder") is not None:
+        notes.append(
+            "Rounds were added at a rate until it could be told, and rates chosen by what was seen; "
+            "tests are at the levels that pay for it, and begin with 5 rounds."
+        )
     if any(row["service"] for row in rows):
         notes.append(
             "A service does not say when it begins with a request: its long run is that of a queue "
