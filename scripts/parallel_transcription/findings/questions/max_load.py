@@ -133,8 +133,8 @@ def _notes(loads: Machine, rows: list[Row]) -> list[str]:
     ]
     if loads.study.get("ladder") is not None:
         notes.append(
-            "Rounds were added at a rate until it could be told, and rates chosen by what was seen; "
-            "tests are at the levels that pay for it, and begin with 5 rounds."
+            "Rounds were added at a rate until it could be told, and rates chosen by what was "
+            "seen; tests are at the levels that pay for it, and begin with 5 rounds."
         )
     if any(row["service"] for row in rows):
         notes.append(
