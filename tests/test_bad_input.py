@@ -604,6 +604,33 @@ def test_snakemake_ends_with_the_message_before_any_job(case, workflow):
     assert not (workflow.folder / "results").exists()
 
 
+# name: (what the file holds; None for no file, what the message must contain)
+BEFORE_SNAKEMAKE = {
+    "missing": (None, "does not exist"),
+    "no text": (b"\x80\x81\n", "UTF-8"),
+    "a template": (b"__use_yte__: true\n__definitions__:\n- open('pwned', 'w')\n", "templates"),
+}
+
+
+@pytest.mark.parametrize("case", BEFORE_SNAKEMAKE)
+def test_our_reader_has_a_study_before_snakemake(case, workflow, monkeypatch):
+    """Through the profile that Snakemake reads in the checkout, with its own command line."""
+    from snakemake.cli import parse_args
+
+    content, expected = BEFORE_SNAKEMAKE[case]
+    file = workflow.folder / "before.yaml"
+    if content:
+        file.write_bytes(content)
+    monkeypatch.chdir(workflow.folder)
+    command = ["--cores", "1", "--configfile", "config/config.yaml", "before.yaml", "--dry-run"]
+    monkeypatch.setattr(sys, "argv", ["snakemake", *command])
+    with pytest.raises(SystemExit) as ended:
+        parse_args(command)
+    assert "before.yaml" in str(ended.value.code) and expected in str(ended.value.code)
+    assert not list(workflow.folder.rglob("pwned"))
+    file.unlink(missing_ok=True)
+
+
 @pytest.mark.slow
 def test_another_working_directory_is_refused(workflow, tmp_path):
     workflow.study_file.write_text(study_with(""))
