@@ -224,7 +224,14 @@ _PLANNED_FIELDS: dict[str, Any] = {
     "disturbed_above": {"type": "number"},
     "limits": {"type": "object", "additionalProperties": _NUMBER},
 }
-_PLANNED = _closed({**_PLANNED_FIELDS, "remeasure": {"type": "integer"}}, [*_PLANNED_FIELDS])
+_PLANNED = _closed(
+    {
+        **_PLANNED_FIELDS,
+        "remeasure": {"type": "integer"},
+        "timeout_of_length": {"type": "number"},  # a pass may take so many times its audio's length
+    },
+    [*_PLANNED_FIELDS],
+)
 #: The load that a run was under; `strata` are the parts of its mix, files by their places.
 _LOAD = _closed(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,15 @@ def unknown(paths: Iterable[str | os.PathLike[str]], kept: Path = KEPT) -> list[
     """Those of some files that were not looked into yet."""
     names = [os.fspath(path) for path in paths]
     return [name for name in names if _recall(name, kept) is None]
+
+
+def seconds(sha256: str, kept: Path = KEPT) -> float | None:
+    """The length of an audio file by its content; None where it was not looked into yet."""
+    try:
+        seen = json.loads(_place(sha256, kept).read_text(encoding="utf-8"))
+        return float(seen["seconds"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def remarks(paths: Iterable[str | os.PathLike[str]], kept: Path = KEPT) -> list[str]:
@@ -88,6 +98,9 @@ def _remember(seen: dict[str, Any], kept: Path) -> None:
 
 def _place(sha256: str, kept: Path) -> Path:
     """Where it is kept: another one when the checks have changed."""
-    return (
-        kept / f"{sha256[:32]}-{code_fingerprint([audio.__file__, wholeness.__file__])[:12]}.json"
-    )
+    return kept / f"{sha256[:32]}-{_checks()}.json"
+
+
+@functools.cache
+def _checks() -> str:
+    return code_fingerprint([audio.__file__, wholeness.__file__])[:12]

@@ -137,7 +137,7 @@ def measure_match(
     protocol = MatchProtocol(
         passes=blocks,
         warmups=first.protocol.warmups,
-        timeout_s=first.protocol.timeout_s,
+        timeout_s=max(side.protocol.timeout_s for side in sides),
         load_timeout_s=first.protocol.load_timeout_s,
     )
     with packing.slot(first.packing) as slot:

@@ -24,6 +24,7 @@ from parallel_transcription.places import PROJECT_ROOT, SCRIPTS
 from parallel_transcription.record import SCHEMA_VERSION
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.longest import longest_pass_s
 from parallel_transcription.study.runs import run_id
 from parallel_transcription.study.settings import Packing
 
@@ -172,10 +173,25 @@ def _planned(run: Run) -> walk.Planned | None:
     return walk.planned(tokens, seconds, run.configuration)
 
 
-def _again(planned: str) -> dict[str, Any]:
-    """What measures disturbed passes again, as `Protocol` has it."""
+def _protocol(
+    specified: Mapping[str, Any],
+    planned: str,
+    configuration: Configuration,
+    audio: Sequence[Mapping[str, Any]],
+) -> Protocol:
+    """The protocol of a run, with what its specification does not tell.
+
+    That is what measures disturbed passes again, and how long a pass may take for its audio.
+    """
     told = json.loads(planned) or {}
-    return {name: told[name] for name in ("remeasure", "disturbed_above") if name in told}
+    again = {name: told[name] for name in ("remeasure", "disturbed_above") if name in told}
+    longest = longest_pass_s(
+        configuration,
+        specified["timeout_s"],
+        told.get("timeout_of_length"),
+        [sound["seconds"] for sound in audio],
+    )
+    return Protocol(**{**specified, **again, "timeout_s": longest})
 
 
 def specified(
@@ -189,14 +205,16 @@ def specified(
     prepared = {path.stem: path for path in map(Path, manifests)}
     try:
         told = json.loads(specification)
+        configuration = complete(told["configuration"])
+        audio = [_read(prepared[key])[0] for key in told["audio"]]
         return Run(
             study=study,
             machine=told["machine"],
-            configuration=complete(told["configuration"]),
+            configuration=configuration,
             round=told["round"],
-            protocol=Protocol(**told["protocol"], **_again(planned)),
+            protocol=_protocol(told["protocol"], planned, configuration, audio),
             model=_read(prepared[told["model"]]),
-            audio=[_read(prepared[key])[0] for key in told["audio"]],
+            audio=audio,
             code=told["code"],
             specification=fingerprint_of(specification),
             packing=told.get("packing"),

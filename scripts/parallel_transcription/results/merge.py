@@ -23,6 +23,9 @@ from parallel_transcription.results.records import read_matches, read_records
 from parallel_transcription.results.rows import Row, rows_of, rows_of_match
 from parallel_transcription.study.configuration import canonical_json
 
+#: What a record says beforehand of itself alone, and not of how it will be judged.
+_NOT_JUDGED_WITH = ("rounds", "timeout_of_length")
+
 
 @cache
 def no_matches() -> pd.DataFrame:
@@ -78,7 +81,8 @@ class Hardware:
         self.gpus.add(frozenset((gpu["name"], gpu["memory_mb"]) for gpu in host.get("gpus") or []))
         self.codes.add(record["code"])
         if planned := record.get("planned"):
-            self.planned.add(canonical_json({k: planned[k] for k in planned if k != "rounds"}))
+            judged = {k: v for k, v in planned.items() if k not in _NOT_JUDGED_WITH}
+            self.planned.add(canonical_json(judged))
         if kernel := record["engine"].get("int8_kernel"):
             self.kernels.add(canonical_json(kernel))
         self.statuses[record["status"]] += 1

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from parallel_transcription import fingerprint
-from parallel_transcription.inputs import models
+from parallel_transcription.inputs import inspected, models
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.study.configuration import canonical_json, compact, slug
 from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.ladders import MINUTES, climbs
 from parallel_transcription.study.loads import trace_of
+from parallel_transcription.study.longest import OF_LENGTH, SHORTEST_S, longest_pass_s
 from parallel_transcription.study.rates import share_of
 from parallel_transcription.study.runs import round_of, run_id
 from parallel_transcription.study.searching import SHARE, searched
@@ -91,6 +92,7 @@ class Plan:
         self.audio_of_key = {key: path for path, key in self._audio_keys.items()}
         self.model_of_key = {key: name for name, key in self._model_keys.items()}
         self._specifications: dict[tuple[str, str], str] = {}
+        self._lengths: dict[str, float] = {}
         self.machines = list(study.machines)
         self.searched = searched(study.settings, study.wanted.values())
         self.climbing = (
@@ -189,7 +191,7 @@ class Plan:
         more, repeats = settings["remeasure"], self.study.points[round_of(run)[0]].repeats
         # each pass more may need a process of its own, with warm-ups of its own
         passes = settings["warmups"] * (1 + more) + repeats + more
-        longest = settings["timeout_s"] + self._arriving_s(round_of(run)[0])
+        longest = self.timeout_s(round_of(run)[0]) + self._arriving_s(round_of(run)[0])
         return math.ceil((settings["load_timeout_s"] + passes * longest) / 60)
 
     def _arriving_s(self, configuration_id: str) -> float:
@@ -205,7 +207,31 @@ class Plan:
             # what a share of the capacity is shows when it is measured: a request in two seconds
             rate = float(c.rate) if c.rate and share_of(c.rate) is None else 0.5
             lasts = 1.25 * c.requests / rate
-        return lasts + self.study.settings["timeout_s"]
+        return lasts + self.timeout_s(configuration_id)
+
+    def timeout_s(self, configuration_id: str) -> float:
+        """How long a pass of a configuration may take; of files not looked into, the least."""
+        point = self.study.points[configuration_id]
+        lengths = [self._seconds(file) or 0.0 for file in self.files_of(point)]
+        least = self._least_timeout_s
+        return longest_pass_s(point.configuration, least, self._timeout_of_length, lengths)
+
+    @property
+    def _least_timeout_s(self) -> float:
+        return self.study.settings.get("timeout_s", SHORTEST_S)
+
+    @property
+    def _timeout_of_length(self) -> int | None:
+        return None if "timeout_s" in self.study.settings else OF_LENGTH
+
+    def _seconds(self, file: str) -> float | None:
+        """The length of an audio file, once it was looked into."""
+        if file not in self._lengths:
+            known = inspected.seconds(self._sha256[file])
+            if known is None:
+                return None
+            self._lengths[file] = known
+        return self._lengths[file]
 
     def deciding_min(self) -> int:
         """Minutes that matches may take: the study's, and as long as the last one may run over."""
@@ -236,7 +262,7 @@ class Plan:
     def planned_match(self, contests: Sequence[tuple[str, str]]) -> str:
         """What is said before a match of how it will be judged, and the pairs that it decides."""
         settings = self.study.settings
-        told = {name: settings[name] for name in JUDGED_WITH}
+        told = {name: settings[name] for name in JUDGED_WITH} | self._limited()
         return canonical_json(told | {"contests": [list(pair) for pair in contests]})
 
     def specification(self, machine: str, run: str) -> str:
@@ -252,7 +278,8 @@ class Plan:
     def planned(self, run: str) -> str:
         """What the study says, before a run, of how it will be judged and what is measured again.
 
-        It is no part of the specification: another margin measures nothing again.
+        It is no part of the specification: another margin measures nothing again. Nor is how long
+        a pass may take where the study does not say it.
         """
         settings = self.study.settings
         rounds = self.study.points[round_of(run)[0]].rounds
@@ -260,7 +287,12 @@ class Plan:
             {name: settings[name] for name in JUDGED_WITH}
             | {"rounds": rounds}
             | {"remeasure": settings["remeasure"]}
+            | self._limited()
         )
+
+    def _limited(self) -> dict[str, int]:
+        times = self._timeout_of_length
+        return {} if times is None else {"timeout_of_length": times}
 
     def _specify(self, machine: str, point: GridPoint) -> Specification:
         settings = self.study.settings
@@ -271,7 +303,7 @@ class Plan:
             "protocol": {
                 "repeats": point.repeats,
                 "warmups": settings["warmups"],
-                "timeout_s": settings["timeout_s"],
+                "timeout_s": self._least_timeout_s,
                 "load_timeout_s": settings["load_timeout_s"],
             },
             "model": self._model_keys[point.configuration.model],

@@ -228,7 +228,13 @@ SETTINGS: tuple[Key, ...] = (
         "Passes before them that are recorded, not counted; they end each file with its first "
         "window.",
     ),
-    Key("timeout_s", 60, positive(604_800), "Longest pass in seconds; a longer one is censored."),
+    Key(
+        "timeout_s",
+        None,
+        positive(604_800),
+        "Longest pass in seconds; a longer one is censored. Unless given, ten times the length of "
+        "all files of the pass and at least 60; under a load 60.",
+    ),
     Key(
         "load_timeout_s",
         900,
@@ -543,7 +549,7 @@ class Settings(TypedDict):
     together_h: float
     repeats: int
     warmups: int
-    timeout_s: float
+    timeout_s: NotRequired[float]
     load_timeout_s: float
     disturbed_above: float
     remeasure: int
