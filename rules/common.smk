@@ -13,13 +13,15 @@ from snakemake.utils import update_config
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from parallel_transcription.fingerprint import code_fingerprint
-from parallel_transcription.jobs import cluster, queue
+from parallel_transcription.jobs import cluster, first_round, queue
 from parallel_transcription.jobs.snakemake_insides import (
     command_line_config,
     ending_the_workflow,
     is_on_cluster,
     limit,
+    listen,
     of_wildcards,
+    stop,
     study_files,
 )
 from parallel_transcription.jobs.screen import take_over
@@ -52,6 +54,7 @@ with ending_the_workflow("The study is not valid:\n"):
     }
 
 MACHINES = list(STUDY.machines)
+FIRST_ROUND = first_round.FirstRound(PLAN, lambda: stop(workflow, ON_CLUSTER))
 
 # Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
 ON_GPUS = any(point.configuration.gpus for point in STUDY.points.values())
@@ -118,6 +121,8 @@ def captions_of(figures):
 onstart:
     with ending_the_workflow():
         before_first_job(workflow, PLAN, ON_CLUSTER, logger.warning)
+        FIRST_ROUND.begin(records_lacking(workflow, PLAN))
+    listen(workflow, FIRST_ROUND)
     if ON_CLUSTER:
         queue.watch(Path.cwd(), logger.error)
     if SCREEN:
@@ -132,3 +137,7 @@ onsuccess:
 onerror:
     if SCREEN:
         SCREEN.end()
+    if FIRST_ROUND.told:
+        logger.error(
+            "\n".join(filter(None, [first_round.report(Path("results")), FIRST_ROUND.told]))
+        )

@@ -1,4 +1,4 @@
-"""Guards how long a pass may take: the study says, or its audio; and no record is out of date by it."""
+"""Guards how long a pass may take: the study says, or its audio; no record is out of date by it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LENGTHS = (4.0, 61.5)
 
 
 def plan_of(monkeypatch, **settings) -> Plan:
-    """A plan whose files were looked into, unless `known` is False; the third is the first again."""
+    """A plan whose files were looked into unless `known` is False; a third is the first again."""
     known = settings.pop("known", True)
     study = build_study(copy.deepcopy(STUDY) | settings, "config/mine.yaml", ROOT)
     plan = Plan(study, ROOT, Path("results"), "code", Path("no-such-cache"))

@@ -96,6 +96,15 @@ def test_more_rounds_run_only_the_new_ones(checkout):
     assert len(jobs) == 4 and all(run.endswith("-r03") for run in jobs)
 
 
+def test_reports_of_a_part_of_the_records_leave_the_rest_to_be_measured(checkout):
+    """As `make reports` builds them while a study is not finished."""
+    lacking = sorted(one for one in checkout.runs() if one.endswith("-r02"))
+    for run in lacking:
+        (checkout.folder / MACHINE / f"{run}.json").unlink()
+    (checkout.folder / "results/test-machine/decided.json").unlink()
+    assert transcribed(checkout.planned()) == lacking
+
+
 def test_a_new_machine_reruns_nothing_that_exists(checkout):
     jobs = checkout.planned("--config", "machine=another")
     assert all("results/another/" in output for output in jobs["transcribe"])

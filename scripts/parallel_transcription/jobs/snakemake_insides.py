@@ -9,6 +9,8 @@ import contextlib
 import io
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from pathlib import Path
@@ -47,6 +49,26 @@ def own_lines(workflow: Any, verbose: Sequence[str]) -> logging.StreamHandler[An
         return None
     shown = [one for one in manager.logger.handlers if one.name == "DefaultStreamHandler"]
     return shown[0] if len(shown) == 1 and not settings.quiet else None
+
+
+def listen(workflow: Any, handler: logging.Handler) -> None:
+    """Let a handler hear of all that happens."""
+    workflow.logger_manager.logger.addHandler(handler)
+
+
+def stop(workflow: Any, on_cluster: bool) -> None:
+    """Let no further job start, and end when those that run have ended; for a handler of its log.
+
+    Its scheduler holds its lock when it tells of a finished job, so the signal that it has for this
+    would wait for itself. On a cluster all jobs were handed out: they are cancelled.
+
+    Args:
+        workflow: Snakemake's.
+        on_cluster: Whether jobs go to a scheduler.
+    """
+    workflow.scheduler._user_kill = "graceful"
+    if on_cluster:
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def study_files(workflow: Any, default: str) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
 
+from parallel_transcription.study.longest import enough_s
 from parallel_transcription.words import integer, listing, number, plural
 
-_MORE = 10  # where nothing is known of a pass: times the limit that was too low
 _STATUSES = {"timeout": "late", "stuck": "stuck", "failed": "failed", "killed": "killed"}
 
 
@@ -56,9 +55,9 @@ def none_ended_well(runs: pd.DataFrame) -> Ending | None:
 
 def _too_late(runs: pd.DataFrame, every: str) -> Ending:
     limit = float(runs["timeout_s"].max())
-    higher = _MORE * limit
-    why = f"{_MORE} times as long, as nothing is known of a whole pass"
-    value = number(math.ceil(higher))
+    first = runs.drop_duplicates("run").dropna(subset=["warmup_s", "audio_total_s"])
+    lengths = first["audio_total_s"] / first["files_in_parallel"]
+    value, why = enough_s(limit, zip(first["warmup_s"], lengths, strict=True))
     return Ending(
         f"Every pass of {every} ran longer than timeout_s: {number(limit)}.",
         f"Set timeout_s: {value} ({why}) in the study.",

@@ -6,6 +6,7 @@ the last ones is a part of the measurement, so there it does not grow with the a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from parallel_transcription.measure.configuration import Configuration
@@ -14,6 +15,11 @@ from parallel_transcription.measure.configuration import Configuration
 SHORTEST_S = 60
 #: Times the length of all files of a pass.
 OF_LENGTH = 10
+#: Seconds that a warm-up decodes of each file.
+WINDOW_S = 30
+#: Times what a warm-up lets expect: its window may have had less speech than others.
+_SPARE = 3
+_MORE = 10  # times the limit that was too low, where nothing is known of a pass
 
 
 def longest_pass_s(
@@ -31,3 +37,20 @@ def longest_pass_s(
     if of_length is None or configuration.under_load:
         return least_s
     return max(least_s, of_length * sum(seconds))
+
+
+def enough_s(limit_s: float, warmups: Iterable[tuple[float, float]]) -> tuple[int, str]:
+    """A `timeout_s` for passes that all ran into a lower one, and where it is from.
+
+    Args:
+        limit_s: The one that was too low, in seconds.
+        warmups: How long warm-ups took, each with the mean length of its files; both in seconds.
+    """
+    expected = [took * max(1.0, length / WINDOW_S) for took, length in warmups]
+    if not expected:
+        value, why = _MORE * limit_s, f"{_MORE} times as long, as nothing is known of a whole pass"
+    else:
+        value = max(_SPARE * max(expected), 2 * limit_s)
+        why = "with room to spare, by what the first windows took"
+    step = 10 ** max(0, math.floor(math.log10(value)) - 1)
+    return math.ceil(value / step) * step, why
