@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 from parallel_transcription.errors import run
-from parallel_transcription.jobs.far import Far
+from parallel_transcription.jobs.far import Far, longest
 from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.runs import run_id
 from parallel_transcription.study.searching import searched
 from parallel_transcription.study.study import load_study
+
+HASHES = PROJECT_ROOT / ".snakemake" / "parallel_transcription" / "hashes"
 
 
 def main() -> None:
@@ -38,7 +41,8 @@ def main() -> None:
         f"{len(study.schedule)} runs on each of {', '.join(study.machines)}",
         file=sys.stderr,
     )
-    if told := far.expected():
+    plan = Plan(study, PROJECT_ROOT, Path("results"), "", HASHES)
+    for told in filter(None, (far.expected(), longest(plan))):
         print(told, file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from parallel_transcription.inputs import inspected
+from parallel_transcription.jobs.far import longest
 from parallel_transcription.jobs.transcribe import specified
 from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.study import build_study
@@ -43,6 +44,14 @@ def test_unless_the_study_says_it_is_ten_times_the_audio_of_the_pass(monkeypatch
     assert by_files(said, said.timeout_s) == [90, 90, 90]
     early = plan_of(monkeypatch, known=False)
     assert by_files(early, early.timeout_s) == [60, 60, 60]
+
+
+def test_the_plan_says_it_before_anything_is_measured(monkeypatch):
+    assert "60 s to 12 min" in longest(plan_of(monkeypatch))
+    assert "10 times the length" in longest(plan_of(monkeypatch, known=False))
+    assert "2 min (timeout_s)" in longest(plan_of(monkeypatch, timeout_s=120))
+    starts = [{"strategy": "one_model", "files_in_parallel": 0}]
+    assert longest(plan_of(monkeypatch, grid=starts)) == ""
 
 
 def test_a_job_on_a_cluster_has_time_for_it(monkeypatch):

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from parallel_transcription import words
+from parallel_transcription.study.longest import OF_LENGTH, SHORTEST_S
+from parallel_transcription.study.plan import Plan
 from parallel_transcription.untrusted import clean
 
 #: Runs that are told of without a terminal: all of few, evenly spread ones of many.
@@ -86,6 +88,26 @@ class Far:
     def _seconds(self) -> float:
         mean = sum(self._took.values()) / len(self._took)
         return sum(self._took.get(_configuration(run), mean) for run in self._left)
+
+
+def longest(plan: Plan) -> str:
+    """How long a pass may take, and why; empty for a study without passes.
+
+    Args:
+        plan: The study's; where its audio was not looked into yet, the rule is told.
+    """
+    wanted = [(one, point.configuration) for one, point in plan.study.wanted.items()]
+    passes = [one for one, c in wanted if c.files_in_parallel > 0 and not c.under_load]
+    limits = sorted({plan.timeout_s(one) for one in passes})
+    if not limits:
+        return ""
+    if "timeout_s" in plan.study.settings:
+        return f"A pass may take {words.duration(limits[0])} (timeout_s)."
+    rule = f"{OF_LENGTH} times the length of its audio, at least {SHORTEST_S} s"
+    if not plan.lengths_known:
+        return f"A pass may take {rule} (no timeout_s is given)."
+    told = " to ".join(words.duration(one) for one in dict.fromkeys((limits[0], limits[-1])))
+    return f"A pass may take {told}: {rule} (no timeout_s is given)."
 
 
 def outcome(record: Mapping[str, Any]) -> tuple[str, str, bool]:

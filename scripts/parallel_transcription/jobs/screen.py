@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from parallel_transcription import words
-from parallel_transcription.jobs.far import Far
+from parallel_transcription.jobs.far import Far, longest
 from parallel_transcription.jobs.snakemake_insides import LogEvent, own_lines
 from parallel_transcription.study.plan import Plan
 
@@ -107,6 +107,8 @@ class Screen(logging.Handler):
         self._say(f"Study {settings['name']} on {', '.join(plan.machines)}: {', '.join(told)}.")
         if records:
             self._say(self._far.expected() or "How long it takes is told after the first run.")
+            if limit := longest(plan):
+                self._say(limit)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record, note what it says, or pass it over."""

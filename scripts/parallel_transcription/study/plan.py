@@ -217,6 +217,11 @@ class Plan:
         return longest_pass_s(point.configuration, least, self._timeout_of_length, lengths)
 
     @property
+    def lengths_known(self) -> bool:
+        """Whether all audio files were looked into."""
+        return all(self._seconds(file) is not None for file in self._sha256)
+
+    @property
     def _least_timeout_s(self) -> float:
         return self.study.settings.get("timeout_s", SHORTEST_S)
 
