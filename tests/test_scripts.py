@@ -2,12 +2,15 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+from snakemake.cli import get_argument_parser
 
 import studies
+from parallel_transcription.study.settings import SETTINGS
 from project import ROOT
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
@@ -30,13 +33,16 @@ def run(file, *arguments):
     )
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md",
-         ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]  # fmt: skip
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md",
+         *(ROOT / folder / "README.md" for folder in ("config", "benchmarks", "audio")),
+         *sorted((ROOT / "docs").rglob("*.md"))]  # fmt: skip
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 #: Commands of scripts that our pages give: the folder, the file, and what follows on the line.
-COMMANDS = re.findall(
-    r"python (scripts|benchmarks)/(\w+\.py)([^`|#\n]*)",
-    "\n".join(page.read_text(encoding="utf-8") for page in PAGES),
-)
+COMMANDS = re.findall(r"python (scripts|benchmarks)/(\w+\.py)([^`|#\n]*)", TEXT)
+#: What our pages give Snakemake.
+SNAKEMAKE = sorted({one.strip() for one in re.findall(r"snakemake (--[^`|#\n]*)", TEXT)})
+#: Studies that readers make, by the `cp` of a page.
+COPIES = dict(re.findall(r"^cp (\S+) (\S+)", TEXT, re.M))
 
 
 def options_of_pages(name):
@@ -69,22 +75,47 @@ def test_what_our_pages_tell_to_run_is_there():
         for path in (ROOT / folder).glob("*.py")
     }
     assert missing == set()
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    asked = set(re.findall(r"`make ([a-z-]+)[^`]*`", text)) | set(
-        re.findall(r"^make ([a-z-]+)", text, re.M)
+    asked = set(re.findall(r"`make ([a-z-]+)[^`]*`", TEXT)) | set(
+        re.findall(r"^make ([a-z-]+)", TEXT, re.M)
     )
     assert asked and asked <= targets
+
+
+def test_files_in_commands_of_our_pages_are_there():
+    """Studies, audio and locks; what a reader copies is what it is copied from."""
+    assert COPIES and all((ROOT / source).is_file() for source in COPIES)
+    commands = [*SNAKEMAKE, *(rest for _, _, rest in COMMANDS), *re.findall(r"pip ([^`]*)`", TEXT)]
+    named = {
+        one
+        for rest in commands
+        for one in re.findall(r"(?<!\S)(?:config|audio|requirements)/\S+", rest)
+    }
+    assert len(named) > 6
+    lost = {one for one in named - set(COPIES.values()) if not any(ROOT.glob(one))}
+    assert lost == set()
+
+
+def test_snakemake_takes_what_our_pages_give_it():
+    """Its own parser; what they change in a study, a study has."""
+    assert len(SNAKEMAKE) > 10
+    parser = get_argument_parser()
+    for command in SNAKEMAKE:
+        parsed = parser.parse_args(shlex.split(command))
+        changed = {one.partition("=")[0] for one in parsed.config or []}
+        assert changed <= {key.name for key in SETTINGS}, command
+        for profile in parsed.profile or []:
+            assert (ROOT / profile / "config.yaml").is_file(), command
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["one_model", "multi_model", "multi_process"])
 def test_by_hand_prints_a_line_per_file(strategy, tmp_path):
-    record = tmp_path / "record.json"
-    done = script(
-        f"transcribe_{strategy}.py", "--language=en", "--cpu-threads=1", f"--record={record}",
-        CLIP, CLIP,
-    )  # fmt: skip
+    """With the options of our pages, on a shorter clip."""
+    name, record = f"transcribe_{strategy}.py", tmp_path / "record.json"
+    given = next((rest for _, file, rest in COMMANDS if file == name), "--language en")
+    options = [one for one in shlex.split(given) if not one.startswith("audio/")]
+    done = script(name, *options, f"--record={record}", CLIP, CLIP)
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert "all files submitted" in done.stdout
