@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Page:
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self._socket.recv(timeout=30))
+            told = json.loads(self._socket.recv(timeout=120))
             if told.get("id") == self._number:
                 assert "error" not in told, told
                 return told["result"]
@@ -50,7 +51,10 @@ class Page:
             self.complaints.append(str(told["params"]["exceptionDetails"]))
 
     def value(self, script: str) -> Any:
-        told = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        """What a script gives, or what its promise does."""
+        told = self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
@@ -120,6 +124,27 @@ def test_nothing_overflows(page, width, scheme):
              features=[{"name": "prefers-color-scheme", "value": scheme}])  # fmt: skip
     assert page.value("document.documentElement.scrollWidth") <= width
     assert page.complaints == []
+
+
+def axe() -> Path | None:
+    """axe-core, from a package that ships it."""
+    for package in ("axe_core_python", "axe_playwright_python"):
+        if (found := find_spec(package)) and found.origin:
+            return Path(found.origin).with_name("axe.min.js")
+    return None
+
+
+@pytest.mark.skipif(axe() is None, reason="no axe-core (pip install axe-core-python)")
+def test_axe_finds_no_fault(page):
+    """On a narrow screen, where tables scroll; contrast has a test of its own, in both schemes."""
+    page.size(390)
+    page.value(f"{axe().read_text(encoding='utf-8')};0")
+    faults = page.value("""axe.run(document, {rules: {'color-contrast': {enabled: false}}})
+      .then(told => told.violations.flatMap(fault => fault.nodes.map(
+        node => `${fault.impact} ${fault.id}: ${node.target.join(' ')}`)))""")
+    assert faults == []
+    assert page.value("axe.run('nav').then(told => told.passes.length)") > 5
+    page.complaints.clear()
 
 
 def test_every_link_leads_somewhere_and_every_answer_has_one(page):

@@ -50,6 +50,13 @@ for (const code of document.querySelectorAll("pre")) {
   code.replaceWith(frame);
   frame.append(code, button);
 }
+const wide = new ResizeObserver((boxes) => { // what scrolls sideways can be reached by the keyboard
+  for (const { target } of boxes) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const box of document.querySelectorAll(".scroll, pre")) wide.observe(box);
 const open = () => { // what a link leads to, where it is folded
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   target?.closest("details")?.setAttribute("open", "");
