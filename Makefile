@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := findings
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: findings reports setup setup-test cuda libraries test check lint golden format audio model lock clean help
+.PHONY: findings reports setup setup-test cuda libraries test check lint golden format audio model site lock clean help
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -72,6 +72,12 @@ model: ## train the embedded model anew in .venv-training (needs espeak-ng; take
 	@. .venv-training/bin/activate && python -m pip install --quiet -r training/requirements.txt \
 		&& python -m training.make_model --out resources/models/mini-en
 
+site: ## the pages as a site in site/, by MkDocs in .venv-docs
+	@$(SET_UP) .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet mkdocs==1.6.1
+	@.venv-docs/bin/python docs/make_site.py
+	@echo site/index.html
+
 lock: ## write the locks and the table in THIRD_PARTY.md anew (OPTIONS=--upgrade: newer versions)
 	@$(SET_UP) .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet uv==0.13.9
@@ -80,7 +86,7 @@ lock: ## write the locks and the table in THIRD_PARTY.md anew (OPTIONS=--upgrade
 	@.venv/bin/python requirements/licences.py
 
 clean: ## remove virtual environments and caches; results, and what Snakemake knows of them, stay
-	rm -rf .venv .venv-training .venv-lock .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-training .venv-lock .venv-docs .site site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
