@@ -138,6 +138,8 @@ onerror:
     if SCREEN:
         SCREEN.end()
     if FIRST_ROUND.told:
+        if ON_CLUSTER:
+            queue.end_all(Path.cwd())
         logger.error(
             "\n".join(filter(None, [first_round.report(Path("results")), FIRST_ROUND.told]))
         )

@@ -51,6 +51,16 @@ def test_hopeless_jobs_alone_are_cancelled_and_each_is_told(monkeypatch, tmp_pat
                     "taken: set account"]  # fmt: skip
 
 
+def test_all_that_live_are_cancelled_at_once_and_none_is_no_fault(monkeypatch, tmp_path):
+    jobs = [LiveJob(str(n), "RUNNING", "s", "transcribe a", "None") for n in (1, 2)]
+    asked = []
+    monkeypatch.setattr(queue, "live_jobs", lambda folder: jobs)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command))
+    assert queue.end_all(tmp_path) == jobs and asked == [["scancel", "1", "2"]]
+    jobs.clear()
+    assert queue.end_all(tmp_path) == [] and len(asked) == 1
+
+
 @pytest.mark.parametrize(
     ("limit", "minutes"),
     [("30", 30), ("1:30", 1), ("60:00", 60), ("2:00:00", 120), ("1-00:00:00", 1440),

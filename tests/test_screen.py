@@ -78,7 +78,8 @@ def test_on_a_terminal_one_line_changes_and_the_rest_is_above_it(folder, monkeyp
 
 def test_what_snakemake_says_in_passing_is_not_shown_and_all_else_is():
     screen = Screen(io.StringIO(), logging.Formatter())
-    for text in ("Building DAG of jobs...", "Select jobs to execute...", "Using shell: bash"):
+    for text in ("Building DAG of jobs...", "Select jobs to execute...", "Using shell: bash",
+                 "Job 7 has been submitted with SLURM jobid 9 (log: x)"):  # fmt: skip
         log(screen, text)
     log(screen, "table", event=LogEvent.RUN_INFO)
     log(screen, "python x.py", event=LogEvent.SHELLCMD)
@@ -86,7 +87,9 @@ def test_what_snakemake_says_in_passing_is_not_shown_and_all_else_is():
     log(screen, "Nothing to be done (all requested files are present and up to date).")
     log(screen, "Will exit after finishing currently running jobs (scheduler).")
     log(screen, "no such node", logging.ERROR)
-    assert [line[:7] for line in shown(screen)] == ["Nothing", "Will ex", "no such"]
+    for _ in range(3):  # as the executor of Slurm says of each job
+        log(screen, "No memory is asked for", logging.WARNING)
+    assert [line[:7] for line in shown(screen)] == ["Nothing", "Will ex", "no such", "No memo"]
 
 
 def test_a_failure_is_named_at_once_and_told_in_full_at_the_end(folder):

@@ -50,6 +50,21 @@ def end_hopeless(folder: Path, tell: Callable[[str], None]) -> list[LiveJob]:
     return hopeless
 
 
+def end_all(folder: Path) -> list[LiveJob]:
+    """Cancel all jobs of a folder; returns them.
+
+    What Snakemake cancels at its end lacks those that it is just asking Slurm about.
+
+    Raises:
+        ClusterError: if squeue does not answer.
+    """
+    live = live_jobs(folder)
+    if live:
+        command = ["scancel", *(job.id for job in live)]
+        subprocess.run(command, capture_output=True, timeout=60)
+    return live
+
+
 def watch(folder: Path, tell: Callable[[str], None]) -> None:
     """Look for such jobs from time to time, until this process ends.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ _IN_PASSING = (
     "Execute ", "Finished jobid", "Job stats", "Provided ", "Rules claiming", "Select jobs",
     "Using profile", "Using shell", "Submitted", "No wall", "SLURM run ID",
 )  # fmt: skip
+_SUBMITTED = re.compile(r"Job \d+ has been submitted ")
 _EVENTS_IN_PASSING = frozenset(
     (LogEvent.RUN_INFO, LogEvent.WORKFLOW_STARTED, LogEvent.SHELLCMD, LogEvent.PROGRESS,
      LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.GROUP_INFO, LogEvent.RULEGRAPH)
@@ -78,6 +80,7 @@ class Screen(logging.Handler):
         self._drawn = False
         self._jobs: dict[Any, tuple[str, list[str]]] = {}
         self._stages: set[str] = set()
+        self._warned: set[str] = set()
         self._failed: list[str] = []
         self._far = Far([])
         self._began = time.monotonic()
@@ -134,8 +137,18 @@ class Screen(logging.Handler):
             self._say(f"failed: {rule} (in full at the end)")
         elif event in _EVENTS_IN_PASSING or record.levelno < logging.INFO:
             return
-        elif record.levelno > logging.INFO or not record.getMessage().startswith(_IN_PASSING):
+        elif not self._is_in_passing(record):
             self._say(self.format(record))
+
+    def _is_in_passing(self, record: logging.LogRecord) -> bool:
+        """Whether it need not be seen: what is said of all jobs, a warning after its first time."""
+        text = record.getMessage()
+        if record.levelno == logging.WARNING:
+            known = text in self._warned
+            self._warned.add(text)
+            return known
+        said = text.startswith(_IN_PASSING) or _SUBMITTED.match(text) is not None
+        return record.levelno <= logging.INFO and said
 
     def end(self) -> None:
         """Say how it went; what failed, in full."""
