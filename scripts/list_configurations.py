@@ -5,7 +5,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from parallel_transcription import cpus
 from parallel_transcription.errors import run
+from parallel_transcription.jobs.estimate import by_trial
 from parallel_transcription.jobs.far import Far, longest
 from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.plan import Plan
@@ -21,6 +23,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, nargs="?", default=Path("config/config.yaml"))
     parser.add_argument("--runs", action="store_true", help="list every run, not configurations")
+    parser.add_argument(
+        "--trial",
+        action="store_true",
+        help="measure a pass of the simplest configuration to say how long the study will take",
+    )
     given = parser.parse_args()
     study = load_study([str(given.study)], PROJECT_ROOT, on_cluster=None)
     shown = set()
@@ -42,7 +49,8 @@ def main() -> None:
         file=sys.stderr,
     )
     plan = Plan(study, PROJECT_ROOT, Path("results"), "", HASHES)
-    for told in filter(None, (far.expected(), longest(plan))):
+    expected = by_trial(plan, cpus.usable()) if given.trial else far.expected()
+    for told in filter(None, (expected, longest(plan))):
         print(told, file=sys.stderr)
 
 

@@ -46,10 +46,12 @@ class Far:
         return self.done * steps // self._whole > (self.done - 1) * steps // self._whole
 
     def expected(self) -> str:
-        """How long all will take, if that is known."""
+        """How long all will take, if that is known; empty where nothing is left."""
         known = sum(_configuration(run) in self._took for run in self._left)
-        if 2 * known < len(self._left):
+        if not self._left:
             return ""
+        if 2 * known < len(self._left):
+            return "How long it takes is told after the first run."
         return f"About {words.duration(self._seconds())}, by earlier runs of this machine."
 
     def now(self, run: str) -> str:

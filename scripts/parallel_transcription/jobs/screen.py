@@ -109,7 +109,7 @@ class Screen(logging.Handler):
             told.append(f"then up to {words.as_written(minutes)} min of matches")
         self._say(f"Study {settings['name']} on {', '.join(plan.machines)}: {', '.join(told)}.")
         if records:
-            self._say(self._far.expected() or "How long it takes is told after the first run.")
+            self._say(self._far.expected())
             if limit := longest(plan):
                 self._say(limit)
 

@@ -211,10 +211,14 @@ class Plan:
 
     def timeout_s(self, configuration_id: str) -> float:
         """How long a pass of a configuration may take; of files not looked into, the least."""
-        point = self.study.points[configuration_id]
-        lengths = [self._seconds(file) or 0.0 for file in self.files_of(point)]
-        least = self._least_timeout_s
-        return longest_pass_s(point.configuration, least, self._timeout_of_length, lengths)
+        configuration = self.study.points[configuration_id].configuration
+        least, times = self._least_timeout_s, self._timeout_of_length
+        return longest_pass_s(configuration, least, times, self.lengths_s(configuration_id))
+
+    def lengths_s(self, configuration_id: str) -> list[float]:
+        """Seconds of each audio file of a pass; 0 of one that was not looked into."""
+        files = self.files_of(self.study.points[configuration_id])
+        return [self._seconds(file) or 0.0 for file in files]
 
     @property
     def lengths_known(self) -> bool:

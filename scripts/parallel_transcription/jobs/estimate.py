@@ -1,0 +1,144 @@
+"""How long a study will take on a machine without records of it, by a trial of each model.
+
+Its simplest configuration is measured once, in a process of its own, and no record is kept. The
+others are expected to take as long for as much audio, divided by the files that they work on at the
+same time. That is rough: threads, memory and what is switched on or off change it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parallel_transcription import words
+from parallel_transcription.errors import InputError
+from parallel_transcription.inputs import inspected, models
+from parallel_transcription.inputs.model_names import parse_model
+from parallel_transcription.jobs.command_line import MODELS_FOLDER
+from parallel_transcription.jobs.transcribe import Run, measure, measuring_code
+from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.measure.messages import Protocol
+from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.runs import round_of
+
+
+def by_trial(plan: Plan, cpus: float) -> str:
+    """Measure a trial of each model; returns what they let expect, as a sentence.
+
+    Args:
+        plan: The study's.
+        cpus: That a run may use.
+
+    Raises:
+        InputError: where there is nothing to try, or a trial does not end well.
+    """
+    files = [str(PROJECT_ROOT / file) for file in plan.audio_of_key.values()]
+    audio = {one["path"]: one for one in inspected.inspect_all(files)}
+    seconds, took = 0.0, 0.0
+    for points in _by_model(plan).values():
+        tried = _simplest(points)
+        record = _measure(plan, tried, audio)
+        if record["status"] != "ok":
+            raise InputError(f"the trial of {tried.id}: {record['status']} ({record['error']})")
+        seconds += expected_s(plan, points, tried, record, cpus)
+        took += _took_s(record)
+    return (
+        f"About {words.duration(seconds)}, by a trial of the simplest configuration of each model "
+        f"({words.duration(took)}); matches and reports come to it."
+    )
+
+
+def expected_s(
+    plan: Plan,
+    points: Sequence[GridPoint],
+    tried: GridPoint,
+    record: Mapping[str, Any],
+    cpus: float,
+) -> float:
+    """How long all runs of some configurations will take, in seconds; loads count as passes.
+
+    Args:
+        plan: The study's, with known lengths of its audio.
+        points: The configurations, one for each run.
+        tried: The one of the trial.
+        record: The trial's: one pass after its warm-ups.
+        cpus: That a run may use.
+    """
+    passes = [one for start in record["starts"] for one in start["passes"]]
+    warm_s = sum(one["makespan_s"] for one in passes if one["repeat"] < 1)
+    pass_s = sum(one["makespan_s"] for one in passes if one["repeat"] >= 1)
+    start_s = _took_s(record) - warm_s - pass_s
+    work = _share(plan, tried, cpus)
+    seconds = 0.0
+    for point in points:
+        if point.configuration.files_in_parallel == 0:
+            seconds += point.repeats * start_s  # each in a process of its own
+        else:
+            share = _share(plan, point, cpus) / work
+            seconds += start_s + share * (warm_s + point.repeats * pass_s)
+    return seconds * len(plan.machines)
+
+
+def _took_s(record: Mapping[str, Any]) -> float:
+    return float(record["finished_at"] - record["started_at"])
+
+
+def _by_model(plan: Plan) -> dict[tuple[str, str, str], list[GridPoint]]:
+    """The configurations of all runs, those of a model in a compute type on a device together."""
+    found: dict[tuple[str, str, str], list[GridPoint]] = {}
+    for run in plan.runs:
+        point = plan.study.points[round_of(run)[0]]
+        c = point.configuration
+        found.setdefault((c.model, c.compute_type, c.device), []).append(point)
+    return found
+
+
+def _share(plan: Plan, point: GridPoint, cpus: float) -> float:
+    """Seconds of audio of a pass, for each file that is worked on at the same time."""
+    return sum(plan.lengths_s(point.id)) / _at_once(point.configuration, cpus)
+
+
+def _at_once(c: Configuration, cpus: float) -> float:
+    return max(1.0, min(c.total_workers, c.callers, c.files_in_parallel, cpus))
+
+
+def _simplest(points: Sequence[GridPoint]) -> GridPoint:
+    plain = [
+        point
+        for point in points
+        if point.configuration.files_in_parallel > 0
+        and not point.configuration.under_load
+        and not point.configuration.service
+    ]
+    if not plain:
+        raise InputError("a trial tells nothing of a study without passes of its own")
+    # 0 threads are as many as the engine likes
+    return min(
+        plain,
+        key=lambda p: (p.configuration.total_workers, p.configuration.cpu_threads or math.inf),
+    )
+
+
+def _measure(plan: Plan, point: GridPoint, audio: Mapping[str, Any]) -> dict[str, Any]:
+    settings, model = plan.study.settings, parse_model(point.configuration.model)
+    run = Run(
+        study=settings["name"],
+        machine=plan.machines[0],
+        configuration=point.configuration,
+        round=1,
+        protocol=Protocol(
+            repeats=1,
+            warmups=settings["warmups"],
+            timeout_s=plan.timeout_s(point.id),
+            load_timeout_s=settings["load_timeout_s"],
+            remeasure=0,
+            disturbed_above=settings["disturbed_above"],
+        ),
+        model=models.prepare(model, MODELS_FOLDER),
+        audio=[audio[str(PROJECT_ROOT / file)] for file in plan.files_of(point)],
+        code=measuring_code(),
+    )
+    return measure(run, None, None)

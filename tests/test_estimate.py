@@ -1,0 +1,81 @@
+"""Guards how long a study is said to take by a trial, where no record tells."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from parallel_transcription.errors import InputError
+from parallel_transcription.inputs import inspected
+from parallel_transcription.jobs import estimate
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.study import build_study
+from project import ROOT
+from simple_records import make_record
+
+GRID = [
+    {"strategy": "one_model", "num_workers": [1, 2], "cpu_threads": [0, 1]},
+    {"strategy": "one_model", "num_workers": 4, "cpu_threads": 1},
+    {"strategy": "one_model", "files_in_parallel": 0, "repeats": 7, "rounds": 1},
+]
+
+
+def plan_of(monkeypatch, grid=GRID, **settings) -> Plan:
+    """A plan of two files of ten seconds at once, three rounds of two repeats."""
+    study = {"audio": ["audio/english-short.opus"], "rounds": 3, "repeats": 2,
+             "defaults": {"files_in_parallel": 2}, "grid": copy.deepcopy(grid)}  # fmt: skip
+    monkeypatch.setattr(inspected, "seconds", lambda _: 10.0)
+    built = build_study(study | settings, "config/mine.yaml", ROOT)
+    return Plan(built, ROOT, Path("results"), "code", Path("no-such-cache"))
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Trials that take 10 s each: 3 s to start, 2 s to warm up and 5 s for a pass."""
+    asked = []
+
+    def measure(run, log, record):
+        asked.append(run)
+        made = make_record() | {"started_at": 0.0, "finished_at": 10.0}
+        passes = made["starts"][0]["passes"][:2]
+        passes[0]["makespan_s"], passes[1]["makespan_s"] = 2.0, 5.0
+        made["starts"][0]["passes"] = passes
+        return made
+
+    monkeypatch.setattr(estimate, "measure", measure)
+    monkeypatch.setattr(estimate.models, "prepare", lambda *_: {"path": "x"})
+    monkeypatch.setattr(
+        inspected, "inspect_all", lambda files: [{"path": f, "seconds": 10.0} for f in files]
+    )
+    return asked
+
+
+def test_others_are_expected_by_the_files_that_they_do_at_the_same_time(monkeypatch, tried):
+    one_at_a_time, two, start = 3 + 2 + 2 * 5, 3 + 1 + 2 * 2.5, 3
+    seconds = 3 * (2 * one_at_a_time + 3 * two) + 7 * start
+    told = estimate.by_trial(plan_of(monkeypatch), 2)
+    assert f"About {seconds / 60:.0f} min" in told
+    (run,) = tried
+    assert (run.configuration.num_workers, run.configuration.cpu_threads) == (1, 1)
+    assert run.protocol.repeats == 1 and run.protocol.timeout_s == 200
+    alone = estimate.by_trial(plan_of(monkeypatch), 1)
+    assert f"About {(15 * one_at_a_time + 21) / 60:.0f} min" in alone, "two workers on one CPU"
+
+
+def test_each_model_is_tried(monkeypatch, tried):
+    models = [{"strategy": "one_model", "model": ["mini-en", "dummy-tiny"]}]
+    assert "About 90 s" not in estimate.by_trial(plan_of(monkeypatch, models), 2)
+    assert {run.configuration.model for run in tried} == {"mini-en", "dummy-tiny"}
+
+
+def test_what_cannot_be_tried_is_said(monkeypatch, tried):
+    starts = [{"strategy": "one_model", "files_in_parallel": 0}]
+    with pytest.raises(InputError, match="passes"):
+        estimate.by_trial(plan_of(monkeypatch, starts), 2)
+    monkeypatch.setattr(
+        estimate, "measure", lambda *_: make_record() | {"status": "failed", "error": "no memory"}
+    )
+    with pytest.raises(InputError, match="no memory"):
+        estimate.by_trial(plan_of(monkeypatch), 2)
