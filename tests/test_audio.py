@@ -32,6 +32,7 @@ def write_sound(path, codec="pcm_s16le", rate=16000, layout="mono", seconds=2.0,
     with av.open(os.path.abspath(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         context = stream.codec_context
+        context.bit_rate = 64000
         resampler = av.AudioResampler(
             context.format.name, layout, rate, frame_size=context.frame_size or 0
         )
@@ -249,6 +250,20 @@ def no_samples(path: Path):
         file.setparams((1, 2, 16000, 0, "NONE", ""))
 
 
+def constant(path: Path):
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(b"\xff\x7f" * 16000)
+
+
+def twice(path: Path, codec: str, rate: int) -> Path:
+    part = write_sound(path, codec, rate).read_bytes()
+    path.write_bytes(part + part)
+    return path
+
+
 def unknown_length(path: Path):
     """A RIFF file whose size was never filled in, as programs write it to a pipe."""
     write_sound(path)
@@ -282,6 +297,16 @@ BAD = {
     "cut.opus": (cut("w.opus", "libopus", 0.5, rate=48000), "its end is missing"),
     "cut.webm": (cut("w.webm", "libopus", 0.5, rate=48000), "is cut off or damaged"),
     "cut.mp4": (cut("w.mp4", "aac", 0.9), "cannot be decoded"),
+    "cut.au": (cut("w.au", "pcm_s16be", 0.5), "its end is missing"),
+    "cut.caf": (cut("w.caf", "pcm_s16le", 0.5), "its end is missing"),
+    "cut.w64": (cut("w.w64", "pcm_s16le", 0.5), "its end is missing"),
+    "cut.avi": (cut("w.avi", "libmp3lame", 0.5, rate=44100), "its end is missing"),
+    "cut.wma": (cut("w.wma", "wmav2", 0.5, rate=44100, layout="stereo"), "its end is missing"),
+    "cut.wv": (cut("w.wv", "wavpack", 0.5), "is cut off or damaged: .* of the 4.0 s"),
+    "headerless.sw": (lambda p: p.write_bytes(bytes(range(256)) * 99), "has no header"),
+    "constant.wav": (lambda p: constant(p), "all of its samples are one value"),
+    "half.wav": (lambda p: with_sizes(p, 32036, 32000), "goes on behind the 1.0 s"),
+    "twice.amr": (lambda p: twice(p, "libopencore_amrnb", 8000), "cannot be decoded|joined"),
 }
 
 
@@ -409,6 +434,49 @@ def test_a_guess_from_the_bit_rate_is_no_claim(folder):
     assert inspect(aac)["seconds"] == pytest.approx(3.0, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp3", "libmp3lame"), ("a.opus", "libopus"), ("a.caf", "pcm_s16le")]
+)
+def test_zeros_behind_the_end_are_no_fault(folder, name, codec):
+    path = write_sound(folder / name, codec, 48000)
+    path.write_bytes(path.read_bytes() + bytes(100_000))
+    assert inspect(path)["seconds"] == pytest.approx(2.0, abs=0.1)
+
+
+def test_what_is_missing_in_the_middle_is_told(folder):
+    content = write_sound(folder / "a.opus", "libopus", 48000, seconds=6.0).read_bytes()
+    third = len(content) // 3
+    (folder / "a.opus").write_bytes(content[:third] + bytes(third) + content[2 * third :])
+    assert "are missing in it" in inspect("a.opus")["remark"]
+
+
+@pytest.mark.parametrize(("form", "codec"), [("avi", "libmp3lame"), ("matroska", "pcm_s16le")])
+def test_what_went_through_a_pipe_claims_nothing(folder, form, codec):
+    import io
+
+    class Pipe(io.BytesIO):
+        seek = None
+
+    import av
+    import numpy
+
+    pipe = Pipe()
+    with av.open(pipe, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=48000, layout="mono")
+        stream.codec_context.open()
+        resampler = av.AudioResampler(
+            stream.format.name, "mono", 48000, frame_size=stream.codec_context.frame_size or 1024
+        )
+        wave = numpy.sin(numpy.arange(96000) * 0.06).astype(numpy.float32)[None]
+        frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+        frame.sample_rate = 48000
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    (folder / "a").write_bytes(pipe.getvalue())
+    assert inspect("a")["seconds"] == pytest.approx(2.0, abs=0.1)
+
+
 def video_with_sound(path: Path, seconds: float = 4.0) -> Path:
     import av
     import numpy
@@ -444,6 +512,9 @@ def test_a_video_is_held_against_its_container(folder):
         ("a.wav", "pcm_s16le", (16000, 16000), "another file behind its end"),
         ("a.mp3", "libmp3lame", (44100, 44100), r"gives \d.\d s of the \d.\d s that it holds"),
         ("a.m4a", "aac", (44100, 44100), "another file behind its end"),
+        ("a.aiff", "pcm_s16be", (44100, 44100), "another file behind its end"),
+        ("a.caf", "pcm_s16le", (44100, 44100), "another file behind its end"),
+        ("a.tta", "tta", (44100, 44100), "another file behind its end"),
         ("a.flac", "flac", (44100, 48000), "changes its sample rate"),
         ("a.aac", "aac", (44100, 48000), "changes its sample rate"),
     ],

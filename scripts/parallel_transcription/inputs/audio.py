@@ -14,6 +14,7 @@ from typing import Any
 
 from parallel_transcription.fingerprint import FingerprintError, file_sha256
 from parallel_transcription.inputs import wholeness
+from parallel_transcription.inputs.claims import has_no_header
 from parallel_transcription.inputs.patterns import AudioError, fault_of, size_in_bytes
 from parallel_transcription.inputs.wholeness import Contents, plain_file
 
@@ -49,9 +50,15 @@ def inspect(
     wholeness.check_decoded(path, seconds, held)
     if seconds < SHORTEST_S:
         raise fault_of(path, f"lasts only {seconds:.3f} s", f"use at least {SHORTEST_S} s")
-    peak, rms = _levels(samples)
+    peak, rms, swing = _levels(samples)
     if peak < SILENT_BELOW_DBFS:
         raise _silent(path, peak, stream["channels"])
+    if swing < SILENT_BELOW_DBFS:
+        raise fault_of(
+            path,
+            "holds no sound: all of its samples are one value",
+            "check the recording, or leave the file out",
+        )
     try:
         digest = file_sha256(path, cache)
     except FingerprintError as error:
@@ -95,6 +102,13 @@ def _describe_stream(path: Path) -> tuple[dict[str, Any], Contents]:
         with av.open(plain_file(path), metadata_errors="ignore") as container:
             if _PLAYLISTS & set(container.format.name.split(",")):
                 raise fault_of(path, "is a playlist", "give the audio files themselves")
+            if has_no_header(container):
+                raise fault_of(
+                    path,
+                    "has no header, so its sample rate and channels are not known",
+                    "say what it is when you convert it, for example: "
+                    "sox -t raw -r 8000 -e signed -b 16 -c 1 IN OUT.flac",
+                )
             tracks = container.streams.audio
             if not tracks:
                 raise fault_of(path, "has no audio stream", "leave the file out")
@@ -109,10 +123,11 @@ def _describe_stream(path: Path) -> tuple[dict[str, Any], Contents]:
                 "sample_rate": codec.sample_rate,
                 "channels": codec.channels,
                 "codec": codec.name,
-                "remark": _remark_on_tracks(tracks),
             }
-            return described, wholeness.contents(container, path)
-    except _FROM_DECODERS as error:
+            held = wholeness.contents(container, path)
+            remarks = filter(None, (_remark_on_tracks(tracks), held.remark()))
+            return described | {"remark": "; it ".join(remarks) or None}, held
+    except _from_decoders() as error:
         raise _undecodable(path, error) from error
 
 
@@ -127,9 +142,12 @@ def _remark_on_tracks(tracks: Any) -> str | None:
     )
 
 
-#: What FFmpeg, PyAV and faster-whisper raise for files that they cannot read.
-_FROM_DECODERS = (OSError, ValueError, LookupError, AttributeError, TypeError, RuntimeError,
-                  ArithmeticError)  # fmt: skip
+def _from_decoders() -> tuple[type[Exception], ...]:
+    """What FFmpeg, PyAV and faster-whisper raise for files that they cannot read."""
+    from av.error import FFmpegError
+
+    return (OSError, ValueError, LookupError, AttributeError, TypeError, RuntimeError,
+            ArithmeticError, MemoryError, FFmpegError)  # fmt: skip
 
 
 def _decode(path: Path) -> Any:
@@ -142,7 +160,7 @@ def _decode(path: Path) -> Any:
         if "AudioFifo" in str(error):
             raise wholeness.changing(path) from error
         raise _undecodable(path, error) from error
-    except _FROM_DECODERS as error:
+    except _from_decoders() as error:
         raise _undecodable(path, error) from error
 
 
@@ -152,8 +170,8 @@ def _silent(path: Path, peak: float, channels: int) -> AudioError:
     if loudest >= SILENT_BELOW_DBFS:
         return fault_of(
             path,
-            f"is silent as Whisper hears it: its {channels} channels cancel each other when they "
-            f"are mixed to one (each alone has a peak of {loudest:.0f} dBFS)",
+            f"is silent as Whisper hears it: its {channels} channels cancel each other, or are "
+            f"left out, when they are mixed to one (alone they have a peak of {loudest:.0f} dBFS)",
             "take one channel: ffmpeg -i IN -af 'pan=mono|c0=c0' OUT.flac",
         )
     loud = "digital silence" if peak == -math.inf else f"its peak is {peak:.0f} dBFS"
@@ -181,23 +199,29 @@ def _undecodable(path: Path, error: Exception) -> AudioError:
     return fault_of(
         path,
         f"cannot be decoded ({reason})",
-        "it is damaged, cut off or no audio: copy it again, convert it, or leave it out",
+        "it is damaged, cut off, without a header or no audio: copy it again, convert it, or leave "
+        "it out",
     )
 
 
-def _levels(samples: Any) -> tuple[float, float]:
-    """Peak and root mean square in dB below full scale; digital silence is -inf.
+def _levels(samples: Any) -> tuple[float, float, float]:
+    """Peak, root mean square and swing in dB below full scale; digital silence is -inf.
 
+    The swing is from the lowest sample to the highest one: what does not move is not heard.
     In parts: copies of an hour at once would take a gigabyte.
     """
     import numpy
 
-    peak = power = 0.0
+    power, lowest, highest = 0.0, math.inf, -math.inf
     for start in range(0, len(samples), _AT_ONCE):
         part = samples[start : start + _AT_ONCE].astype(numpy.float64)
-        peak = max(peak, float(numpy.abs(part).max()))
+        lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
         power += float(numpy.square(part).sum())
-    return _decibels(peak), _decibels(math.sqrt(power / len(samples)))
+    return (
+        _decibels(max(-lowest, highest)),
+        _decibels(math.sqrt(power / len(samples))),
+        _decibels(highest - lowest),
+    )
 
 
 def _decibels(amplitude: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import FingerprintError, code_fingerprint, file_sha256
-from parallel_transcription.inputs import audio, wholeness
+from parallel_transcription.inputs import audio, claims, wholeness
 from parallel_transcription.inputs.patterns import AudioError
 
 KEPT = Path(".snakemake/parallel_transcription/inspected")
@@ -103,4 +103,4 @@ def _place(sha256: str, kept: Path) -> Path:
 
 @functools.cache
 def _checks() -> str:
-    return code_fingerprint([audio.__file__, wholeness.__file__])[:12]
+    return code_fingerprint([audio.__file__, claims.__file__, wholeness.__file__])[:12]
