@@ -615,3 +615,19 @@ def test_what_was_seen_is_remembered_by_content(folder, monkeypatch):
     assert again == first | {"file": "b.wav", "path": "b.wav", "reference": "words"}
     write_sound(folder / "a.wav", seconds=3.0)
     assert inspected.unknown(["a.wav"], kept) == ["a.wav"]
+
+
+def test_a_file_that_ends_its_process_is_named_beside_the_others(folder, monkeypatch):
+    write_sound(folder / "a.wav")
+    touch(folder, "b.wav")
+    look = inspected.audio.inspect
+
+    def inspect_or_end(name):
+        return os._exit(9) if name == "c.wav" else look(name)
+
+    monkeypatch.setattr(inspected.audio, "inspect", inspect_or_end)
+    monkeypatch.setattr(inspected.cpus, "mine", lambda: [0, 1])
+    with pytest.raises(AudioError) as caught:
+        inspect_all(["a.wav", "b.wav", "c.wav"], folder / "kept")
+    first, second = str(caught.value).splitlines()
+    assert "is empty" in first and "'c.wav' ends the process that decodes it" in second

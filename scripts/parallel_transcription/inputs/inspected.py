@@ -8,13 +8,15 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from parallel_transcription import cpus
 from parallel_transcription.files import write_json
 from parallel_transcription.fingerprint import FingerprintError, code_fingerprint, file_sha256
 from parallel_transcription.inputs import audio, claims, wholeness
-from parallel_transcription.inputs.patterns import AudioError
+from parallel_transcription.inputs.patterns import AudioError, fault_of
 
 KEPT = Path(".snakemake/parallel_transcription/inspected")
 #: What follows from a file's name and neighbours, not from its content.
@@ -65,11 +67,29 @@ def inspect_all(paths: Iterable[str | os.PathLike[str]], kept: Path = KEPT) -> l
 
 def _inspect(names: Sequence[str]) -> list[dict[str, Any] | str]:
     """What is in each file, or what is wrong with it."""
-    processes = min(len(names), os.cpu_count() or 1, _MOST_PROCESSES)
+    processes = min(len(names), len(cpus.mine()), _MOST_PROCESSES)
     if processes < 2:
         return [_look(name) for name in names]
-    with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(_look, names))
+    try:
+        with ProcessPoolExecutor(processes) as pool:
+            return list(pool.map(_look, names))
+    except BrokenProcessPool:
+        return [_look_apart(name) for name in names]
+
+
+def _look_apart(name: str) -> dict[str, Any] | str:
+    """The same in a process of its own, since one of the files ends its process."""
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(_look, name).result()
+        except BrokenProcessPool:
+            return str(
+                fault_of(
+                    Path(name),
+                    "ends the process that decodes it (too little memory, or a fault of FFmpeg)",
+                    "cut it into shorter parts, convert it, or leave it out",
+                )
+            )
 
 
 def _look(name: str) -> dict[str, Any] | str:
