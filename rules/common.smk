@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -40,6 +41,11 @@ gc.set_threshold(200_000, 20, 20)
 
 if Path.cwd().resolve() != ROOT.resolve():
     raise WorkflowError(f"Run snakemake in the project's folder: cd {ROOT}")
+if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK):
+    raise WorkflowError(
+        f"{ROOT}/.snakemake cannot be written to; copy the project, or mount volumes at its folders "
+        "results, logs and .snakemake"
+    )
 
 SCREEN = take_over(workflow)
 

@@ -380,7 +380,41 @@ DAMAGE = {
     ),
     "other mel bins": (
         lambda f: (f / "preprocessor_config.json").write_text('{"feature_size": 128}'),
-        "wants 80 mel bins.*says 128",
+        "wants 80 mel bins.*says feature_size: 128",
+    ),
+    "mel bins in words": (
+        lambda f: change_json(f / "preprocessor_config.json", feature_size="80"),
+        'says feature_size: "80"',
+    ),
+    "another sampling rate": (
+        lambda f: change_json(f / "preprocessor_config.json", sampling_rate=8000),
+        "says sampling_rate: 8000, and Whisper has 16000",
+    ),
+    "words in place of languages": (
+        lambda f: change_json(f / "config.json", lang_ids=[300]),
+        "lang_ids has token 300, which is .* no language",
+    ),
+    "a config that only Python reads": (
+        lambda f: (f / "config.json").write_text(
+            (f / "config.json").read_text().replace("{", '{"x": NaN,', 1)
+        ),
+        "config.json is no valid JSON",
+    ),
+    "half a letter": (
+        lambda f: change_json(f / "config.json", x="\ud800"),
+        "config.json is no valid JSON",
+    ),
+    "tokenizer without words": (
+        lambda f: change_json(f / "tokenizer.json", model={"vocab": {}}),
+        r"tokenizer.json has \d+ of the 50257 tokens",
+    ),
+    "ONNX": (
+        lambda f: ((f / "model.bin").unlink(), (f / "encoder_model.onnx").touch()),
+        "holds an ONNX model",
+    ),
+    "a download that is not done": (
+        lambda f: (f / "model.bin").rename(f / "model.bin.incomplete"),
+        "'model.bin.incomplete': a part of it, or a download",
     ),
 }
 
@@ -391,6 +425,12 @@ def test_what_is_no_whole_model_is_refused_with_a_reason(copy, case):
     damage(copy)
     with pytest.raises(ModelError, match=f"(?s)^'the name': .*{message}"):
         verify(copy, "the name")
+
+
+def test_a_tokenizer_that_cannot_be_loaded_is_told_before_any_run(copy, tmp_path):
+    change_json(copy / "tokenizer.json", version="9.0")
+    with pytest.raises(ModelError, match=r"tokenizer.json cannot be loaded: Unknown tokenizer ver"):
+        prepare(parse_model(str(copy)), tmp_path / "built", tmp_path)
 
 
 def test_missing_preprocessor_is_fatal_only_with_other_mel_bins(copy, monkeypatch):

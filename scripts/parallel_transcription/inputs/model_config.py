@@ -18,6 +18,7 @@ _NEEDED_IDS = ("suppress_ids", "suppress_ids_begin")
 #: faster-whisper builds its prompt of these; of a multilingual model also of those below.
 _PROMPT = ("<|startoftranscript|>", "<|endoftext|>", "<|startofprev|>", "<|notimestamps|>")
 _TASKS = ("<|transcribe|>", "<|translate|>")
+_MOST_WORDS = 0.9  # of the tokens before the first special one; some lack a few
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _REMEDY = "copy it from where the model comes from, or convert the model again"
 
@@ -80,6 +81,12 @@ def check_tokens(
     needed = (*_PROMPT, *(_TASKS if multilingual else ()))
     if missing := [token for token in needed if token not in ids]:
         raise ModelError(f"tokenizer.json has no token {missing[0]}; {_REMEDY}")
+    words = sum(number < ids["<|endoftext|>"] for number in ids.values())
+    if words < _MOST_WORDS * ids["<|endoftext|>"]:
+        raise ModelError(
+            f"tokenizer.json has {words} of the {ids['<|endoftext|>']} tokens that words are made "
+            f"of; {_REMEDY}"
+        )
     highest = max(ids.values())
     if highest >= len(vocabulary):
         raise ModelError(
@@ -93,6 +100,16 @@ def check_tokens(
                 f"tokenizer.json says that {token} is token {ids[token]}, which is "
                 f"{vocabulary[ids[token]]!r} in the vocabulary; the files come from different "
                 "models"
+            )
+
+
+def check_languages(config: Mapping[str, Any], vocabulary: Sequence[str]) -> None:
+    """Raise ModelError unless the tokens by which a language is detected are those of languages."""
+    for one in config.get("lang_ids", []):
+        if not _LANGUAGE.fullmatch(vocabulary[one]):
+            raise ModelError(
+                f"config.json: lang_ids has token {one}, which is {vocabulary[one]!r} in the "
+                f"vocabulary and no language; it is of another model: {_REMEDY}"
             )
 
 

@@ -6,6 +6,7 @@ Headers are read, never weights, so that checking gigabytes takes no time.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from parallel_transcription.errors import reason
 from parallel_transcription.inputs import model_config
 from parallel_transcription.inputs.model_config import Shape
 from parallel_transcription.inputs.model_names import ModelError
+from parallel_transcription.untrusted import clean
 
 T = TypeVar("T")
 
@@ -66,6 +68,8 @@ def verify(folder: str | os.PathLike[str], name: str | None = None) -> ModelFact
 
 def _verify(folder: Path) -> ModelFacts:
     if not folder.is_dir():
+        if folder.exists():
+            raise ModelError(f"{str(folder)!r} is a file; give the folder that holds model.bin")
         raise ModelError(f"there is no folder {str(folder)!r}; correct the path")
     if not (folder / "model.bin").is_file():
         raise ModelError(why_no_model(folder))
@@ -82,12 +86,21 @@ def _verify(folder: Path) -> ModelFacts:
             "the files come from different models"
         )
     multilingual = rows >= _MULTILINGUAL_FROM
-    heads = arrays.get("decoder/num_heads")
+    for side in ("encoder", "decoder"):
+        heads = arrays.get(f"{side}/num_heads")
+        if heads and heads.value is not None and not _fit(heads.value, convolution.shape[0]):
+            raise ModelError(
+                f"model.bin has {heads.value} heads in its {side} for a width of "
+                f"{convolution.shape[0]}; it is damaged: copy or download it again"
+            )
+    config = read_config(folder)
     model_config.check_config(
-        read_config(folder),
+        config,
         Shape(_decoder_layers(arrays), heads.value if heads else None, rows),
     )
     model_config.check_tokens(read_tokenizer(folder), tokens, multilingual)
+    if multilingual:
+        model_config.check_languages(config, tokens)
     _check_preprocessor(folder, mel_bins)
     return {
         "multilingual": multilingual,
@@ -98,9 +111,25 @@ def _verify(folder: Path) -> ModelFacts:
     }
 
 
+def _fit(heads: int, width: int) -> bool:
+    """Whether a width can be shared out among so many heads."""
+    return heads > 0 and width % heads == 0
+
+
 def _decoder_layers(arrays: Mapping[str, Array]) -> int:
     found = (re.match(r"decoder/(layer_\d+)/", name) for name in arrays)
     return len({match[1] for match in found if match})
+
+
+#: Models of other programs, by the names of their files.
+_OF_OTHERS = {
+    "a whisper.cpp model": re.compile(r"ggml.*|.*\.gguf"),
+    "an OpenAI checkpoint": re.compile(r".*\.pt"),
+    "an ONNX model": re.compile(r".*\.onnx"),
+    "an OpenVINO model": re.compile(r"openvino.*\.(xml|bin)"),
+    "an MLX model": re.compile(r".*\.npz"),
+    "a NeMo model": re.compile(r".*\.nemo"),
+}
 
 
 def why_no_model(folder: Path) -> str:
@@ -121,13 +150,23 @@ def why_no_model(folder: Path) -> str:
         return f"{str(folder)!r} holds a transformers model, not one in CTranslate2's format; " + (
             _how_to_convert(folder, names)
         )
-    if any(name.startswith("ggml") for name in names):
-        return f"{str(folder)!r} holds a whisper.cpp model; give one in CTranslate2's format"
-    if any(name.endswith(".pt") for name in names):
-        return f"{str(folder)!r} holds an OpenAI checkpoint; give a model in CTranslate2's format"
+    for kind, sign in _OF_OTHERS.items():
+        if any(map(sign.fullmatch, names)):
+            return (
+                f"{str(folder)!r} holds {kind}; give a model in CTranslate2's format, which "
+                "ct2-transformers-converter makes of one of Transformers"
+            )
     inner = [n for n in sorted(names) if (folder / n / "model.bin").is_file()]
+    if "snapshots" in names:  # a repository in the hub's cache
+        inner += [f"snapshots/{n.parent.name}" for n in folder.glob("snapshots/*/model.bin")]
     if inner:
         return f"{str(folder)!r} has no model.bin, but its folder {inner[0]!r} has; give that one"
+    part = next((n for n in sorted(names) if n.startswith("model.bin")), None)
+    if part and part != "model.bin":
+        return (
+            f"{str(folder)!r} has no model.bin, but {part!r}: a part of it, or a download that is "
+            "not done; download it again, or join its parts"
+        )
     return f"{str(folder)!r} has no model.bin; give the folder of a model in CTranslate2's format"
 
 
@@ -148,7 +187,8 @@ def _how_to_convert(folder: Path, names: set[str]) -> str:
     return f"convert it (pip install ctranslate2 transformers torch): {first}{shlex.join(command)}"
 
 
-_TYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
+#: Types and bytes of a number, in the order of their ids.
+_TYPES = (("float32", 4), ("int8", 1), ("int16", 2), ("int32", 4), ("float16", 2), ("bfloat16", 2))
 
 
 @dataclass(frozen=True)
@@ -185,7 +225,8 @@ def _read_weights_index(path: Path) -> dict[str, Array]:
             kind = _read_string(file)
             if kind != "WhisperSpec":
                 raise ModelError(
-                    f"model.bin holds a model of type {kind[:40]!r}, not a Whisper model"
+                    f"model.bin holds a model of type {kind[:40]!r}, not a Whisper model; give "
+                    "one of Whisper"
                 )
             _revision, count = _unpack(file, "II")
             arrays = {}
@@ -194,7 +235,9 @@ def _read_weights_index(path: Path) -> dict[str, Array]:
                 (rank,) = _unpack(file, "B")
                 shape = _unpack(file, f"{rank}I")
                 kind_id, length = _unpack(file, "BI", "<BI")
-                stored = _TYPES[kind_id] if kind_id < len(_TYPES) else "unknown"
+                stored, width = _TYPES[kind_id] if kind_id < len(_TYPES) else ("unknown", 0)
+                if length != width * math.prod(shape):
+                    raise EOFError
                 start = file.tell()
                 value = _number(file, length) if not shape and stored.startswith("int") else None
                 file.seek(start + length)
@@ -241,7 +284,10 @@ def _read_json(path: Path, kind: type[T]) -> T:
     if not path.is_file():
         raise ModelError(f"{path.name} is missing; copy it from where the model comes from")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_no_constant)
+        if "\\ud" in text.lower():  # half of a letter: others than Python refuse the file for it
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise ModelError(f"{path.name} is no valid JSON; copy or download it again") from None
     if not isinstance(value, kind):
@@ -249,11 +295,19 @@ def _read_json(path: Path, kind: type[T]) -> T:
     return value
 
 
+def _no_constant(name: str) -> None:
+    """Refuse NaN and infinities, which only Python's JSON has."""
+    raise ValueError(name)
+
+
 def _read_vocabulary(folder: Path) -> list[str]:
     text = folder / "vocabulary.txt"
     if text.is_file() and not (folder / "vocabulary.json").is_file():
         return text.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
-    return list(_read_json(folder / "vocabulary.json", list))
+    tokens = list(_read_json(folder / "vocabulary.json", list))
+    if not all(isinstance(token, str) for token in tokens):
+        raise ModelError("vocabulary.json is no list of words; copy or download it again")
+    return tokens
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -271,14 +325,48 @@ def read_tokenizer(folder: Path) -> dict[str, Any]:
     return dict(_read_json(folder / "tokenizer.json", dict))
 
 
+#: What Whisper hears is cut and counted in one way; faster-whisper would cut it as this file says.
+_HEARS = {"sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
+
+
+def check_tokenizer(folder: Path, name: str) -> None:
+    """Load the tokenizer of a verified model as faster-whisper does, which takes a moment.
+
+    Raises:
+        ModelError: if it cannot be loaded.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the only kind that it raises
+        raise ModelError(
+            f"{name!r}: tokenizer.json cannot be loaded: {clean(str(error), 200)}; copy it from "
+            "where the model comes from, or convert the model again"
+        ) from None
+
+
 def _check_preprocessor(folder: Path, mel_bins: int) -> None:
     path = folder / "preprocessor_config.json"
-    expected = 80  # what faster-whisper takes if the file does not say
-    if path.is_file():
-        expected = _read_json(path, dict).get("feature_size", expected)
-    if expected != mel_bins:
-        found = f"says {expected}" if path.is_file() else "is missing, which means 80"
+    if not path.is_file():
+        if os.path.lexists(path):
+            raise ModelError(f"{path.name} is no file; copy it from where the model comes from")
+        if mel_bins != 80:  # what faster-whisper takes then
+            raise ModelError(
+                f"the model wants {mel_bins} mel bins, but preprocessor_config.json is missing, "
+                "which means 80; copy it from where the model comes from"
+            )
+        return
+    says = _read_json(path, dict)
+    expected = says.get("feature_size", 80)
+    if expected != mel_bins or type(expected) is not int:
         raise ModelError(
-            f"the model wants {mel_bins} mel bins, but preprocessor_config.json {found}; "
-            "copy it from where the model comes from"
+            f"the model wants {mel_bins} mel bins, but preprocessor_config.json says feature_size: "
+            f"{json.dumps(expected)}; copy it from where the model comes from"
         )
+    for key, value in _HEARS.items():
+        if (said := says.get(key, value)) != value or type(said) is not int:
+            raise ModelError(
+                f"preprocessor_config.json says {key}: {json.dumps(said)}, and Whisper has "
+                f"{value}; copy it from where the model comes from"
+            )

@@ -25,7 +25,12 @@ from parallel_transcription.fingerprint import (
     folder_sha256,
 )
 from parallel_transcription.inputs import dummy_weights, hub
-from parallel_transcription.inputs.model_files import MODEL_FILES, verify, why_no_model
+from parallel_transcription.inputs.model_files import (
+    MODEL_FILES,
+    check_tokenizer,
+    verify,
+    why_no_model,
+)
 from parallel_transcription.inputs.model_names import (
     DummyModel,
     EmbeddedModel,
@@ -132,6 +137,7 @@ def prepare(
     folder, revision, notes = _folder_ready(source, root / models_folder, root, cache, say)
     try:
         facts = verify(folder, source.name)
+        check_tokenizer(folder, source.name)
     except ModelError as error:
         if not isinstance(source, HubModel):
             raise
