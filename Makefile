@@ -14,6 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPLATLIBDIR PIP_TARGET PIP_PREFIX PIP_ROOT
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHON
+# A user of a container may have no home and no name (docs/containers.md); Snakemake asks for both.
+export HOME ?= /tmp
+export USER ?= nobody
 
 REPORT := results/reports/findings.pdf
 SET_UP := sh requirements/set_up.sh

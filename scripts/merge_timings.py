@@ -24,7 +24,7 @@ from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import Merged, merge_matches, merge_records
 from parallel_transcription.results.records import record_files, set_aside
-from parallel_transcription.results.studies import of_one_study
+from parallel_transcription.results.studies import of_one_study, without_other_work
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import expand_grid, settings_from_json
 from parallel_transcription.untrusted import hide_homes
@@ -89,6 +89,7 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
         for (machine, name), count in sorted(others.items())
     ]
     merged = replace(merged, left_out=sorted([*merged.left_out, *outside]))
+    merged = without_other_work(merged, settings.get("name", ""), machines)
     for machine in machines:
         left_out = set_aside(merged.left_out, results / machine / "runs", grid)
         merged = replace(merged, left_out=left_out)

@@ -11,6 +11,7 @@ from parallel_transcription.files import write_json
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.records import DAMAGED, record_files, set_aside
+from parallel_transcription.results.studies import of_one_study, without_other_work
 from parallel_transcription.study.settings import DEFAULTS
 from simple_records import make_record, save
 
@@ -101,6 +102,25 @@ def test_what_is_not_of_the_study_stays_where_it_is(tmp_path):
     assert {file for file, _ in left_out} == {str(path) for path in [*foreign, elsewhere]}
     assert all(path.read_text() == "hello" for path in foreign)
     assert elsewhere.exists() and len(tables.runs) == 2
+
+
+def of_study(name, machine, model="a", rounds=(1, 2)):
+    """Records of a study on a machine, with a model of its own."""
+    model = {"kind": "embedded", "sha256": model * 64}
+    return [make_record(n, machine) | {"study": name, "model": model} for n in rounds]
+
+
+def test_another_study_is_no_other_machine(tmp_path):
+    mine = [*of_study("mine", "here"), *of_study("mine", "there"), *of_study("old name", "once")]
+    save(tmp_path, *mine, *of_study("yours", "elsewhere", "b"))
+    merged = merge_records(record_files(tmp_path), DEFAULTS)
+    for labels in (("here",), ()):
+        kept = without_other_work(merged, "mine", labels)
+        assert set(kept.runs["machine"]) == {"here", "there", "once"}
+        ((file, why),) = kept.left_out
+        assert file == "elsewhere/runs/*.json" and why.startswith("2 records of study 'yours'")
+    assert set(of_one_study(merged, "yours").runs["machine"]) == {"elsewhere"}
+    assert set(of_one_study(merged, "neither").runs["machine"]) >= {"here", "there"}
 
 
 def test_a_damaged_record_is_named_until_the_run_is_measured_again(tmp_path):

@@ -1,7 +1,8 @@
-"""Records of several studies under one label: a verdict rests on those of one."""
+"""Records of several studies: a verdict rests on those of one, and no study is another machine."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -28,14 +29,68 @@ def of_one_study(merged: Merged, name: str) -> Merged:
         own = merged.timings[merged.timings["machine"] == label]
         timings.append(own[own["run"].isin(kept["run"])])
         told += [(f"{label}/runs/*.json", line) for line in lines]
-    if not told:
+    if told:
+        merged = _with(merged, pd.concat(runs), pd.concat(timings), told)
+    return without_other_work(merged, name)
+
+
+def without_other_work(merged: Merged, name: str, labels: Sequence[str] = ()) -> Merged:
+    """The tables without labels on which nothing but other studies was measured, each with a line.
+
+    Their answers would stand beside the study's as those of another machine.
+
+    Args:
+        merged: Records of any studies.
+        name: The study's name.
+        labels: The study's machines; where none are known, those with records of its name, else
+            those with the work of which there are most runs.
+    """
+    runs = merged.runs
+    if runs.empty or runs["machine"].nunique() < 2:
         return merged
-    work = set(pd.concat(runs)["workload"])
+    named = set(runs.loc[runs["study"] == name, "machine"])
+    most = runs["workload"] == runs["workload"].value_counts().index[0]
+    own = runs["machine"].isin(list(labels) or named or set(runs.loc[most, "machine"]))
+    if not own.any():
+        return merged
+    other = ~runs["machine"].isin(named) & ~own
+    work = set(runs.loc[~other, "workload"])
+    shared = set(runs.loc[runs["workload"].isin(work), "machine"])
+    other &= ~runs["machine"].isin(shared)
+    if not other.any():
+        return merged
+    told = [
+        (
+            f"{label}/runs/*.json",
+            f"{plural(of_label['run'].nunique(), 'record')} of {studies(of_label)}, of other "
+            f"files, options or models: {label} is no second machine of study {name!r}; "
+            "for a report of its own: make reports RESULTS=FOLDER with a copy of that folder alone",
+        )
+        for label, of_label in runs[other].groupby("machine", sort=True)
+    ]
+    gone = set(runs.loc[other, "machine"])
+    timings = merged.timings[~merged.timings["machine"].isin(gone)]
+    return _with(merged, runs[~other], timings, told)
+
+
+def studies(runs: pd.DataFrame) -> str:
+    """The names of the studies of some runs, in words."""
+    names = sorted(set(runs["study"]))
+    return ("study " if len(names) == 1 else "studies ") + ", ".join(map(repr, names))
+
+
+def _with(
+    merged: Merged, runs: pd.DataFrame, timings: pd.DataFrame, told: Sequence[tuple[str, str]]
+) -> Merged:
+    """The tables with a part of the runs, and of the matches those of the same work there."""
+    kept = set(zip(runs["machine"], runs["workload"], strict=True))
+    matches = merged.matches
+    own = [pair in kept for pair in zip(matches["machine"], matches["workload"], strict=True)]
     return replace(
         merged,
-        matches=merged.matches[merged.matches["workload"].isin(work)].reset_index(drop=True),
-        runs=pd.concat(runs, ignore_index=True),
-        timings=pd.concat(timings, ignore_index=True),
+        matches=matches[own].reset_index(drop=True),
+        runs=runs.reset_index(drop=True),
+        timings=timings.reset_index(drop=True),
         left_out=sorted([*merged.left_out, *told]),
     )
 
