@@ -22,6 +22,7 @@ from parallel_transcription.jobs.snakemake_insides import (
     limit,
     listen,
     of_wildcards,
+    replace_executor,
     stop,
     study_files,
 )
@@ -59,6 +60,11 @@ with ending_the_workflow("The study is not valid:\n"):
         machine: cluster.resources(asked or {}) for machine, asked in STUDY.machines.items()
     }
 
+if ON_CLUSTER and workflow.is_main_process:
+    from parallel_transcription.jobs.slurm_executor import SlurmExecutor
+
+    replace_executor("slurm", SlurmExecutor)
+
 MACHINES = list(STUDY.machines)
 FIRST_ROUND = first_round.FirstRound(PLAN, lambda: stop(workflow, ON_CLUSTER))
 
@@ -95,12 +101,21 @@ def measuring(gpus, minutes):
 
     gpus is a function of wildcards and input, minutes (the longest that the job takes) one of wildcards.
     """
-    taken = {"gpu": of_wildcards(gpus)} if any(map(PLAN.gpus_of, STUDY.wanted)) else {}
+    uses_gpus = any(map(PLAN.gpus_of, STUDY.wanted))
     if not ON_CLUSTER:
-        return taken
-    for key in sorted({key for asked in SLURM_RESOURCES.values() for key in asked}):
+        return {"gpu": of_wildcards(gpus)} if uses_gpus else {}
+    taken = {
+        key: of_wildcards(lambda wildcards, key=key: SLURM_RESOURCES[wildcards.machine].get(key))
+        for key in sorted({key for asked in SLURM_RESOURCES.values() for key in asked})
+    }
+    for key in cluster.GPU_RESOURCES if uses_gpus else ():
         taken[key] = of_wildcards(
-            lambda wildcards, key=key: SLURM_RESOURCES[wildcards.machine].get(key)
+            lambda wildcards, input, key=key: (
+                SLURM_RESOURCES[wildcards.machine]
+                | cluster.gpu_resources(
+                    STUDY.machines[wildcards.machine] or {}, gpus(wildcards, input)
+                )
+            ).get(key)
         )
     taken["runtime"] = of_wildcards(
         lambda wildcards, attempt: cluster.runtime_min(
@@ -108,11 +123,6 @@ def measuring(gpus, minutes):
             minutes(wildcards),
             attempt,
             LONGEST_MIN[wildcards.machine],
-        )
-    )
-    taken["gpu_model"] = of_wildcards(
-        lambda wildcards, input: (
-            STUDY.machines[wildcards.machine].get("gpu_model") if gpus(wildcards, input) else None
         )
     )
     return taken
@@ -129,8 +139,6 @@ onstart:
         before_first_job(workflow, PLAN, ON_CLUSTER, logger.warning)
         FIRST_ROUND.begin(records_lacking(workflow, PLAN))
     listen(workflow, FIRST_ROUND)
-    if ON_CLUSTER:
-        queue.watch(Path.cwd(), logger.error)
     if SCREEN:
         SCREEN.begin(PLAN, records_lacking(workflow, PLAN))
 

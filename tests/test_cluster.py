@@ -1,9 +1,11 @@
 """What jobs ask a cluster for, and what stands in their way; without a cluster."""
 
 import os
+import re
 import stat
 
 import pytest
+from snakemake_executor_plugin_slurm.validation import get_forbidden_slurm_options
 
 from parallel_transcription.jobs import cluster
 from parallel_transcription.jobs.snakemake_insides import hands_out_jobs
@@ -49,6 +51,46 @@ def test_every_key_of_a_machine_reaches_the_scheduler():
     }
     assert cluster.runtime_min({"runtime_min": 7}, 100) == 7
     assert cluster.runtime_min({}, 100) > 100
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked"),
+    [
+        ({}, {"gpu": 2}),
+        ({"gpu_model": "a100"}, {"gpu": 2, "gpu_model": "a100"}),
+        ({"gpu_model": "1g.10gb"}, {"gpu": 2, "gpu_model": "1g.10gb"}),
+        ({"gpu_request": "gres"}, {"gres": "gpu:2"}),
+        ({"gpu_request": "gres", "gpu_model": "a100"}, {"gres": "gpu:a100:2"}),
+        # names that the plugin refuses and Slurm takes
+        (
+            {"gpu_model": "a100-sxm4-80gb"},
+            {"slurm_extra": "--exclusive --gpus-per-node=a100-sxm4-80gb:2"},
+        ),
+        (
+            {"gpu_model": "1g.10gb+me", "gpu_request": "gres", "exclusive": False},
+            {"slurm_extra": "--gpus-per-node=1g.10gb+me:2"},
+        ),
+    ],
+)
+def test_gpus_are_asked_for_in_the_way_that_a_site_takes(machine, asked):
+    assert cluster.gpu_resources(machine, 2) == asked
+    assert cluster.gpu_resources(machine, 0) == {}
+    assert set(asked) <= set(cluster.GPU_RESOURCES)
+    options = asked.get("slurm_extra", "")
+    assert not any(re.search(p, options + " ") for p in get_forbidden_slurm_options())
+
+
+@pytest.mark.parametrize(
+    ("model", "is_slice"),
+    [("1g.10gb", True), ("nvidia_a100-sxm4-80gb_3g.40gb", True), ("1g.10gb+me", True),
+     ("a100-sxm4-80gb", False), ("h100", False)],
+)  # fmt: skip
+def test_several_slices_for_one_process_are_told(model, is_slice):
+    gpu = {"strategy": "one_model", "device": "cuda"}
+    two = [complete(gpu | {"device_index": "0,1"})]
+    machines = {"laptop": None, "gpu": {"gpu_model": model}}
+    assert len(cluster.sliced(machines, two)) == is_slice
+    assert cluster.sliced(machines, [complete(gpu)]) == []
 
 
 def test_cores_below_a_configurations_threads_are_told():
@@ -99,17 +141,17 @@ def test_only_live_jobs_of_this_folder_count(fake_command, tmp_path):
     here.mkdir()
     other.mkdir()
     lines = [
-        f"1\tRUNNING\tname-a\t{here}\tNone\trule_transcribe_wildcards_m_x-r01",
-        f"2\tPENDING\tname-a\t{here}\tPriority\trule_decide_wildcards_m",
-        f"3\tRUNNING\tname-b\t{other}\tNone\trule_transcribe_wildcards_m_x-r01",
-        f"4\tRUNNING\tsomething\t{here}\tNone\t(null)",
-        f"5\tCOMPLETING\tname-a\t{here}\tNone\trule_transcribe_wildcards_m_x-r02",
-        f"6\tRUNNING\tname-c\t{tmp_path}/gone\tNone\trule_transcribe_wildcards_m_x-r02",
+        f"1\tRUNNING\tname-a\t{here}\trule_transcribe_wildcards_m_x-r01",
+        f"2\tPENDING\tname-a\t{here}\trule_decide_wildcards_m",
+        f"3\tRUNNING\tname-b\t{other}\trule_transcribe_wildcards_m_x-r01",
+        f"4\tRUNNING\tsomething\t{here}\t(null)",
+        f"5\tCOMPLETING\tname-a\t{here}\trule_transcribe_wildcards_m_x-r02",
+        f"6\tRUNNING\tname-c\t{tmp_path}/gone\trule_transcribe_wildcards_m_x-r02",
     ]
     (tmp_path / "answer").write_text("\n".join(lines) + "\n")
     fake_command("squeue", f"cat {tmp_path}/answer")
     jobs = cluster.live_jobs(here)
-    assert [(job.id, job.reason) for job in jobs] == [("1", "None"), ("2", "Priority")]
+    assert [(job.id, job.state) for job in jobs] == [("1", "RUNNING"), ("2", "PENDING")]
     with pytest.raises(cluster.ClusterError) as error:
         cluster.refuse_beside(jobs)
     for part in ("2 jobs", "transcribe m_x-r01", "scancel --me --name=name-a"):

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from parallel_transcription.jobs import queue
-from parallel_transcription.jobs.cluster import LiveJob, runtime_min
+from parallel_transcription.jobs.cluster import ClusterError, runtime_min
+from parallel_transcription.jobs.queue import Fate, Seen
 
 
 @pytest.mark.parametrize(
@@ -36,19 +37,90 @@ def test_only_what_no_waiting_changes_is_hopeless(reason, said):
     assert said in queue.never(reason) and bool(said) == bool(queue.never(reason))
 
 
-def test_hopeless_jobs_alone_are_cancelled_and_each_is_told(monkeypatch, tmp_path):
-    jobs = [
-        LiveJob("1", "PENDING", "s", "transcribe a", "Priority"),
-        LiveJob("2", "PENDING", "s", "transcribe b", "InvalidAccount"),
-        LiveJob("3", "RUNNING", "s", "transcribe c", "None"),
-    ]
-    asked, told = [], []
-    monkeypatch.setattr(queue, "live_jobs", lambda folder: jobs)
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command))
-    assert queue.end_hopeless(tmp_path, told.append) == [jobs[1]]
-    assert asked == [["scancel", "2"]]
-    assert told == ["job 2 (transcribe b) can never start: InvalidAccount; its account is not "
-                    "taken: set account"]  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "reason", "fate"),
+    [
+        ("PENDING", "Priority", Fate.LIVES),
+        ("RUNNING", "None", Fate.LIVES),
+        ("COMPLETING", "None", Fate.LIVES),
+        ("REQUEUED", "None", Fate.LIVES),
+        ("COMPLETED", "None", Fate.DONE),
+        ("TIMEOUT", "TimeLimit", Fate.FAILED),
+        ("NODE_FAIL", "None", Fate.FAILED),
+        ("PREEMPTED", "None", Fate.PREEMPTED),
+        ("SUSPENDED", "None", Fate.PREEMPTED),
+        ("PENDING", "InvalidAccount", Fate.HOPELESS),
+        ("RUNNING", "InvalidAccount", Fate.LIVES),
+        ("PENDING", "launch failed requeued held", Fate.HELD),
+        ("PENDING", "JobHoldMaxRequeue", Fate.HELD),
+        ("PENDING", "JobHeldUser", Fate.LIVES),
+    ],
+)
+def test_what_is_done_about_a_job_follows_from_its_state_and_reason(state, reason, fate):
+    assert queue.fate(Seen(state, reason)) is fate
+
+
+#: What sbatch of Slurm 22.05 printed, with accounting.
+@pytest.mark.parametrize(
+    ("said", "for_now", "remedy"),
+    [
+        ("QOSMaxSubmitJobPerUserLimit; Job violates accounting/QOS policy", True, "qos or account"),
+        ("AssocGrpSubmitJobsLimit; Job violates accounting/QOS policy", True, "qos or account"),
+        ("Unable to contact slurm controller (connect failure)", True, ""),
+        ("QOSMaxCpuPerJobLimit; Job violates accounting/QOS policy", False, "lower cores"),
+        ("Invalid account or account/partition combination specified", False, "set account"),
+        ("Invalid qos specification", False, "set qos"),
+        ("Invalid feature specification", False, "set constraint"),
+        ("Invalid node name specified", False, "set extra"),
+        (
+            "invalid partition specified: x; Invalid partition name specified",
+            False,
+            "set partition",
+        ),
+        ("Invalid generic resource (gres) specification", False, "set gpu_model"),
+        (
+            "Requested GRES option unsupported by configured SelectType plugin",
+            False,
+            "gpu_request: gres",
+        ),
+        ("Memory specification can not be satisfied", False, "lower mem_mb"),
+        ("Requested node configuration is not available", False, "no node has what it asks for"),
+        ("Requested time limit is invalid (missing or exceeds some limit)", False, "runtime_min"),
+        ("a filter of the site speaks", False, ""),
+    ],
+)
+def test_a_refusal_says_what_to_set_and_whether_to_wait(said, for_now, remedy):
+    assert queue.is_refused_for_now(said) is for_now
+    assert remedy in queue.refusal(said) and bool(remedy) == bool(queue.refusal(said))
+
+
+def test_what_the_queue_forgot_is_looked_up_where_there_is_accounting(monkeypatch):
+    told = {
+        "squeue": "1\tRUNNING\tNone\n2\tPENDING\tQOSMaxCpuPerJobLimit\n",
+        "sacct": "3|COMPLETED\n4|CANCELLED by 0\n5|RUNNING\n",
+    }
+    asked = []
+
+    def answer(command):
+        asked.append(command)
+        if command[0] not in told:
+            raise ClusterError("Slurm accounting storage is disabled")
+        return told[command[0]]
+
+    monkeypatch.setattr(queue, "answer", answer)
+    seen = queue.look("run", ["1", "2", "3", "4", "5"])
+    assert {number: one.state for number, one in seen.items()} == {
+        "1": "RUNNING", "2": "PENDING", "3": "COMPLETED", "4": "CANCELLED",
+    }, "that 5 runs is not believed: the queue does not know it"  # fmt: skip
+    assert "--jobs=3,4,5" in asked[1] and "--name=run" in asked[0]
+    del told["sacct"]
+    assert set(queue.look("run", ["1", "3"])) == {"1", "2"}
+    asked.clear()
+    queue.look("run", ["1"])
+    assert [command[0] for command in asked] == ["squeue"]
+    del told["squeue"]
+    with pytest.raises(ClusterError):
+        queue.look("run", [])
 
 
 def test_all_that_live_are_cancelled_at_once_and_none_is_no_fault(monkeypatch, tmp_path):

@@ -23,6 +23,12 @@ from parallel_transcription.study.settings import Resources
 #: or its time was over. A configuration that fails writes a record, and is not tried again.
 RETRIES = 2
 _SAME_NAME = ("account", "partition")  # these have a prefix in Snakemake
+#: What `gpu_resources` may set.
+GPU_RESOURCES = ("gpu", "gpu_model", "gres", "slurm_extra")
+#: What the plugin takes as a name of a GPU; Slurm also takes a100-sxm4-80gb and 1g.10gb+me.
+_PLUGIN_TAKES = re.compile(r"[A-Za-z0-9_.]+")
+#: Slices of a GPU, as NVIDIA names them; a site may put the GPU's name before it.
+_MIG = re.compile(r"(.*[_-])?\d+g\.\d+gb(\+.*)?")
 _UNCHANGED = ("qos", "constraint")
 _SLACK_MIN = 5  # to start two Snakemakes, the measured process and its meters
 
@@ -33,6 +39,8 @@ class ClusterError(InputError):
 
 def resources(machine: Resources) -> dict[str, Any]:
     """What a measurement asks for, beside GPUs and time, as Snakemake's Slurm plugin names it.
+
+    GPUs may add to its slurm_extra (`gpu_resources`).
 
     Args:
         machine: What the study's `machines` says of the label.
@@ -56,6 +64,27 @@ def resources(machine: Resources) -> dict[str, Any]:
         _check_extra(extra)
         asked["slurm_extra"] = extra
     return asked
+
+
+def gpu_resources(machine: Resources, count: int) -> dict[str, Any]:
+    """What asks for so many GPUs of a machine, as Snakemake's Slurm plugin names it.
+
+    With nodes=1 the three ways ask for the same. A name that the plugin refuses goes by
+    --gpus-per-node, which Slurm takes as --gres, also where it knows no --gpus (select/cons_res).
+
+    Args:
+        machine: What the study's `machines` says of the label.
+        count: How many; with 0 nothing is asked for.
+    """
+    if not count:
+        return {}
+    model = machine.get("gpu_model")
+    if model and not _PLUGIN_TAKES.fullmatch(model):
+        options = [resources(machine).get("slurm_extra", ""), f"--gpus-per-node={model}:{count}"]
+        return {"slurm_extra": " ".join(filter(None, options))}
+    if machine.get("gpu_request") == "gres":
+        return {"gres": ":".join(filter(None, ["gpu", model, str(count)]))}
+    return {"gpu": count} | ({"gpu_model": model} if model else {})
 
 
 def runtime_min(
@@ -96,6 +125,19 @@ def confined(
     return notes
 
 
+def sliced(
+    machines: Mapping[str, Resources | None], configurations: Iterable[Configuration]
+) -> list[str]:
+    """Notes on machines whose GPUs are slices (MIG), of which CUDA gives a process one."""
+    several = sum(c.gpus > 1 for c in configurations)
+    return [
+        f"machines.{label}.gpu_model: {model} is a slice of a GPU (MIG), of which CUDA gives a "
+        f"process one: configurations that name more in device_index will fail ({several})"
+        for label, machine in machines.items()
+        if several and machine and (model := machine.get("gpu_model")) and _MIG.fullmatch(model)
+    ]
+
+
 def _check_extra(extra: str) -> None:
     """Refuse options for sbatch that the plugin sets by itself."""
     from snakemake_executor_plugin_slurm.validation import get_forbidden_slurm_options
@@ -108,21 +150,38 @@ def _check_extra(extra: str) -> None:
             )
 
 
+def answer(command: Sequence[str]) -> str:
+    """What a command of Slurm prints.
+
+    Raises:
+        ClusterError: if there is no such command, or it does not answer in a minute.
+    """
+    name = command[0]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+    except FileNotFoundError:
+        raise ClusterError(
+            f"{name}: no such command; start on a node that can submit jobs"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        raise ClusterError(f"{name}: {error.stderr.strip()[:500]}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ClusterError(f"{name}: {error}") from None
+
+
 # --------------------------------------------------------------------------- after a crash
 
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A job in Slurm's queue.
-
-    `run` is the name that all jobs of one Snakemake share, `reason` why it waits.
-    """
+    """A job in Slurm's queue; `run` is the name that all jobs of one Snakemake share."""
 
     id: str
     state: str
     run: str
     what: str
-    reason: str = ""
 
 
 def live_jobs(folder: Path) -> list[LiveJob]:
@@ -131,26 +190,11 @@ def live_jobs(folder: Path) -> list[LiveJob]:
     Raises:
         ClusterError: if squeue does not answer.
     """
-    try:
-        done = subprocess.run(
-            ["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%r\t%k"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-    except FileNotFoundError:
-        raise ClusterError(
-            "squeue: no such command; start on a node that can submit jobs"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        raise ClusterError(f"squeue: {error.stderr.strip()[:500]}") from None
-    except subprocess.TimeoutExpired:
-        raise ClusterError("squeue: no answer in 60 s") from None
-    rows = (line.split("\t", 5) for line in done.stdout.splitlines())
+    told = answer(["squeue", "--me", "--noheader", "--format=%A\t%T\t%j\t%Z\t%k"])
+    rows = (line.split("\t", 4) for line in told.splitlines())
     return [
-        LiveJob(number, state, run, what.removeprefix("rule_").replace("_wildcards_", " "), reason)
-        for number, state, run, where, reason, what in rows
+        LiveJob(number, state, run, what.removeprefix("rule_").replace("_wildcards_", " "))
+        for number, state, run, where, what in rows
         if state != "COMPLETING" and what.startswith("rule_") and _same(Path(where), folder)
     ]
 
@@ -209,19 +253,13 @@ def this_job() -> dict[str, Any] | None:
 def _shown(number: str) -> dict[str, str]:
     """What Slurm tells of a job; empty if it does not answer."""
     try:
-        done = subprocess.run(
-            ["scontrol", "show", "job", number],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
+        told = answer(["scontrol", "show", "job", number])
+    except ClusterError:
         return {}
     # A path may hold spaces and stands on a line of its own.
     return dict(
-        re.findall(r"^ *(Partition)=(\S+)", done.stdout, re.MULTILINE)
-        + re.findall(r"^ *(StdOut)=(.+)$", done.stdout, re.MULTILINE)
+        re.findall(r"^ *(Partition)=(\S+)", told, re.MULTILINE)
+        + re.findall(r"^ *(StdOut)=(.+)$", told, re.MULTILINE)
     )
 
 

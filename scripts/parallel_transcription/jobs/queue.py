@@ -1,24 +1,28 @@
-"""What Slurm's queue says of jobs that wait: some would wait for ever, and are ended.
+"""What Slurm says of a workflow's jobs: who lives, who ended and how, who waits in vain.
 
 A job that asks for more than its partition, account or quality of service ever gives is taken by
-many sites and never started. The reason that the queue gives tells it from one that waits its turn.
+many sites and never started, or refused: the reason that Slurm gives tells it from one that waits
+its turn. A job that ended is soon forgotten (MinJobAge): then the accounting database tells, where
+there is one.
 """
 
 from __future__ import annotations
 
+import enum
 import re
-import subprocess
-import threading
-from collections.abc import Callable
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
-from parallel_transcription.jobs.cluster import ClusterError, LiveJob, live_jobs
+from parallel_transcription.jobs.cluster import ClusterError, LiveJob, answer, live_jobs
 
-LOOKS_S = 20.0
 #: Reasons that no waiting changes, as patterns, with what to change in `machines` of the study.
 NEVER = {
     r"PartitionTimeLimit": "its partition gives less time: lower runtime_min, or set partition",
-    r"PartitionNodeLimit|PartitionConfig": "its partition has no such nodes: set partition",
+    r"PartitionNodeLimit": "its partition has no such nodes: set partition",
+    r"PartitionConfig": (
+        "its partition never gives it: lower runtime_min, cores or mem_mb, or set partition"
+    ),
     r"(QOS|Assoc)\w*WallDuration\w*": (
         "its qos or account gives less time: lower runtime_min, or set qos or account"
     ),
@@ -30,6 +34,79 @@ NEVER = {
     r"InvalidAccount|AccountNotAllowed": "its account is not taken: set account",
     r"InvalidQOS|QOSNotAllowed": "its qos is not taken: set qos",
 }
+#: Reasons of a job that Slurm could not start, and holds: another attempt may do better.
+HELD = re.compile(r"launch.failed.requeued.held|JobHoldMaxRequeue", re.IGNORECASE)
+#: What sbatch says where it takes no job now but may take it later.
+_FOR_NOW = re.compile(
+    r"(QOS|Assoc)\w*Submit\w*Limit|Unable to contact slurm controller|temporarily unable"
+)
+#: What sbatch says where it never takes a job, with what to change; the first one counts.
+_REFUSALS = {
+    r"Submit\w*Limit": "no more jobs of this user or account are taken: set qos or account",
+    r"GRES option unsupported": "this Slurm knows no --gpus: set gpu_request: gres",
+    r"generic resource|[Gg]res": "no such GPUs: set gpu_model, gpu_request or partition",
+    r"account or account/partition": "its account is not taken: set account",
+    r"[Ii]nvalid account": "its account is not taken: set account",
+    r"[Ii]nvalid qos": "its qos is not taken: set qos",
+    r"[Ii]nvalid partition|partition.*(not|denied|unavailable)": (
+        "its partition is not taken: set partition"
+    ),
+    r"[Ii]nvalid feature": "no node has this feature: set constraint",
+    r"[Ii]nvalid node name": "no such node: set extra",
+    r"Memory specification": "no node has so much memory: lower mem_mb, or set partition",
+    r"time limit": "its partition gives less time: lower runtime_min, or set partition",
+    r"node configuration|Node count|More processors": (
+        "no node has what it asks for: set partition, constraint, gpu_model, cores or mem_mb"
+    ),
+    r"accounting/QOS policy": (
+        "its qos or account never gives so much: lower runtime_min, cores or mem_mb, or set qos "
+        "or account"
+    ),
+}
+_ENDED = frozenset(
+    ("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL", "OUT_OF_MEMORY",
+     "RECONFIG_FAIL", "REVOKED", "TIMEOUT")
+)  # fmt: skip
+
+
+class Fate(enum.Enum):
+    """What is to be done about a job."""
+
+    LIVES = enum.auto()
+    DONE = enum.auto()
+    FAILED = enum.auto()
+    #: Others took its place, or its processes were stopped: what it measured is worth nothing.
+    PREEMPTED = enum.auto()
+    #: Waits for what no waiting changes (`NEVER`).
+    HOPELESS = enum.auto()
+    #: Could not be started, and would be held for ever (`HELD`).
+    HELD = enum.auto()
+    #: Slurm knows nothing of it.
+    UNKNOWN = enum.auto()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job as Slurm shows it: its state, and why it waits."""
+
+    state: str
+    reason: str = ""
+
+
+def fate(seen: Seen | None) -> Fate:
+    """What is to be done about a job that Slurm shows so; None where it shows nothing."""
+    match seen:
+        case None:
+            return Fate.UNKNOWN
+        case Seen("COMPLETED"):
+            return Fate.DONE
+        case Seen("PREEMPTED" | "SUSPENDED"):
+            return Fate.PREEMPTED
+        case Seen("PENDING", reason) if never(reason):
+            return Fate.HOPELESS
+        case Seen("PENDING", reason) if HELD.search(reason):
+            return Fate.HELD
+    return Fate.FAILED if seen.state in _ENDED else Fate.LIVES
 
 
 def never(reason: str) -> str:
@@ -37,17 +114,41 @@ def never(reason: str) -> str:
     return next((remedy for kind, remedy in NEVER.items() if re.fullmatch(kind, reason)), "")
 
 
-def end_hopeless(folder: Path, tell: Callable[[str], None]) -> list[LiveJob]:
-    """Cancel the jobs of a folder that can never start, and say why; returns them.
+def is_refused_for_now(said: str) -> bool:
+    """Whether sbatch may take a job later that it refuses with these words."""
+    return bool(_FOR_NOW.search(said))
+
+
+def refusal(said: str) -> str:
+    """What to change for a job that sbatch refuses with these words; empty if that is not known."""
+    return never(_reason_in(said)) or next(
+        (remedy for kind, remedy in _REFUSALS.items() if re.search(kind, said)), ""
+    )
+
+
+def _reason_in(said: str) -> str:
+    found = re.search(r"\b(?:QOS|Assoc)\w+", said)
+    return found[0] if found else ""
+
+
+def look(run: str, jobs: Collection[str]) -> dict[str, Seen]:
+    """What Slurm shows of the jobs of a workflow, by number; those that it forgot are not there.
+
+    Args:
+        run: The name that all its jobs share.
+        jobs: Numbers of those that are wanted.
 
     Raises:
         ClusterError: if squeue does not answer.
     """
-    hopeless = [job for job in live_jobs(folder) if job.state == "PENDING" and never(job.reason)]
-    for job in hopeless:
-        tell(f"job {job.id} ({job.what}) can never start: {job.reason}; {never(job.reason)}")
-        subprocess.run(["scancel", job.id], capture_output=True, timeout=60)
-    return hopeless
+    told = answer(
+        ["squeue", "--me", "--noheader", "--states=all", f"--name={run}", "--format=%A\t%T\t%r"]
+    )
+    rows = (line.split("\t", 2) for line in told.splitlines())
+    seen = {number: Seen(state, reason) for number, state, reason in rows}
+    if forgotten := sorted(set(jobs) - seen.keys()):
+        seen |= _accounted(forgotten)
+    return seen
 
 
 def end_all(folder: Path) -> list[LiveJob]:
@@ -56,30 +157,29 @@ def end_all(folder: Path) -> list[LiveJob]:
     What Snakemake cancels at its end lacks those that it is just asking Slurm about.
 
     Raises:
-        ClusterError: if squeue does not answer.
+        ClusterError: if Slurm does not answer.
     """
     live = live_jobs(folder)
     if live:
-        command = ["scancel", *(job.id for job in live)]
-        subprocess.run(command, capture_output=True, timeout=60)
+        answer(["scancel", *(job.id for job in live)])
     return live
 
 
-def watch(folder: Path, tell: Callable[[str], None]) -> None:
-    """Look for such jobs from time to time, until this process ends.
+def _accounted(jobs: Collection[str]) -> dict[str, Seen]:
+    """Ended jobs by the accounting database; nothing where there is none.
 
-    This host measures nothing then: it only hands jobs out.
+    Of jobs that live the queue is the better witness: the database may be late, or never told.
     """
-
-    def look() -> None:
-        while not ended.wait(LOOKS_S):
-            try:
-                end_hopeless(folder, tell)
-            except (ClusterError, OSError, subprocess.TimeoutExpired):
-                continue  # the controller may be away for a while
-
-    ended = threading.Event()
-    threading.Thread(target=look, name="queue", daemon=True).start()
+    try:
+        told = answer(
+            ["sacct", "--noheader", "--allocations", "--parsable2", "--format=JobIDRaw,State",
+             f"--jobs={','.join(jobs)}"]
+        )  # fmt: skip
+    except ClusterError:
+        return {}
+    rows = (line.partition("|")[::2] for line in told.splitlines())
+    seen = {number: Seen(state.split(" ")[0]) for number, state in rows}  # "CANCELLED by 1000"
+    return {n: one for n, one in seen.items() if fate(one) is not Fate.LIVES}
 
 
 def longest_min(partition: str | None) -> int | None:
@@ -89,13 +189,10 @@ def longest_min(partition: str | None) -> int | None:
         partition: Its name; None for the site's default.
     """
     try:
-        done = subprocess.run(
-            ["sinfo", "--noheader", "--format=%P\t%l"],
-            capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
+        told = answer(["sinfo", "--noheader", "--format=%P\t%l"])
+    except ClusterError:
         return None
-    for line in done.stdout.splitlines():
+    for line in told.splitlines():
         name, _, limit = line.strip().partition("\t")
         if name.removesuffix("*") == partition or (partition is None and name.endswith("*")):
             return _minutes(limit)

@@ -30,6 +30,8 @@ _IN_PASSING = (
     "Using profile", "Using shell", "Submitted", "No wall", "SLURM run ID",
 )  # fmt: skip
 _SUBMITTED = re.compile(r"Job \d+ has been submitted ")
+#: Warnings of what is meant: a study that names no memory leaves it to the site.
+_MEANT = ("No job memory information",)
 _EVENTS_IN_PASSING = frozenset(
     (LogEvent.RUN_INFO, LogEvent.WORKFLOW_STARTED, LogEvent.SHELLCMD, LogEvent.PROGRESS,
      LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.GROUP_INFO, LogEvent.RULEGRAPH)
@@ -135,7 +137,11 @@ class Screen(logging.Handler):
             self._failed.append(self.format(record))
             rule = vars(record).get("rule_name") or "a group"
             self._say(f"failed: {rule} (in full at the end)")
-        elif event in _EVENTS_IN_PASSING or record.levelno < logging.INFO:
+        elif (
+            event in _EVENTS_IN_PASSING
+            or record.levelno < logging.INFO
+            or record.getMessage().startswith(_MEANT)
+        ):
             return
         elif not self._is_in_passing(record):
             self._say(self.format(record))

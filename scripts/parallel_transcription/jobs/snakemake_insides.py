@@ -20,6 +20,7 @@ from snakemake.cli import parse_args
 from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import LogEvent as LogEvent
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from parallel_transcription.errors import InputError
 
@@ -110,6 +111,18 @@ def hands_out_jobs(arguments: Sequence[str]) -> bool:
         except SystemExit:
             return False
     return parsed.executor not in (None, "local", "dryrun", "touch")
+
+
+def replace_executor(name: str, executor: type) -> None:
+    """Let jobs be run by another executor than that of a plugin, if the plugin is installed.
+
+    Args:
+        name: The plugin's, as on the command line.
+        executor: Derived from the plugin's.
+    """
+    plugins = ExecutorPluginRegistry().plugins
+    if name in plugins:
+        plugins[name].executor = executor
 
 
 def of_wildcards(function: Callable[..., Any]) -> Callable[..., Any]:

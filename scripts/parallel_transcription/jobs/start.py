@@ -40,9 +40,9 @@ def before_first_job(
         warn(remark)
     if on_cluster:
         cluster.refuse_beside(cluster.live_jobs(Path.cwd()))
-        wanted = (point.configuration for point in plan.study.wanted.values())
-        machines = {label: asked or {} for label, asked in plan.study.machines.items()}
-        for note in cluster.confined(machines, wanted):
+        wanted = [point.configuration for point in plan.study.wanted.values()]
+        machines = plan.study.machines
+        for note in cluster.confined(machines, wanted) + cluster.sliced(machines, wanted):
             warn(note)
     _adopt_records(workflow)
     files = wanted_files(workflow)

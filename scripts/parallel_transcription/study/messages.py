@@ -117,6 +117,8 @@ def _form(error: ValidationError) -> str:
     name = next((n for n in reversed(error.absolute_path) if isinstance(n, str)), "")
     if name == "thread_env":
         return f"give NAME=value of {', '.join(THREAD_VARIABLES)}"
+    if name == "gpu_model":
+        return "give the model alone, as sinfo -o %G shows it between the colons; no count"
     if name in FOLLOWING:
         return (
             "give an integer, or what follows the machine's CPUs: cpus, a part such as cpus/2, or "

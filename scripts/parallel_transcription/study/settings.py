@@ -58,6 +58,9 @@ _COMMAND = {"type": "string", "minLength": 1, "maxLength": 4000}
 #: How services are asked (`study.services`).
 PROTOCOLS = ("openai", "asr", "inference", "wyoming")
 
+#: How a site is asked for GPUs.
+GPU_REQUESTS = ("gpus", "gres")
+
 MACHINE_KEYS: tuple[Key, ...] = (
     Key("partition", None, _WORD, "Partition; the site's default unless given."),
     Key("account", None, _WORD, "Account that pays; the site's default unless given."),
@@ -66,9 +69,15 @@ MACHINE_KEYS: tuple[Key, ...] = (
     Key(
         "gpu_model",
         None,
-        {"type": "string", "pattern": r"^[A-Za-z0-9_.]{1,100}$"},
-        "Model of the GPUs, as Slurm names it. How many a run asks for follows from its "
-        "`device_index`.",
+        {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$"},
+        "Model of the GPUs, as Slurm names it (`sinfo -o %G` shows `gpu:<model>:<count>`), MIG "
+        "slices as well. How many a run asks for follows from its `device_index`.",
+    ),
+    Key(
+        "gpu_request",
+        "gpus",
+        {"enum": list(GPU_REQUESTS)},
+        "How GPUs are asked for: by `--gpus`, or by `--gres` where a site takes only that.",
     ),
     Key(
         "exclusive",
@@ -491,6 +500,7 @@ class Resources(TypedDict, total=False):
     qos: str
     constraint: str
     gpu_model: str
+    gpu_request: str
     exclusive: bool
     cores: int
     mem_mb: int
