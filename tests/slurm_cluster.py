@@ -20,6 +20,8 @@ from pathlib import Path
 
 import psutil
 
+import slurm_accounting
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 #: name → (feature, model of its two GPUs or None)
@@ -27,11 +29,16 @@ NODES = {
     "cpu1": ("epyc", None),
     "cpu2": ("xeon", None),
     "gpu1": ("a100", "a100"),
-    "gpu2": ("h100", "h100"),
+    "gpu2": ("h100", "h100-sxm5-80gb"),  # as Slurm names them where it finds them by itself
 }
-PARTITIONS = {"cpu": "cpu1,cpu2", "gpu": "gpu1,gpu2", "brief": "cpu1,cpu2"}
-#: The longest that a job of a partition may take, in minutes.
-LONGEST = {"brief": 3}
+#: name → its nodes and, where they are not as usual, its options
+PARTITIONS = {
+    "cpu": "cpu1,cpu2",
+    "gpu": "gpu1,gpu2",
+    "brief": "cpu1,cpu2 MaxTime=3 DefaultTime=3",
+    "spare": "cpu1,cpu2 PreemptMode=REQUEUE",
+    "urgent": "cpu1,cpu2 PriorityTier=10",  # its jobs take the place of those of spare
+}
 
 _CONFIGURATION = """\
 ClusterName=test
@@ -57,10 +64,11 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 DefMemPerCPU=100
-# No database: squeue tells how jobs ended, for as long as it remembers them.
-AccountingStorageType=accounting_storage/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+{accounting}
 JobAcctGatherType=jobacct_gather/none
-MinJobAge=3600
+MinJobAge={remembers_s}
 # A node that is silent for some seconds is down; a time limit is enforced soon.
 SlurmdTimeout=10
 SlurmctldTimeout=30
@@ -72,16 +80,28 @@ SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0,de
 """
 
 
-def missing() -> list[str]:
-    """The programs that a private Slurm needs and that are not here."""
-    return [name for name in (*DAEMONS, *COMMANDS) if not _program(name)]
+#: squeue tells how jobs ended, for as long as it remembers them.
+_NO_DATABASE = "AccountingStorageType=accounting_storage/none"
+
+
+def missing(accounting: bool = False) -> list[str]:
+    """The programs that a private Slurm needs, with its accounting or without, and that lack."""
+    more = slurm_accounting.DAEMONS if accounting else ()
+    return [name for name in (*DAEMONS, *COMMANDS, *more) if not _program(name)]
 
 
 class SlurmCluster:
-    """A running Slurm; `environment` makes its commands, and Snakemake, talk to it."""
+    """A running Slurm; `environment` makes its commands, and Snakemake, talk to it.
 
-    def __init__(self, folder: Path):
+    Args:
+        folder: Takes all that it writes.
+        accounting: Whether it has an accounting database, and enforces the limits in it.
+        remembers_s: How long it remembers jobs that ended.
+    """
+
+    def __init__(self, folder: Path, accounting: bool = False, remembers_s: int = 3600):
         self.folder = folder
+        self._database_port = 0
         self._processes: dict[str, subprocess.Popen] = {}
         for part in ("bin", "etc", "run", "log", "state", "spool"):
             (folder / part).mkdir(parents=True, mode=0o755)
@@ -90,18 +110,25 @@ class SlurmCluster:
             "SLURM_CONF": str(folder / "etc" / "slurm.conf"),
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         }
-        self._write_configuration()
+        self._write_configuration(accounting, remembers_s)
 
-    def _write_configuration(self) -> None:
-        etc, host = self.folder / "etc", socket.gethostname().split(".")[0]
-        ports = _free_ports(1 + len(NODES))
+    def _write_configuration(self, accounting: bool, remembers_s: int) -> None:
+        etc, host, user = self.folder / "etc", socket.gethostname().split(".")[0], getpass.getuser()
+        port, accounting_port, database_port, *ports = _free_ports(3 + len(NODES))
+        told = _NO_DATABASE
+        if accounting:
+            self._database_port = database_port
+            told = slurm_accounting.configuration(
+                self.folder, host, user, accounting_port, database_port
+            )
         lines = [
             _CONFIGURATION.format(
-                host=host, port=ports[0], user=getpass.getuser(), folder=self.folder
+                host=host, port=port, user=user, folder=self.folder, accounting=told,
+                remembers_s=remembers_s,
             )
-        ]
+        ]  # fmt: skip
         gres = []
-        for (name, (feature, gpu)), port in zip(NODES.items(), ports[1:], strict=True):
+        for (name, (feature, gpu)), port in zip(NODES.items(), ports, strict=True):
             lines.append(
                 f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 "
                 f"Sockets=1 CoresPerSocket=16 ThreadsPerCore=1 RealMemory=64000 Feature={feature}"
@@ -112,8 +139,8 @@ class SlurmCluster:
         for name, nodes in PARTITIONS.items():
             default = "YES" if name == "cpu" else "NO"
             lines.append(
-                f"PartitionName={name} Nodes={nodes} Default={default} "
-                f"MaxTime={LONGEST.get(name, 600)} DefaultTime={LONGEST.get(name, 10)}"
+                f"PartitionName={name} Default={default} Nodes={nodes}"
+                + ("" if "MaxTime" in nodes else " MaxTime=600 DefaultTime=10")
             )
         (etc / "slurm.conf").write_text("\n".join(lines) + "\n")
         (etc / "gres.conf").write_text("\n".join(gres) + "\n")
@@ -142,6 +169,8 @@ class SlurmCluster:
             *(f"--socket={run}/munge.sock", f"--pid-file={run}/munged.pid"),
             *(f"--log-file={log}/munged.log", f"--seed-file={run}/munged.seed"),
         )
+        if self._database_port:
+            self._start_accounting()
         self._daemon("slurmctld", "-D", "-c")
         for name in NODES:
             self.start_node(name)
@@ -151,6 +180,26 @@ class SlurmCluster:
                 for path in sorted(log.iterdir())
             )
             raise RuntimeError(f"Slurm did not come up: {self.node_states()}\n{tails}")
+
+    def _start_accounting(self) -> None:
+        user = getpass.getuser()
+        arguments = slurm_accounting.make_database(_program("mariadbd"), self.folder, user)
+        self._daemon("mariadbd", *arguments, f"--port={self._database_port}")
+        self.wait_for((self.folder / "run" / "db.sock").exists)
+        self._daemon("slurmdbd", "-D")
+        first, *others = slurm_accounting.first_entries(user)
+        self.wait_for(lambda: self._is_taken(first))
+        for command in others:
+            self.command(*command)
+
+    def allow_qos(self, name: str, *limits: str) -> None:
+        """Make a quality of service with limits, and let this user ask for it."""
+        manager = ["sacctmgr", "--immediate", "--quiet"]
+        self.command(*manager, "add", "qos", name, *limits)
+        self.command(*manager, "modify", "user", getpass.getuser(), "set", f"QOS+={name}")
+
+    def _is_taken(self, command: list[str]) -> bool:
+        return not subprocess.run(command, env=self.environment, capture_output=True).returncode
 
     def start_node(self, name: str) -> None:
         """Start a node's slurmd."""
@@ -257,9 +306,9 @@ class SlurmCluster:
 
 
 @contextlib.contextmanager
-def running_slurm(folder: Path) -> Iterator[SlurmCluster]:
-    """A Slurm that is there inside the `with` and gone after it."""
-    cluster = SlurmCluster(folder)
+def running_slurm(folder: Path, **options) -> Iterator[SlurmCluster]:
+    """A Slurm that is there inside the `with` and gone after it; options of `SlurmCluster`."""
+    cluster = SlurmCluster(folder, **options)
     try:
         cluster.start()
         yield cluster

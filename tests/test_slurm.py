@@ -10,10 +10,15 @@ import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
+from parallel_transcription.jobs import cluster
 from project import Project
+from slurm_accounting import ACCOUNT
 from slurm_cluster import missing, running_slurm
 
 pytestmark = [
@@ -289,18 +294,40 @@ def test_runs_queue_for_the_gpus_that_they_use_and_see_only_these(slurm, tmp_pat
     assert not overlapping(project.records()), "what may share a node goes one at a time"
 
 
+@pytest.mark.parametrize(
+    ("machine", "node"),
+    [
+        ({"gpu_model": "a100", "gpu_request": "gres"}, "gpu1"),
+        ({"constraint": "a100", "gpu_request": "gres", "exclusive": False}, "gpu1"),
+        ({"gpu_model": "h100-sxm5-80gb"}, "gpu2"),
+    ],
+)
+def test_slurm_takes_every_way_of_asking_for_gpus(slurm, machine, node):
+    """The options are those of the plugin; without running anything."""
+    asked = cluster.resources(machine) | cluster.gpu_resources(machine, 2)
+    job = SimpleNamespace(resources=asked, threads=1)
+    told = {"run_uuid": "x", "slurm_logfile": "x", "comment_str": "", "account": "",
+            "partition": "-p gpu", "workdir": None}  # fmt: skip
+    options = f"{get_submit_command(job, told)} {set_gres_string(job)}"
+    done = subprocess.run(
+        ["bash", "-c", f"{options} --test-only --wrap true"],
+        env=slurm.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and f"on nodes {node} " in done.stderr, (options, done.stderr)
+
+
 # ------------------------------------------------------------------- what can go wrong
 
 
 def test_jobs_that_end_without_a_record_are_tried_again(slurm, tmp_path):
-    """A cancelled job, one whose node dies, and one that Slurm stops at its time limit.
+    """A cancelled job, one whose node dies, and one that is preempted, then stopped by Slurm.
 
     At last Snakemake is interrupted: it cancels what is left.
     """
     project = ClusterProject(
         tmp_path / "checkout",
         slurm,
-        machines={"any": {"partition": "cpu", "runtime_min": 1}},
+        machines={"any": {"partition": "spare", "runtime_min": 1}},
         grid=[SLOW | {"init_stagger_s": [12, 14, 100]}],
     )
     process = project.start(*QUICK, "--until", "transcribe")
@@ -310,6 +337,12 @@ def test_jobs_that_end_without_a_record_are_tried_again(slurm, tmp_path):
         slurm.command("scancel", cancelled["id"])
         slurm.kill_node(lost["node"])
         slurm.start_node(lost["node"])
+        displaced = project.wait_for_job("RUNNING", known=(cancelled["id"], lost["id"]))
+        slurm.command(
+            *("sbatch", "--partition=urgent", "--exclusive", f"--nodelist={displaced['node']}"),
+            *("--output=/dev/null", "--wrap", "sleep 1"),
+        )
+        project.wait_for_job("PREEMPTED")
         stopped = project.wait_for_job("TIMEOUT", seconds=130)
         again = project.wait_for_job("RUNNING")
         process.send_signal(signal.SIGINT)
@@ -324,7 +357,8 @@ def test_jobs_that_end_without_a_record_are_tried_again(slurm, tmp_path):
     assert ended[cancelled["id"]][1] == "CANCELLED"
     assert ended[lost["id"]][1] in ("NODE_FAIL", "FAILED")
     states = Counter(state for _, state in ended.values())
-    assert states["COMPLETED"] == 2 and len(ended) == 6
+    assert states["COMPLETED"] == 2 and states["PREEMPTED"] == 1 and len(ended) == 7
+    assert ended[displaced["id"]][1] == "PREEMPTED" and "submitted again" in project.output
     for first in (cancelled, lost):
         assert (what(first), "COMPLETED") in ended.values(), "tried again once, with success"
     assert [r["status"] for r in project.records()] == ["ok"] * 2
@@ -368,23 +402,51 @@ def test_a_killed_snakemake_loses_nothing_and_submits_nothing_twice(slurm, tmp_p
     assert len(project.planned("--profile", "slurm", *study)["transcribe"]) == 2
 
 
-def test_a_job_that_can_never_start_is_ended_with_what_to_set(slurm, tmp_path):
+def test_jobs_that_can_never_start_are_ended_at_once_with_what_to_set(slurm, tmp_path):
+    brief = {"partition": "brief", "runtime_min": 10}
     project = ClusterProject(
         tmp_path / "checkout",
         slurm,
-        machines={"brief": {"partition": "brief", "runtime_min": 10}},
+        machines={"brief": brief, "nowhere": {"constraint": "nosuch"}},
         grid=[{"strategy": "one_model"}],
     )
-    jobs = "scripts/parallel_transcription/jobs"
-    project.edit(f"{jobs}/queue.py", "LOOKS_S = 20.0", "LOOKS_S = 1.0")
-    project.edit(f"{jobs}/cluster.py", "RETRIES = 2", "RETRIES = 0")
-    status = project.finish(project.start(*QUICK, "--until", "transcribe"))
-    assert status != 0
-    told = "can never start: PartitionTimeLimit; its partition gives less time: lower runtime_min"
-    assert told in project.output
-    assert {job["state"] for job in project.jobs()} == {"CANCELLED"}
+    assert project.finish(project.start(*QUICK, "--until", "transcribe")) != 0
+    assert [job["state"] for job in project.jobs()] == ["CANCELLED"], "there is one attempt"
+    assert project.output.count("can never start: Partition") == 1
+    assert "brief: 1 job never started: its partition" in project.output
+    assert (
+        "nowhere: 1 job never started: no node has this feature: set constraint" in project.output
+    )
     # without a limit of its own, it asks for what its partition gives at most
     project.change(machines={"brief": {"partition": "brief"}})
     project.cluster_run(*QUICK, "--until", "transcribe")
     (done,) = project.jobs("COMPLETED")
     assert slurm.details(done["id"])["TimeLimit"] == "00:03:00"
+
+
+@pytest.mark.skipif(
+    bool(missing(accounting=True)),
+    reason=f"no accounting to start: {', '.join(missing(accounting=True))} not found "
+    "(Debian: mariadb-server-core slurmdbd)",
+)
+def test_limits_of_the_account_and_a_queue_that_forgets(tmp_path):
+    """One job at a time by the quality of service; Slurm forgets each as soon as it can."""
+    with running_slurm(tmp_path / "slurm", accounting=True, remembers_s=2) as slurm:
+        slurm.allow_qos("single", "MaxSubmitJobsPerUser=1")
+        slurm.allow_qos("small", "MaxTRESPerJob=cpu=4")
+        project = ClusterProject(
+            tmp_path / "checkout",
+            slurm,
+            machines={
+                "single": {"partition": "cpu", "qos": "single", "account": ACCOUNT},
+                "small": {"partition": "cpu", "qos": "small"},
+            },
+            grid=[{"strategy": "one_model", "num_workers": [1, 2]}],
+        )
+        executor = "scripts/parallel_transcription/jobs/slurm_executor.py"
+        project.edit(executor, "AGAIN_S = 30.0", "AGAIN_S = 1.0")
+        assert project.finish(project.start(*QUICK, "--until", "transcribe")) != 0
+        told = project.output
+    assert [(r["machine"], r["status"]) for r in project.records()] == [("single", "ok")] * 2
+    assert "no more jobs for now (QOSMaxSubmitJobPerUserLimit)" in told
+    assert "small: 2 jobs never started: its qos or account never gives so much" in told
