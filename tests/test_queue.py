@@ -124,10 +124,10 @@ def test_what_the_queue_forgot_is_looked_up_where_there_is_accounting(monkeypatc
 
 
 def test_all_that_live_are_cancelled_at_once_and_none_is_no_fault(monkeypatch, tmp_path):
-    jobs = [LiveJob(str(n), "RUNNING", "s", "transcribe a", "None") for n in (1, 2)]
+    jobs = [LiveJob(str(n), "RUNNING", "s", "transcribe a") for n in (1, 2)]
     asked = []
     monkeypatch.setattr(queue, "live_jobs", lambda folder: jobs)
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command))
+    monkeypatch.setattr(queue, "answer", asked.append)
     assert queue.end_all(tmp_path) == jobs and asked == [["scancel", "1", "2"]]
     jobs.clear()
     assert queue.end_all(tmp_path) == [] and len(asked) == 1

@@ -8,6 +8,7 @@ there is one.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 from collections.abc import Collection
@@ -161,7 +162,8 @@ def end_all(folder: Path) -> list[LiveJob]:
     """
     live = live_jobs(folder)
     if live:
-        answer(["scancel", *(job.id for job in live)])
+        with contextlib.suppress(ClusterError):  # one may have ended just now
+            answer(["scancel", *(job.id for job in live)])
     return live
 
 
