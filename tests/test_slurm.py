@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.iocontainers import ResourceList
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
@@ -305,7 +306,7 @@ def test_runs_queue_for_the_gpus_that_they_use_and_see_only_these(slurm, tmp_pat
 def test_slurm_takes_every_way_of_asking_for_gpus(slurm, machine, node):
     """The options are those of the plugin; without running anything."""
     asked = cluster.resources(machine) | cluster.gpu_resources(machine, 2)
-    job = SimpleNamespace(resources=asked, threads=1)
+    job = SimpleNamespace(resources=ResourceList(fromdict=asked), threads=1)
     told = {"run_uuid": "x", "slurm_logfile": "x", "comment_str": "", "account": "",
             "partition": "-p gpu", "workdir": None}  # fmt: skip
     options = f"{get_submit_command(job, told)} {set_gres_string(job)}"
