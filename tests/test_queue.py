@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from parallel_transcription.jobs import queue
-from parallel_transcription.jobs.cluster import ClusterError, runtime_min
+from parallel_transcription.jobs.cluster import ClusterError, LiveJob, runtime_min
 from parallel_transcription.jobs.queue import Fate, Seen
 
 
