@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parallel_transcription.report.pages.cells import PROSE, Cell, View, amount, cell, table
+from parallel_transcription.report.pages.cells import Cell, View, amount, cell, table
 from parallel_transcription.results.climbed import Climbed, Ladder
 from parallel_transcription.results.read import Results
 from parallel_transcription.untrusted import clean
@@ -14,12 +14,12 @@ def ladder_view(results: Results, label: str) -> View | None:
     found = results.ladders.get(label)
     if found is None:
         return None
-    columns = ["settings", "load", "met up to (per s)", "missed from (per s)", "open (per s)",
-               "rounds", "runs of the ladder", "took", "why no more"]  # fmt: skip
+    columns = ["settings", "met (per s)", "missed (per s)", "open (per s)", "rounds", "took",
+               "why no more"]  # fmt: skip
     return {
         "label": label,
         "told": _told(found),
-        "table": table(columns, [_row(one) for one in found.settings], style=PROSE),
+        "table": table(columns, [_row(one, found) for one in found.settings]),
     }
 
 
@@ -32,16 +32,16 @@ def _told(found: Ladder) -> str:
     )
 
 
-def _row(one: Climbed) -> list[Cell]:
+def _row(one: Climbed, found: Ladder) -> list[Cell]:
+    several = len({other.load for other in found.settings}) > 1
+    name = f"{clean(one.name, 80)}, {clean(one.load, 80)}" if several else clean(one.name, 80)
     missed = NOTHING if one.missed is None else number(one.missed)
     return [
-        cell(clean(one.name, 80)),
-        cell(clean(one.load, 80)),
+        cell(name),
         cell(number(one.met) if one.met else NOTHING, numeric=True),
         cell(missed, numeric=True),
         cell(", ".join(number(rate) for rate in one.open) or NOTHING, numeric=True),
         amount(one.rounds, integer),
-        amount(one.runs, integer),
         cell(duration(one.seconds), numeric=True),
         cell(clean(one.why, 80)),
     ]
