@@ -116,6 +116,19 @@ def test_requests_that_wait_inside_the_engine_have_no_known_long_run(tmp_path):
     assert [row["standing"] for row in told.evidence] == ["open"]
 
 
+def test_looks_of_a_ladder_begin_with_five_rounds_and_pairs_are_those_of_named_rates(tmp_path):
+    many = {"strategy": "multi_model", "instances": 2, "num_workers": 1}
+    named = {"strategy": "one_model", "arrivals": "poisson", "requests": 80, "mix": "calls"}
+    study = {"slo": {"p95": 60}, "ladder": {}, "grid": [named | {"rate": "1"}]}
+    four = [r for n in (0.8, 1.0) for r in rounds(n, 4, spread=0.02, **(many if n < 1 else {}))]
+    told = found(tmp_path, *four, **study)
+    assert {row["standing"] for row in told["max_load"].evidence} == {"open"}
+    assert "load_one_or_many" not in told
+    six = [*four, load_record(5, 1.0, spread=0.02)]
+    told = found(tmp_path / "6", *six, **study)["max_load"].evidence
+    assert {row["rate"]: row["standing"] for row in told} == {0.8: "open", 1.0: "met"}
+
+
 @pytest.mark.slow
 def test_long_files_may_take_longer_where_the_objective_says_so(tmp_path):
     records = rounds(RATES[0], requests=80)

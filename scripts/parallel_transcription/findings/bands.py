@@ -7,7 +7,7 @@ its ladder came to them; rounds at the same rate count together, however it was 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -24,11 +24,10 @@ from parallel_transcription.findings.objectives import (
     requests_of,
     standing,
 )
-from parallel_transcription.findings.under_load import facts, offered, timed_arms
+from parallel_transcription.findings.under_load import facts, named_rates, offered, timed_arms
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.latency import percentile
 from parallel_transcription.study.dimensions import NAMES
-from parallel_transcription.study.study import grid_of
 
 #: What tells configurations apart that are offered different rates.
 _SPREAD = [name for name in NAMES if name != "rate"]
@@ -76,8 +75,8 @@ class Band:
 class _Rung:
     """The rounds of a configuration at a rate."""
 
-    def __init__(self, row: Row, known: list[Kept], requests: pd.DataFrame, names: list[str]):
-        self.row, self.kept, self.requests, self.configurations = row, known, requests, names
+    def __init__(self, row: Row, known: list[Kept], requests: pd.DataFrame, arms: pd.DataFrame):
+        self.row, self.kept, self.requests, self.arms = row, known, requests, arms
         self.standing = ""
 
 
@@ -105,31 +104,30 @@ def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterab
                 kept(mine, one, loads.confidence, float(rate), servers, in_looks) for one in asked
             ]
             row = facts(arm, loads) | _measured(arm, mine, known, float(rate))
-            rungs.append(_Rung(row, known, mine, list(at["configuration"])))
+            rungs.append(_Rung(row, known, mine, at))
         if rungs:
-            _judge(rungs, loads, own)
+            _judge(rungs, loads)
             yield Band(own, servers, rungs)
 
 
-def _judge(rungs: list[_Rung], loads: Machine, arms: pd.DataFrame) -> None:
+def _judge(rungs: list[_Rung], loads: Machine) -> None:
     """How each rate stands by itself: at the full level, or as its place on a ladder has it."""
     if loads.study.get("ladder") is None:
         for one in rungs:
             one.standing = standing(one.kept, loads.alpha)
         return
-    grid = grid_of(loads.study)
-    of_rates = shares({one.row["rate"]: _begun(one, loads, arms, grid) for one in rungs})
+    named = named_rates(loads)
+    of_rates = shares({one.row["rate"]: _begun(one, loads, named) for one in rungs})
     for one in rungs:
         meets, misses = of_rates[one.row["rate"]]
         one.standing = standing(one.kept, loads.alpha * meets, loads.alpha * misses)
 
 
-def _begun(rung: _Rung, loads: Machine, arms: pd.DataFrame, grid: Mapping[str, object]) -> float:
+def _begun(rung: _Rung, loads: Machine, named: set[str]) -> float:
     """When a rate was first measured (s); all that the study names before all others."""
-    if any(name in grid for name in rung.configurations):
+    if not named.isdisjoint(rung.arms["rate"]):
         return 0.0
-    own = arms.loc[arms["configuration"].isin(rung.configurations), "arm"]
-    begun = loads.begun[loads.begun.index.get_level_values(0).isin(own)]
+    begun = loads.begun[loads.begun.index.get_level_values(0).isin(rung.arms["arm"])]
     return float(begun.min())
 
 

@@ -44,11 +44,16 @@ def timed_arms(loads: Machine) -> pd.DataFrame:
 
 
 def open_arms(loads: Machine) -> pd.DataFrame:
-    """Those of them that the study names: not those that its ladder came to, and stopped at."""
+    """Those of them at rates that the study names: not those that its ladder came to."""
     arms = timed_arms(loads)
     if loads.study.get("ladder") is None:
         return arms
-    return arms[arms["configuration"].isin(list(grid_of(loads.study)))]
+    return arms[arms["rate"].isin(named_rates(loads))]
+
+
+def named_rates(loads: Machine) -> set[str]:
+    """The rates that a study names, as it writes them: a ladder comes to others."""
+    return {point.configuration.rate for point in grid_of(loads.study).values()}
 
 
 def facts(arm: Any, loads: Machine) -> Row:
