@@ -5,7 +5,7 @@ Nothing here was measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -67,33 +67,37 @@ class Planted:
 
     def climber(self) -> Climber:
         """As the planner sees it."""
-        rates = sorted(self.begun)
-        order = {rate: max(0, k - self.first + 1) for k, rate in enumerate(self.begun)}
-        of_rates = shares(order)
-        told = [
-            standing([self.kept(r, self.begun[r])], *(LEVEL * share for share in of_rates[r]))
-            for r in rates
-        ]
-        met, missed = ladder(told)
-        rungs = tuple(
-            Rung(
-                rate,
-                SHOWN.get(told[k], "open"),
-                "met" if k < met else "missed" if k >= missed else "open",
-                self.begun[rate],
-            )
-            for k, rate in enumerate(rates)
+        return _climber(self, lambda rate: 1.25 * self.requests / rate)
+
+
+def _climber(one: Planted | Drawn, took: Callable[[float], float]) -> Climber:
+    rates = sorted(one.begun)
+    order = {rate: max(0, k - one.first + 1) for k, rate in enumerate(one.begun)}
+    of_rates = shares(order)
+    told = [
+        standing([one.kept(r, one.begun[r])], *(LEVEL * share for share in of_rates[r]))
+        for r in rates
+    ]
+    met, missed = ladder(told)
+    rungs = tuple(
+        Rung(
+            rate,
+            SHOWN.get(told[k], "open"),
+            "met" if k < met else "missed" if k >= missed else "open",
+            one.begun[rate],
         )
-        known = max(rates, key=lambda rate: (self.begun[rate], rate))
-        return Climber(
-            id=self.name,
-            kind="load",
-            rungs=rungs,
-            expected=self.expected(known),
-            took=lambda rate: 1.25 * self.requests / rate,
-            last=dict(self.begun),
-            made=self.made,
-        )
+        for k, rate in enumerate(rates)
+    )
+    known = max(rates, key=lambda rate: (one.begun[rate], rate))
+    return Climber(
+        id=one.name,
+        kind="load",
+        rungs=rungs,
+        expected=one.expected(known),
+        took=took,
+        last=dict(one.begun),
+        made=one.made,
+    )
 
 
 @lru_cache(maxsize=32)
@@ -121,7 +125,41 @@ def true_p95(service: list[float], rate: float, spread: float) -> float:
     return float(np.exp(np.average(logs, weights=weights)))
 
 
-def climb(planted: list[Planted], left_s: float = 1e9) -> tuple[Stop, list[Run]]:
+class Drawn:
+    """A configuration whose lateness in a round is drawn: what it truly is at the rate, and noise.
+
+    `true` gives the first by rate; the logarithm of the second has mean 0 and standard deviation
+    `spread`, normal or, where `skewed`, with a long tail of late rounds.
+    """
+
+    def __init__(self, true: Callable[[float], float], spread: float, study: int, begun: float,
+                 skewed: bool = False):  # fmt: skip
+        self.name, self.true, self.spread, self.skewed = "a", true, spread, skewed
+        self.study, self.begun, self.made, self.first = study, {begun: 1}, 0, 1
+        self._told: dict[tuple[float, int], Kept] = {}
+
+    def kept(self, rate: float, rounds: int) -> Kept:
+        """How so many rounds at a rate stand to the objective."""
+        if (rate, rounds) not in self._told:
+            chance = np.random.default_rng([self.study, round(1000 * rate)])
+            noise = chance.gamma(2, 2**-0.5, MOST_ROUNDS) - 2**0.5
+            if not self.skewed:
+                noise = chance.normal(0, 1, MOST_ROUNDS)
+            values = self.true(rate) * np.exp(self.spread * noise[:rounds])
+            self._told[rate, rounds] = judged(Objective(95, 1, 0), values, True, 0.95, True)
+        return self._told[rate, rounds]
+
+    def expected(self, rate: float) -> Callable[[float], float]:
+        """What is expected by the rounds at a rate."""
+        off = self.kept(rate, self.begun[rate]).estimate / self.true(rate)
+        return lambda at: off * self.true(at)
+
+    def climber(self) -> Climber:
+        """As the planner sees it."""
+        return _climber(self, lambda rate: 10.0)
+
+
+def climb(planted: Sequence[Planted | Drawn], left_s: float = 1e9) -> tuple[Stop, list[Run]]:
     """Climb until nothing is left; returns why it stopped, and the runs."""
     runs: list[Run] = []
     by_name = {one.name: one for one in planted}

@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from parallel_transcription.findings.climb import (
     BEATEN,
@@ -23,10 +24,9 @@ from parallel_transcription.findings.climb import (
     plan,
     shares,
 )
-from parallel_transcription.findings.objectives import MEETS, MISSES, UNDECIDED, ladder, objectives
+from parallel_transcription.findings.objectives import MEETS, MISSES, UNDECIDED, ladder
 from parallel_transcription.study.ladders import MOST_ROUNDS, RATES
-from planted_ladder import Planted, climb, true_p95
-from queues import SERVICE
+from planted_ladder import Drawn, climb
 
 SHOWN = {MEETS: "met", MISSES: "missed", UNDECIDED: "open"}
 
@@ -99,6 +99,7 @@ def test_a_rate_too_close_to_tell_widens_the_band_and_is_left():
     assert stop.ends == {"a": OPEN} and one.rounds[2.0] == MOST_ROUNDS
 
 
+@pytest.mark.slow
 @given(
     st.floats(0.02, 500), st.floats(1.5, 8), st.floats(0.02, 0.3),
     st.lists(st.sampled_from(RATES), min_size=1, max_size=3, unique=True),
@@ -124,7 +125,7 @@ def test_it_ends_and_says_met_and_missed_of_nothing_that_was_not_shown(
 
 
 @given(st.integers(0, 40), st.lists(st.floats(0.3, 5), min_size=1, max_size=3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_restart_goes_on_with_the_same_run_in_any_order_of_the_records(cut, tops):
     made = [Made(steep(top), name=f"c{k}") for k, top in enumerate(tops)]
     _, whole = play(*made)
@@ -195,15 +196,15 @@ def test_all_sequences_together_spend_no_more_than_the_level(rates):
 
 
 @pytest.mark.slow
-def test_a_rate_just_above_the_largest_is_rarely_said_to_be_met():
-    """Truth: at 1.4 requests per s the p95 of two workers is just above the objective."""
-    service = SERVICE["M/D/k"]
-    (objective,) = objectives({"p95": 0.999 * true_p95(service, 1.4, 0.1)})
-    wrong, carried = 0, []
-    for number in range(10):
-        one = Planted("a", service, objective, 40, number, {1.0: 2}, spread=0.1)
+@pytest.mark.parametrize("skewed", [False, True])
+def test_a_rate_just_above_the_largest_is_rarely_said_to_be_met(skewed):
+    """Truth: at 2 requests per s lateness is just above what is allowed, at 1.8 it is 0.7 of it."""
+    wrong, carried, studies = 0, [], 60
+    for study in range(studies):
+        one = Drawn(lambda rate: 1.001 * (rate / 2) ** 3, 0.15, study, 1.0, skewed)
         climb([one])
-        wrong += one.climber().met >= 1.4
+        wrong += one.climber().met >= 2.0
+        assert one.climber().missed > 1.6
         carried.append(one.climber().met)
-    assert wrong <= 1  # benchmarks/simulate_ladder.py has more of them
-    assert sorted(carried)[5] >= 1.12  # most find a rate near the highest that is met
+    assert binomtest(wrong, studies, 0.05, alternative="greater").pvalue > 0.001
+    assert sorted(carried)[studies // 2] in (1.6, 1.8)  # benchmarks/simulate_ladder.py has more
