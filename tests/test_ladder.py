@@ -184,6 +184,7 @@ def test_runs_that_fail_are_not_made_for_ever():
     assert play(one)[0].ends == {"a": FAILS}
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(RATES[30:50]), min_size=1, max_size=12, unique=True))
 def test_all_sequences_together_spend_no_more_than_the_level(rates):
     begun = {rate: k for k, rate in enumerate(rates)}
@@ -196,12 +197,11 @@ def test_all_sequences_together_spend_no_more_than_the_level(rates):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("skewed", [False, True])
-def test_a_rate_just_above_the_largest_is_rarely_said_to_be_met(skewed):
+def test_a_rate_just_above_the_largest_is_rarely_said_to_be_met():
     """Truth: at 2 requests per s lateness is just above what is allowed, at 1.8 it is 0.7 of it."""
-    wrong, carried, studies = 0, [], 60
+    wrong, carried, studies = 0, [], 40
     for study in range(studies):
-        one = Drawn(lambda rate: 1.001 * (rate / 2) ** 3, 0.15, study, 1.0, skewed)
+        one = Drawn(lambda rate: 1.001 * (rate / 2) ** 3, 0.15, study, 1.0, skewed=True)
         climb([one])
         wrong += one.climber().met >= 2.0
         assert one.climber().missed > 1.6
