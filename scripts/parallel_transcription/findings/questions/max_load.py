@@ -52,7 +52,7 @@ class MaxLoad(LoadQuestion):
     would_change = by_verdict(
         "Another mix, another model, or longer passes, in which more requests wait at the end.",
         "Lower rates, or objectives that allow more.",
-        "More rounds, or rates further from the objective.",
+        "More rounds, or rates further from the objective; a ladder in the study chooses both.",
     )
     columns = (
         show.label("settings"),
