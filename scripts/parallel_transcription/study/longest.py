@@ -36,7 +36,7 @@ def longest_pass_s(
     """
     if of_length is None or configuration.under_load:
         return least_s
-    return max(least_s, of_length * sum(seconds))
+    return max(least_s, math.ceil(of_length * sum(seconds)))
 
 
 def enough_s(limit_s: float, warmups: Iterable[tuple[float, float]]) -> tuple[int, str]:
