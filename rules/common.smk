@@ -66,6 +66,7 @@ if ON_CLUSTER and workflow.is_main_process:
     replace_executor("slurm", SlurmExecutor)
 
 MACHINES = list(STUDY.machines)
+INTERRUPTED = queue.Interrupted()
 FIRST_ROUND = first_round.FirstRound(PLAN, lambda: stop(workflow, ON_CLUSTER))
 
 # Studies that use GPUs measure in an environment that has cuBLAS (with --sdm conda).
@@ -139,6 +140,8 @@ onstart:
         before_first_job(workflow, PLAN, ON_CLUSTER, logger.warning)
         FIRST_ROUND.begin(records_lacking(workflow, PLAN))
     listen(workflow, FIRST_ROUND)
+    if ON_CLUSTER:
+        listen(workflow, INTERRUPTED)
     if SCREEN:
         SCREEN.begin(PLAN, records_lacking(workflow, PLAN))
 
@@ -151,9 +154,10 @@ onsuccess:
 onerror:
     if SCREEN:
         SCREEN.end()
-    if FIRST_ROUND.told:
-        if ON_CLUSTER:
+    if INTERRUPTED.seen:
+        with ending_the_workflow():
             queue.end_all(Path.cwd())
+    if FIRST_ROUND.told:
         logger.error(
             "\n".join(filter(None, [first_round.report(Path("results")), FIRST_ROUND.told]))
         )

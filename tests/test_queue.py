@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import snakemake
 
 from parallel_transcription.jobs import queue
 from parallel_transcription.jobs.cluster import ClusterError, LiveJob, runtime_min
@@ -121,6 +125,17 @@ def test_what_the_queue_forgot_is_looked_up_where_there_is_accounting(monkeypatc
     del told["squeue"]
     with pytest.raises(ClusterError):
         queue.look("run", [])
+
+
+def test_an_interruption_is_heard():
+    heard = queue.Interrupted()
+    for text in ("Select jobs to execute...", "Finished jobid: 3"):
+        heard.handle(logging.LogRecord("s", logging.INFO, "f", 1, text, None, None))
+    assert not heard.seen
+    scheduler = Path(snakemake.__file__).parent / "scheduling" / "job_scheduler.py"
+    (text,) = re.findall(r'"(Terminating [^"]*)"', scheduler.read_text(encoding="utf-8"))
+    heard.handle(logging.LogRecord("s", logging.INFO, "f", 1, text, None, None))
+    assert heard.seen, "it is what this Snakemake says"
 
 
 def test_all_that_live_are_cancelled_at_once_and_none_is_no_fault(monkeypatch, tmp_path):

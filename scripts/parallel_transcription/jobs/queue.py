@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from parallel_transcription.jobs.cluster import ClusterError, LiveJob, answer, live_jobs
+from parallel_transcription.jobs.snakemake_insides import INTERRUPTED
 
 #: Reasons that no waiting changes, as patterns, with what to change in `machines` of the study.
 NEVER = {
@@ -152,10 +154,22 @@ def look(run: str, jobs: Collection[str]) -> dict[str, Seen]:
     return seen
 
 
+class Interrupted(logging.Handler):
+    """Hears whether Snakemake was interrupted, so that its jobs are to be cancelled (`end_all`)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of what it says then."""
+        self.seen = self.seen or record.getMessage().startswith(INTERRUPTED)
+
+
 def end_all(folder: Path) -> list[LiveJob]:
     """Cancel all jobs of a folder; returns them.
 
-    What Snakemake cancels at its end lacks those that it is just asking Slurm about.
+    Snakemake cancels them itself, but not those that it is just asking Slurm about.
 
     Raises:
         ClusterError: if Slurm does not answer.

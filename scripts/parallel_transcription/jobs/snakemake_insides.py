@@ -24,6 +24,9 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from parallel_transcription.errors import InputError
 
+#: How it begins what it says when it was interrupted.
+INTERRUPTED = "Terminating processes on user request"
+
 
 @contextlib.contextmanager
 def ending_the_workflow(where: str = "") -> Iterator[None]:
