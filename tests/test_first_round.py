@@ -89,7 +89,9 @@ def test_it_does_not_begin_again_unless_the_study_was_changed(study):
         study.watch.begin([file for file in study.records if file not in study.first])
     again = FirstRound(study.plan, study.stop)
     again.begin(study.records)  # all are measured again, with another limit
-    FirstRound(study.plan, study.stop).begin([])  # nothing is left to do but the report
+    starts = [file for file in study.records if "-f0-" in file]
+    for rest in ([], starts):  # nothing is left to do but the report, or what cannot time out
+        FirstRound(study.plan, study.stop).begin(rest)
 
 
 def test_the_value_follows_from_warm_ups_where_there_were_some():

@@ -50,16 +50,18 @@ class FirstRound(logging.Handler):
         Raises:
             InputError: where they say already that nothing but time-outs can come.
         """
-        passes = [run for run in self._plan.runs if self._has_passes(run)]
         every = [
-            (self._plan.record(one, run), run) for one in self._plan.machines for run in passes
+            (self._plan.record(machine, run), round_of(run)[1])
+            for machine in self._plan.machines
+            for run in self._plan.runs
+            if self._has_passes(run)
         ]
-        first = [record for record, run in every if round_of(run)[1] == 1]
-        self._awaited = set(first) & set(lacking)
-        if not set(lacking) - set(first):
-            self._awaited = set()
+        first = {record for record, number in every if number == 1}
+        later = {record for record, number in every if number > 1}
+        if not later & set(lacking):
             return
-        for record in sorted(set(first) - self._awaited):
+        self._awaited = first & set(lacking)
+        for record in sorted(first - self._awaited):
             self._look(record)
         if self._records and not self._awaited:
             raise InputError(self._explain())
