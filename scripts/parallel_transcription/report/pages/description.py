@@ -261,10 +261,16 @@ def study_view(results: Results) -> View:
         "notice": notice(runs),
         "has_embedded_model": bool((runs["model_kind"] == "embedded").any()),
         "warnings": _warnings(results),
-        "timeout": sorted({f"{as_written(t)} s" for t in runs["timeout_s"].dropna()}),
+        "timeout": _time_limits(runs["timeout_s"]),
         "measured": f"{measured}, {days}" if days else measured,
         **_settings(study),
     }
+
+
+def _time_limits(timeout_s: pd.Series) -> list[str]:
+    """The time limits of passes; of many, as they follow from their audio, the ends."""
+    limits = [f"{as_written(one)} s" for one in sorted(timeout_s.dropna().unique())]
+    return limits if len(limits) <= 3 else [f"{limits[0]} to {limits[-1]}"]
 
 
 def _time(results: Results) -> str:
