@@ -443,6 +443,17 @@ def test_zeros_behind_the_end_are_no_fault(folder, name, codec):
     assert inspect(path)["seconds"] == pytest.approx(2.0, abs=0.1)
 
 
+def test_a_tag_behind_the_end_is_no_sound(folder):
+    import random
+    import struct
+
+    footer = b"APETAGEX" + struct.pack("<IIII8x", 2000, 300_032, 1, 0x80000000)
+    picture = random.Random(0).randbytes(300_000)
+    path = write_sound(folder / "a.mp3", "libmp3lame", 44100)
+    path.write_bytes(path.read_bytes() + footer + picture + footer)
+    assert inspect(path)["seconds"] == pytest.approx(2.0, abs=0.1)
+
+
 def test_what_is_missing_in_the_middle_is_told(folder):
     content = write_sound(folder / "a.opus", "libopus", 48000, seconds=6.0).read_bytes()
     third = len(content) // 3

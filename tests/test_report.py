@@ -202,6 +202,18 @@ def test_the_same_results_give_the_same_bytes(results, machine_pdf, findings_htm
     assert report.to_html(findings_of(results, folder / "figures")) == findings_html
 
 
+def test_letters_without_a_font_are_noticed_and_named(results):
+    from weasyprint import HTML
+
+    with report._without_a_font() as letters:
+        HTML(string="<p>a\U000f1234</p>").write_pdf()
+    assert letters == {"\U000f1234"}  # for private use: no font has it
+    said = report._boxes({*letters, "会"})
+    assert said.startswith("2 letters stand as boxes") and "CJK" in said and "U+4F1A" in said
+    made = contents.machine_report(results, "synthetic-a", Path("nowhere"))
+    assert said in html.unescape(report.render(made, {}, "", "print", boxes=said))
+
+
 @needs_poppler
 def test_pdfs_are_sound_and_carry_no_date_and_their_fonts(findings_pdf, tmp_path):
     path = tmp_path / "findings.pdf"

@@ -292,6 +292,21 @@ def _frames_of_mp3(path: Path) -> int | None:
     return int.from_bytes(first[place + 14 : place + 18], "big") or None if place >= 0 else None
 
 
+def tag_behind(path: Path, size: int) -> int:
+    """Where the APE tag at the end of a file begins, in which FFmpeg sees frames; else its size.
+
+    Its last 32 bytes, which ID3v1's 128 may follow, are a footer: `APETAGEX`, version, size (of the
+    tag without its header, which is as long as the footer), number of items, flags.
+    """
+    with path.open("rb") as file:
+        for behind in (0, 128):
+            file.seek(max(0, size - behind - 32))
+            footer = file.read(32)
+            if footer[:8] == b"APETAGEX" and len(footer) == 32:
+                return size - behind - int.from_bytes(footer[12:16], "little") - 32
+    return size
+
+
 def _samples_of_a_frame(rate: int) -> float:
     """Seconds of a frame: 1152 samples of MPEG 1, 576 of MPEG 2 and 2.5."""
     return (1152 if rate >= 32000 else 576) / rate

@@ -52,11 +52,12 @@ def contents(container: Any, path: Path) -> Contents:
 
     stream = container.streams.audio[0]
     claimed = claims.seconds(container, path)
+    tag = claims.tag_behind(path, path.stat().st_size)
     end = total = last = 0.0
     first, last_byte, stops = None, 0, False
     try:
         for packet in container.demux():
-            if not packet.size or packet.time_base is None:
+            if not packet.size or packet.time_base is None or (packet.pos or 0) >= tag:
                 continue
             last_byte = max(last_byte, (packet.pos or 0) + packet.size if packet.pos else 0)
             seconds = float((packet.duration or 0) * packet.time_base)

@@ -7,9 +7,12 @@ figures, under `report:`) and refuses every other address.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import logging
+import unicodedata
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +29,7 @@ from parallel_transcription.places import FONTS
 from parallel_transcription.report.contents import Report
 from parallel_transcription.report.figures.names import Caption
 from parallel_transcription.untrusted import clean
+from parallel_transcription.words import plural
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -108,7 +112,47 @@ def to_html(report: Report) -> str:
 
 
 def to_pdf(report: Report) -> bytes:
-    """The pages. Equal reports give equal bytes."""
+    """The pages, with a line on letters for which there is no font. Equal reports: equal bytes."""
+    with _without_a_font() as letters:
+        pages = _pages(report, "")
+    return _pages(report, _boxes(letters)) if letters else pages
+
+
+@contextlib.contextmanager
+def _without_a_font() -> Iterator[set[str]]:
+    """Collect the letters that WeasyPrint draws as boxes, of which it tells in its log alone."""
+    letters: set[str] = set()
+    log = logging.getLogger("weasyprint")
+    level = log.getEffectiveLevel()
+
+    def collect(record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith(".notdef") and isinstance(record.args, tuple):
+            letters.add(str(record.args[0]))
+            return False
+        return record.levelno >= level
+
+    log.addFilter(collect)
+    log.setLevel(logging.WARNING)
+    try:
+        yield letters
+    finally:
+        log.removeFilter(collect)
+        log.setLevel(level)
+
+
+def _boxes(letters: Collection[str]) -> str:
+    """What to say of letters without a font: how many, of which scripts, and what to install."""
+    scripts = {unicodedata.name(letter, "unknown").split()[0] for letter in letters}
+    codes = ", ".join(f"U+{ord(letter):04X}" for letter in sorted(letters)[:5])
+    return (
+        f"{plural(len(letters), 'letter')} stand as boxes on these pages, since no font of the "
+        f"machine that made them has them ({', '.join(sorted(scripts)[:5])}; {codes}). Install one "
+        "there, for instance the packages fonts-noto-cjk and fonts-noto-color-emoji; the HTML "
+        "report takes the fonts of whoever reads it."
+    )
+
+
+def _pages(report: Report, boxes: str) -> bytes:
     supplies = Supplies()
     sources = {}
     for number, (key, path) in enumerate(sorted(report.figures.items())):
@@ -121,7 +165,7 @@ def to_pdf(report: Report) -> bytes:
     fetcher, style = OnlySupplies(supplies), "\n".join(faces)
 
     def document(**more: Any) -> Document:
-        html = render(report, sources, style, "print", **more)
+        html = render(report, sources, style, "print", boxes=boxes, **more)
         page = HTML(string=html, url_fetcher=fetcher, base_url=None)
         return page.render(font_config=FontConfiguration())
 
@@ -144,6 +188,7 @@ def render(
     media: str,
     figure_on_first: bool = True,
     only_first: bool = False,
+    boxes: str = "",
 ) -> str:
     """The HTML of a report.
 
@@ -154,6 +199,7 @@ def render(
         media: `screen` or `print`.
         figure_on_first: The first page has its figure.
         only_first: Nothing but the first page.
+        boxes: What to say of letters without a font.
     """
 
     def figure(machine: str, name: str) -> dict[str, str] | None:
@@ -177,6 +223,7 @@ def render(
         media=media,
         figure_on_first=figure_on_first,
         only_first=only_first,
+        boxes=boxes,
     )
     return text
 
