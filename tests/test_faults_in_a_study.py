@@ -142,6 +142,8 @@ def test_a_read_only_folder_and_a_full_disk_lose_nothing(tmp_path):
     script = """
         study() { snakemake --cores 2 --configfile config/test.yaml --until transcribe; }
         runs=results/m/runs
+        mount --bind "$PWD" "$PWD"; mount -o remount,ro,bind "$PWD"
+        (cd "$PWD"; study > ../checkout.txt 2>&1); umount "$PWD"
         mount -t tmpfs -o size=20k records $runs
         mount -o remount,ro $runs;              study > read_only.txt 2>&1; echo $?
         mount -o remount,rw,size=20k $runs;     study > full.txt 2>&1; echo $?
@@ -156,12 +158,13 @@ def test_a_read_only_folder_and_a_full_disk_lose_nothing(tmp_path):
     def text(name):
         return (project.folder / name).read_text(encoding="utf-8")
 
+    assert "/.snakemake cannot be written to; copy the project" in text("../checkout.txt")
     words = "results/m/runs: Read-only file system; no run could be recorded there"
     assert words in text("read_only.txt")
     assert "No space left on device" in text("full.txt")
     words = "error: this run has no record; the next snakemake measures it again"
     assert text("full.txt").count(words) > 1, "the study went on"
-    for name in ("read_only.txt", "full.txt"):
+    for name in ("../checkout.txt", "read_only.txt", "full.txt"):
         assert "Traceback" not in text(name)
     some, everything = text("some.txt").splitlines(), text("all.txt").splitlines()
     assert 0 < len(some) < 5 and len(everything) == 6
