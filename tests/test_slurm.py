@@ -147,7 +147,7 @@ def overlapping(records):
 
 @pytest.fixture(scope="module")
 def studied(slurm, tmp_path_factory):
-    """A study of two kinds of nodes that has run to its reports, by the literal command."""
+    """A study of two kinds of nodes that has run to its reports."""
     project = ClusterProject(
         tmp_path_factory.mktemp("studied") / "checkout",
         slurm,
@@ -158,7 +158,7 @@ def studied(slurm, tmp_path_factory):
         },
         grid=[{"strategy": "one_model", "num_workers": [1, 2]}],
     )
-    project.cluster_run()
+    project.cluster_run(*QUICK)
     return project
 
 
