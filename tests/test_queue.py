@@ -72,6 +72,12 @@ def test_what_is_done_about_a_job_follows_from_its_state_and_reason(state, reaso
         ("AssocGrpSubmitJobsLimit; Job violates accounting/QOS policy", True, "qos or account"),
         ("Unable to contact slurm controller (connect failure)", True, ""),
         ("QOSMaxCpuPerJobLimit; Job violates accounting/QOS policy", False, "lower cores"),
+        (
+            "AssocGrpGRES; Job violates accounting/QOS policy (job submit limit, user's size "
+            "and/or time limits)",
+            False,
+            "its qos or account never gives so much",
+        ),
         ("Invalid account or account/partition combination specified", False, "set account"),
         ("Invalid qos specification", False, "set qos"),
         ("Invalid feature specification", False, "set constraint"),

@@ -46,6 +46,10 @@ _FOR_NOW = re.compile(
 #: What sbatch says where it never takes a job, with what to change; the first one counts.
 _REFUSALS = {
     r"Submit\w*Limit": "no more jobs of this user or account are taken: set qos or account",
+    r"accounting/QOS policy": (
+        "its qos or account never gives so much: lower runtime_min, cores or mem_mb, or set qos "
+        "or account"
+    ),
     r"GRES option unsupported": "this Slurm knows no --gpus: set gpu_request: gres",
     r"generic resource|[Gg]res": "no such GPUs: set gpu_model, gpu_request or partition",
     r"account or account/partition": "its account is not taken: set account",
@@ -60,10 +64,6 @@ _REFUSALS = {
     r"time limit": "its partition gives less time: lower runtime_min, or set partition",
     r"node configuration|Node count|More processors": (
         "no node has what it asks for: set partition, constraint, gpu_model, cores or mem_mb"
-    ),
-    r"accounting/QOS policy": (
-        "its qos or account never gives so much: lower runtime_min, cores or mem_mb, or set qos "
-        "or account"
     ),
 }
 _ENDED = frozenset(

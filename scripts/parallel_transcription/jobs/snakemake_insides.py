@@ -16,11 +16,11 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from snakemake.api import ExecutorPluginRegistry
 from snakemake.cli import parse_args
 from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import LogEvent as LogEvent
-from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from parallel_transcription.errors import InputError
 
