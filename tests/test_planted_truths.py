@@ -53,11 +53,6 @@ class Outcome:
         return found[0]
 
     @property
-    def left_out(self) -> list[str]:
-        """The machine's files that are no valid records."""
-        return [file for file in self.results.left_out if f"/{self.label}/" in file]
-
-    @property
     def recommended(self) -> Recommendation:
         """What is recommended on the machine."""
         return self.results.recommended[self.label]
@@ -72,35 +67,14 @@ def scenario(make: Callable[[], Planted]) -> Callable[[], Planted]:
     return make
 
 
-#: So many scenarios share a folder, as machines of their own: some steps are done once a folder.
-TOGETHER = 8
-
-
-def judged(names: list[str], folder: Path) -> dict[str, Outcome]:
-    """Scenarios through the steps of `make reports` up to what is concluded."""
-    for name in names:
-        write(SCENARIOS[name]().records, folder, f"p-{name}")
+def judged(name: str, planted: Planted, folder: Path) -> Outcome:
+    """A scenario through the steps of `make reports` up to what is concluded."""
+    label = f"p-{name}"
+    write(planted.records, folder, label)
     merge_timings(folder, folder)
     judge_findings(folder, folder / "findings.json", folder / "scoreboard.json")
     recommend_settings(folder, folder / "recommended.yaml")
-    results = read_results(folder)
-    return {name: Outcome(f"p-{name}", results) for name in names}
-
-
-@pytest.fixture(scope="module")
-def outcome_of(tmp_path_factory) -> Callable[[str], Outcome]:
-    """The outcome of a scenario, judged with its neighbours."""
-    known: dict[str, Outcome] = {}
-
-    def outcome_of(name: str) -> Outcome:
-        if name not in known:
-            names = list(SCENARIOS)
-            first = names.index(name) // TOGETHER * TOGETHER
-            beside = names[first : first + TOGETHER]
-            known.update(judged(beside, tmp_path_factory.mktemp("planted")))
-        return known[name]
-
-    return outcome_of
+    return Outcome(label, read_results(folder))
 
 
 # ---------------------------------------------------------------- grids
@@ -767,7 +741,7 @@ def damaged(value) -> Planted:
     planted = matched(World(), CONFIRMED, change=change)
 
     def check(outcome: Outcome) -> None:
-        mine = outcome.left_out
+        mine = [f for f in outcome.results.left_out if f"/{outcome.label}/" in f]
         assert len(mine) == 1
 
     planted.check = check
@@ -1432,7 +1406,7 @@ def damaged_matches_are_left_out_and_named():
     planted = met(World(spread=0.03), {"one_or_many": OPEN}, change=_torn)
 
     def check(outcome: Outcome) -> None:
-        assert len(outcome.left_out) == 5
+        assert len(outcome.results.left_out) == 5
 
     planted.check = check
     return planted
@@ -1448,9 +1422,9 @@ def _torn(record: Record, number: int) -> Record:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_report_says_what_is_true(outcome_of, name):
+def test_the_report_says_what_is_true(tmp_path, name):
     planted = SCENARIOS[name]()
-    outcome = outcome_of(name)
+    outcome = judged(name, planted, tmp_path)
     for key, allowed in planted.allowed.items():
         id, model = key if isinstance(key, tuple) else (key, None)
         found = outcome.finding(id, model)
