@@ -10,8 +10,6 @@ from project import ROOT
 FOLDERS = ("scripts", "audio", "benchmarks", "docs")
 #: Used where this test does not look.
 USED_ELSEWHERE = {
-    "check_active_jobs": "by Snakemake, to look at a cluster's jobs",
-    "get_account_arg": "by Snakemake's Slurm plugin, for each job",
     "fetch": "by WeasyPrint, for every address",
     "do_GET": "by http.server, for each request",
     "do_HEAD": "by http.server, for each request",
