@@ -31,7 +31,7 @@ def test_everything_that_is_defined_is_used():
     vulture = Vulture(ignore_decorators=REGISTERING)
     vulture.scavenge([str(ROOT / folder) for folder in FOLDERS])
     others = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    others += (ROOT / "scripts").rglob("*.html")
+    others += [*(ROOT / "scripts").rglob("*.html"), *(ROOT / "profiles").rglob("*.yaml")]
     asked = {type(question).__name__ for question in QUESTIONS}  # they register themselves
     words = set(re.findall(r"\w+", " ".join(path.read_text(encoding="utf-8") for path in others)))
     unused = {
