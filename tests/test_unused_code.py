@@ -14,7 +14,6 @@ USED_ELSEWHERE = {
     "do_GET": "by http.server, for each request",
     "do_HEAD": "by http.server, for each request",
     "log_message": "by http.server, to log each request",
-    "refuse_bad_studies": "by profiles/default, before Snakemake reads a study",
     "check_active_jobs": "by Snakemake, to look after jobs on Slurm",
     "get_account_arg": "by its Slurm plugin, for each job",
     "imported_files": "by tests: which files a script's fingerprint covers",
