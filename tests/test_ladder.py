@@ -139,6 +139,14 @@ def test_a_restart_goes_on_with_the_same_run_in_any_order_of_the_records(cut, to
     assert planned == whole[cut] if cut < len(whole) else isinstance(planned, Stop)
 
 
+def test_a_rate_that_is_shown_above_one_that_stays_open_is_measured_no_more():
+    told = [(1.4, "met", "met", 5), (1.6, "open", "open", MOST_ROUNDS), (1.8, "met", "open", 5)]
+    rungs = tuple(Rung(*one) for one in told)
+    one = Climber("a", "load", rungs, steep(1.9), lambda rate: 10.0, made=9)
+    planned = plan([one], 1e6)
+    assert isinstance(planned, Run) and planned.rate > 1.8
+
+
 def test_those_who_climb_take_turns_and_get_the_same_rounds():
     made = [Made(steep(2.1), name=name) for name in "abc"]
     _, runs = play(*made)

@@ -222,7 +222,7 @@ def _from_above(one: Climber) -> float | str:
     """The rate for one that will meet no more: from the highest one down, what is missed."""
     top = one.rungs[-1]
     if one.missed == math.inf:
-        if top.shown != "missed" and not top.spent and top.rate > one.met:
+        if top.shown == "open" and not top.spent:
             return top.rate
         likely = _likely(one, top.rate, math.inf, 1 / SURE) or top.rate
         return next((rate for rate in RATES if rate > likely), ENDLESS)
