@@ -159,7 +159,7 @@ def answer(command: Sequence[str]) -> str:
     name = command[0]
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=True
+            [*command], capture_output=True, text=True, timeout=60, check=True
         ).stdout
     except FileNotFoundError:
         raise ClusterError(
