@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Hundreds of audio files and models: is each one taken, or refused with one true line?
 
-All of them are made in a temporary folder (`inputs_of_audio.py`, `inputs_of_models.py`), each with
-what must become of it, from first principles. What a study does with an input is done here, each in
-a process of its own. What is taken is then used: audio is decoded by faster-whisper and its
+All of them are made in a temporary folder (by the modules in `inputs/`), each with what must
+become of it, from first principles. What a study does with an input is done here, each in a
+process of its own. What is taken is then used: audio is decoded by faster-whisper and its
 seconds are compared, models transcribe a clip in a child, so that one that breaks the engine is
 seen. Faults: a traceback, more than 60 s, a process that ends, a wrong acceptance, a wrong refusal,
 other seconds, more memory than 1 GB, a line that names no file, no fault or no remedy.
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "scripts"), str(HERE)]
+sys.path[:0] = [str(HERE.parent / "scripts"), str(HERE / "inputs")]
 
 import inputs_of_audio  # noqa: E402
 import inputs_of_models  # noqa: E402
