@@ -142,7 +142,12 @@ def _without_a_font() -> Iterator[set[str]]:
 
 def _boxes(letters: Collection[str]) -> str:
     """What to say of letters without a font: how many, of which scripts, and what to install."""
-    scripts = {unicodedata.name(letter, "unknown").split()[0] for letter in letters}
+    scripts = {
+        "signs and emoji"
+        if unicodedata.category(letter).startswith("S")
+        else unicodedata.name(letter, "unknown").split()[0]
+        for letter in letters
+    }
     codes = ", ".join(f"U+{ord(letter):04X}" for letter in sorted(letters)[:5])
     return (
         f"{plural(len(letters), 'letter')} stand as boxes on these pages, since no font of the "
