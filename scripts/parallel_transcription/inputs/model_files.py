@@ -20,7 +20,6 @@ from parallel_transcription.errors import reason
 from parallel_transcription.inputs import model_config
 from parallel_transcription.inputs.model_config import Shape
 from parallel_transcription.inputs.model_names import ModelError
-from parallel_transcription.untrusted import clean
 
 T = TypeVar("T")
 
@@ -327,23 +326,6 @@ def read_tokenizer(folder: Path) -> dict[str, Any]:
 
 #: What Whisper hears is cut and counted in one way; faster-whisper would cut it as this file says.
 _HEARS = {"sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
-
-
-def check_tokenizer(folder: Path, name: str) -> None:
-    """Load the tokenizer of a verified model as faster-whisper does, which takes a moment.
-
-    Raises:
-        ModelError: if it cannot be loaded.
-    """
-    from tokenizers import Tokenizer
-
-    try:
-        Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the only kind that it raises
-        raise ModelError(
-            f"{name!r}: tokenizer.json cannot be loaded: {clean(str(error), 200)}; copy it from "
-            "where the model comes from, or convert the model again"
-        ) from None
 
 
 def _check_preprocessor(folder: Path, mel_bins: int) -> None:

@@ -27,7 +27,6 @@ from parallel_transcription.fingerprint import (
 from parallel_transcription.inputs import dummy_weights, hub
 from parallel_transcription.inputs.model_files import (
     MODEL_FILES,
-    check_tokenizer,
     verify,
     why_no_model,
 )
@@ -40,6 +39,7 @@ from parallel_transcription.inputs.model_names import (
     ModelSource,
 )
 from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.untrusted import clean
 
 HASH_CACHE = ".snakemake/content_hashes.txt"
 DUMMY_NOTE = "Dummy weights: real size and speed, random numbers; the text means nothing."
@@ -137,7 +137,7 @@ def prepare(
     folder, revision, notes = _folder_ready(source, root / models_folder, root, cache, say)
     try:
         facts = verify(folder, source.name)
-        check_tokenizer(folder, source.name)
+        _check_tokenizer(folder, source.name)
     except ModelError as error:
         if not isinstance(source, HubModel):
             raise
@@ -158,6 +158,23 @@ def prepare(
         **facts,
         "notes": notes,
     }
+
+
+def _check_tokenizer(folder: Path, name: str) -> None:
+    """Load the tokenizer of a verified model as faster-whisper does, which takes a moment.
+
+    Raises:
+        ModelError: if it cannot be loaded.
+    """
+    from faster_whisper import transcribe  # its own tokenizers, whichever they are
+
+    try:
+        transcribe.tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the only kind that it raises
+        raise ModelError(
+            f"{name!r}: tokenizer.json cannot be loaded: {clean(str(error), 200)}; copy it from "
+            "where the model comes from, or convert the model again"
+        ) from None
 
 
 def _folder_ready(
