@@ -8,7 +8,7 @@ seconds are compared, models transcribe a clip in a child, so that one that brea
 seen. Faults: a traceback, more than 60 s, a process that ends, a wrong acceptance, a wrong refusal,
 other seconds, more memory than 1 GB, a line that names no file, no fault or no remedy.
 
-Nothing is timed. Some ten minutes on two CPUs; ends with `bound kept` or `bound missed`.
+Nothing is timed. Some ten minutes on two quiet CPUs; ends with `bound kept` or `bound missed`.
 """
 
 from __future__ import annotations
