@@ -32,7 +32,8 @@ def write_sound(path, codec="pcm_s16le", rate=16000, layout="mono", seconds=2.0,
     with av.open(os.path.abspath(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         context = stream.codec_context
-        context.bit_rate = 64000
+        if codec.startswith("wma"):
+            context.bit_rate = 64000  # it has no default
         resampler = av.AudioResampler(
             context.format.name, layout, rate, frame_size=context.frame_size or 0
         )
