@@ -5,7 +5,6 @@ Which rate comes next follows from the run records alone (`findings/climb.py`), 
 at any moment and goes on where it was.
 """
 
-import contextlib
 import math
 import sys
 from dataclasses import replace
@@ -18,47 +17,29 @@ from parallel_transcription.findings.climb import Run, Stop
 from parallel_transcription.findings.climbing import Climbing
 from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.objectives import objectives
-from parallel_transcription.jobs.campaign import from_command_line, run_campaign
-from parallel_transcription.jobs.transcribe import (
-    is_measured,
-    measure_specified,
-    measuring_code,
-)
-from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.jobs.campaign import Campaign, from_command_line, run_campaign
+from parallel_transcription.jobs.transcribe import is_measured, measure_specified
 from parallel_transcription.results.climbed import Climbed, Ladder, write_ladder
 from parallel_transcription.results.records import read_records
 from parallel_transcription.study.configuration import identify
 from parallel_transcription.study.ladders import climbs
-from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.rates import written
 from parallel_transcription.study.runs import run_id
-from parallel_transcription.study.study import build_study_again, settings_from_json
 from parallel_transcription.untrusted import in_brief
 
 
-class Campaign:
-    """The ladder of a machine: what is there, what comes next, and measuring it.
-
-    Args:
-        results: The folder with manifests and run records, which takes its own as well.
-        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
-        log: Its folder takes the measured processes' own output, a file for each run.
-    """
+class Climb(Campaign):
+    """The ladder of a machine: what is there, what comes next, and measuring it."""
 
     def __init__(self, results: Path, study: str, log: Path):
-        self._results, self._log = results, log
-        self._settings = settings_from_json(study)
-        built = build_study_again(self._settings, PROJECT_ROOT)
-        cache = Path(".snakemake/parallel_transcription/hashes")
-        self._plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
-        (self._machine,) = self._plan.machines
+        super().__init__(results, study, log)
         self._drop_outdated()
 
     def _drop_outdated(self) -> None:
         """Remove what this study's ladder measured with other code or files: it is done anew."""
         points, rounds = self._plan.study.points, set(self._plan.runs)
-        files = sorted((self._results / self._machine / "runs").glob("*.json"))
-        for path, record in read_records([f for f in files if f.stem not in rounds], []):
+        files = [file for file in self._records("runs") if file.stem not in rounds]
+        for path, record in read_records(files, []):
             point = points.get(record["configuration_id"])
             own = record["study"] == self._settings["name"]
             if own and point and climbs(point.configuration):
@@ -94,13 +75,10 @@ class Campaign:
         )
         failed = f" ({record['status']}: {in_brief(record['error'])})" if record["error"] else ""
         climbing = self.climbing()
-        with contextlib.suppress(OSError):
-            print(
-                f"ladder: {words.of_work(configuration.as_json())}, round {planned.round}: "
-                f"{told(climbing.band(planned.id))} · {spent(climbing)}{failed}",
-                file=sys.stderr,
-                flush=True,
-            )
+        self.say(
+            f"ladder: {words.of_work(configuration.as_json())}, round {planned.round}: "
+            f"{told(climbing.band(planned.id))} · {spent(climbing)}{failed}"
+        )
 
     def summary(self, stop: Stop) -> Ladder:
         """What is kept of it: why it stopped, and what each configuration carries."""
@@ -151,7 +129,7 @@ def spent(climbing: Climbing) -> str:
 
 def climb(results: Path, study: str, log: Path, out: Path) -> None:
     """Measure runs until all bands are narrow or the time is over; write what came out."""
-    campaign = Campaign(results, study, log)
+    campaign = Climb(results, study, log)
     stop = run_campaign(campaign.step)
     write_ladder(campaign.summary(stop), out)
     climbing = campaign.climbing()

@@ -5,7 +5,6 @@ What comes next follows from the records of runs and matches alone (`findings/de
 can be ended at any moment and goes on where it was.
 """
 
-import contextlib
 import hashlib
 import sys
 import time
@@ -21,7 +20,7 @@ from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.matches import Matches
 from parallel_transcription.findings.planner import Measure, Stop
 from parallel_transcription.findings.questions import QUESTIONS
-from parallel_transcription.jobs.campaign import from_command_line, run_campaign
+from parallel_transcription.jobs.campaign import Campaign, from_command_line, run_campaign
 from parallel_transcription.jobs.match import (
     is_measured_match,
     key_of,
@@ -30,34 +29,20 @@ from parallel_transcription.jobs.match import (
     record_file,
     sides_of,
 )
-from parallel_transcription.jobs.transcribe import Run, measuring_code
-from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.jobs.transcribe import Run
 from parallel_transcription.results.merge import merge_matches
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.records import read_matches
 from parallel_transcription.results.typed import plain
-from parallel_transcription.study.plan import Plan
-from parallel_transcription.study.study import build_study_again, settings_from_json
 
 ASKS = {question.id: question.asks_in_short or question.asks for question in QUESTIONS}
 
 
-class Decision:
-    """The matches of a machine: what is there, what comes next, and measuring it.
-
-    Args:
-        results: The folder with manifests and run records, which takes the matches' records.
-        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
-        log: Takes the measured processes' own output.
-    """
+class Decision(Campaign):
+    """The matches of a machine: what is there, what comes next, and measuring it."""
 
     def __init__(self, results: Path, study: str, log: Path):
-        self._results, self._log = results, log
-        self._settings = settings_from_json(study)
-        built = build_study_again(self._settings, PROJECT_ROOT)
-        cache = Path(".snakemake/parallel_transcription/hashes")
-        self._plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
-        (self._machine,) = self._plan.machines
+        super().__init__(results, study, log)
         self._deciding = Deciding(self._explored(), self._machine)
         self._drop_outdated()
         self._refresh()
@@ -71,13 +56,10 @@ class Decision:
             )
         return found
 
-    def _records(self) -> list[Path]:
-        return sorted((self._results / self._machine / "matches").glob("*.json"))
-
     def _drop_outdated(self) -> None:
         """Remove what was measured with other code, files or protocol: it is measured anew."""
         grid = self._plan.study.points
-        for path, record in read_matches(self._records(), []):
+        for path, record in read_matches(self._records("matches"), []):
             ids = [side["configuration_id"] for side in record["sides"]]
             if all(one in grid for one in ids) and not is_measured_match(path, self._sides(ids)):
                 path.unlink()
@@ -99,7 +81,7 @@ class Decision:
         def own(record: Mapping[str, Any]) -> bool:
             return all(side["configuration_id"] in grid for side in record["sides"])
 
-        table, left_out = merge_matches(self._records(), self._settings, own)
+        table, left_out = merge_matches(self._records("matches"), self._settings, own)
         for file, reason in left_out:
             print(f"warning: left out {file}: {reason}", file=sys.stderr)
         self.matches: Matches = self._deciding.matches(table)
@@ -131,8 +113,7 @@ class Decision:
         told = self.told(leading[step.leading]) if step.leading < len(leading) else ""
         if record["status"] != "ok":
             told += f" ({record['status']}: {words_of(record['error'])})"
-        with contextlib.suppress(OSError):
-            print(f"decide: {told}", file=sys.stderr, flush=True)
+        self.say(f"decide: {told}")
 
     def told(self, pair: DecidingPair) -> str:
         """Where a pair stands, on one line."""

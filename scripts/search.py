@@ -5,7 +5,6 @@ What comes next follows from the records alone (`findings/search.py`), so it can
 moment and goes on where it was.
 """
 
-import contextlib
 import hashlib
 import math
 import sys
@@ -17,10 +16,9 @@ from parallel_transcription.errors import run
 from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.search import Heat, Standing, Stop
 from parallel_transcription.findings.searching import Elsewhere, Searching, elsewhere_of
-from parallel_transcription.jobs.campaign import from_command_line, run_campaign
+from parallel_transcription.jobs.campaign import Campaign, from_command_line, run_campaign
 from parallel_transcription.jobs.match import is_measured_match, key_of, measure_match, sides_of
-from parallel_transcription.jobs.transcribe import Run, measuring_code
-from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.jobs.transcribe import Run
 from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
@@ -33,40 +31,23 @@ from parallel_transcription.results.searched import (
     Searched,
     write_search,
 )
-from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.runs import match_id, match_of
 from parallel_transcription.study.settings import THROUGHPUT
-from parallel_transcription.study.study import build_study_again, settings_from_json
 from parallel_transcription.untrusted import in_brief
 
 
-class Campaign:
-    """The search of a machine: what is there, what comes next, and measuring it.
-
-    Args:
-        results: The folder with manifests and records, which takes those of heats.
-        study: The study's settings with this machine's label, JSON from `Plan.settings_json`.
-        log: Its folder takes the measured processes' own output, a file for each heat.
-    """
+class Search(Campaign):
+    """The search of a machine: what is there, what comes next, and measuring it."""
 
     def __init__(self, results: Path, study: str, log: Path):
-        self._results, self._log = results, log
-        self._settings = settings_from_json(study)
-        built = build_study_again(self._settings, PROJECT_ROOT)
-        cache = Path(".snakemake/parallel_transcription/hashes")
-        self._plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
-        (self._machine,) = self._plan.machines
+        super().__init__(results, study, log)
         self._cpus = cpus.usable()
         self._drop_outdated()
         self._elsewhere = self._of_other_machines()
 
-    @property
-    def _heats(self) -> list[Path]:
-        return sorted((self._results / self._machine / HEATS).glob("*.json"))
-
     def _drop_outdated(self) -> None:
         """Remove what was measured with other code, files or protocol: it is measured anew."""
-        for path, record in read_matches(self._heats, []):
+        for path, record in read_matches(self._records(HEATS), []):
             ids = [side["configuration_id"] for side in record["sides"]]
             known = all(one in self._plan.searched for one in ids)
             if known and not is_measured_match(path, self._sides(ids)):
@@ -106,7 +87,7 @@ class Campaign:
     def measure(self, heat: Heat, blocks: int) -> None:
         """Measure a heat: its sides in turns, in processes of their own."""
         sides = self._sides([side.id for side in heat.sides])
-        number = 1 + max((match_of(path.stem)[1] for path in self._heats), default=0)
+        number = 1 + max((match_of(path.stem)[1] for path in self._records(HEATS)), default=0)
         key = key_of(sides)
         seed = int(hashlib.sha256(f"{key}-{number}".encode()).hexdigest()[:8], 16)
         file = self._results / self._machine / HEATS / f"{match_id(key, number)}.json"
@@ -114,8 +95,7 @@ class Campaign:
         log = self._log.with_name(f"{file.stem}.log")
         record = measure_match(sides, number, blocks, seed, file, log)
         failed = f" ({record['status']}: {in_brief(record['error'])})" if record["error"] else ""
-        with contextlib.suppress(OSError):
-            print(f"search: {self.told()}{failed}", file=sys.stderr, flush=True)
+        self.say(f"search: {self.told()}{failed}")
 
     def told(self) -> str:
         """Where it stands, on one line."""
@@ -192,7 +172,7 @@ def _share(log_gain: float) -> float:
 
 def search(results: Path, study: str, log: Path, out: Path) -> None:
     """Measure heats until nothing better is expected or the time is over; write what came out."""
-    campaign = Campaign(results, study, log)
+    campaign = Search(results, study, log)
     stop = run_campaign(campaign.step)
     write_search(campaign.summary(stop), out)
     print(f"search: {stop.why} · {campaign.told()}", file=sys.stderr)

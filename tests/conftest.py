@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from parallel_transcription.measure import supervise
+from planted_faults import sitecustomize
 from project import Project, small_study
 
 TINY_STUDY = small_study(
@@ -117,6 +119,25 @@ def finished(made_once) -> Project:
 def checkout(finished, tmp_path) -> Project:
     """A copy of the finished checkout in another folder, to change and to plan again."""
     return Project.moved(finished, tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def plant(tmp_path, monkeypatch) -> Callable[..., None]:
+    """Give measured processes a fault, by code before each load or call of a model."""
+
+    def plant(**code: str) -> None:
+        folder = tmp_path / "planted"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(sitecustomize(**code))
+        clean = supervise.clean_environment
+
+        def environment(thread_env: str) -> dict[str, str]:
+            found = clean(thread_env)
+            return found | {"PYTHONPATH": f"{folder}{os.pathsep}{found['PYTHONPATH']}"}
+
+        monkeypatch.setattr(supervise, "clean_environment", environment)
+
+    return plant
 
 
 @pytest.fixture

@@ -15,12 +15,10 @@ import psutil
 import pytest
 
 from measuring import CLIP, PROTOCOL, task
-from parallel_transcription.measure import supervise as supervising
 from parallel_transcription.measure.messages import FileStarted, Loaded, PassBegins, PassEnded
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.study.settings import DEFAULTS
-from planted_faults import sitecustomize
 from project import ROOT
 from simple_records import make_record, save
 
@@ -36,25 +34,6 @@ NO_MORE_MEMORY = """
 now = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (now + 1_000_000, -1))
 """
-
-
-@pytest.fixture
-def plant(tmp_path, monkeypatch):
-    """Give the measured process a fault, by code before each load or call of a model."""
-
-    def plant(**code):
-        folder = tmp_path / "planted"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(sitecustomize(**code))
-        clean = supervising.clean_environment
-
-        def environment(thread_env):
-            found = clean(thread_env)
-            return found | {"PYTHONPATH": f"{folder}{os.pathsep}{found['PYTHONPATH']}"}
-
-        monkeypatch.setattr(supervising, "clean_environment", environment)
-
-    return plant
 
 
 @pytest.mark.parametrize(

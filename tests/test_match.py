@@ -1,7 +1,6 @@
 """Matches: sides take turns, sleep between them, and whatever happens to one is told."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from parallel_transcription.measure.match import orders, supervise_match
 from parallel_transcription.measure.messages import MatchProtocol
 from parallel_transcription.record import check_match, match_schema
 from parallel_transcription.study.configuration import complete
-from planted_faults import sitecustomize
 from project import ROOT
 
 SHORT = MatchProtocol(passes=2, warmups=1, timeout_s=60.0, load_timeout_s=60.0)
@@ -50,25 +48,6 @@ def side(**values):
         audio=[sound] * configuration.files_in_parallel,
         code="c",
     )
-
-
-@pytest.fixture
-def plant(tmp_path, monkeypatch):
-    """Give the measured processes a fault, by code before each load or call of a model."""
-
-    def plant(**code):
-        folder = tmp_path / "planted"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(sitecustomize(**code))
-        clean = supervising.clean_environment
-
-        def environment(thread_env):
-            found = clean(thread_env)
-            return found | {"PYTHONPATH": f"{folder}{os.pathsep}{found['PYTHONPATH']}"}
-
-        monkeypatch.setattr(supervising, "clean_environment", environment)
-
-    return plant
 
 
 # ------------------------------------------------------------------------------ orders

@@ -7,13 +7,47 @@ at any moment and goes on from there, and nothing is measured twice.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from parallel_transcription.jobs.command_line import tied_to
+from parallel_transcription.jobs.transcribe import measuring_code
+from parallel_transcription.places import PROJECT_ROOT
+from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.study import build_study_again, settings_from_json
 
 Stop = TypeVar("Stop")
+
+
+class Campaign:
+    """What a campaign knows of its study, and where its records are.
+
+    Args:
+        results: The folder with manifests and records, which takes the campaign's own as well.
+        study: The study's settings with one machine's label, JSON from `Plan.settings_json`.
+        log: Takes the measured processes' own output; its folder, where a campaign has many.
+    """
+
+    def __init__(self, results: Path, study: str, log: Path):
+        self._results, self._log = results, log
+        self._settings = settings_from_json(study)
+        built = build_study_again(self._settings, PROJECT_ROOT)
+        cache = Path(".snakemake/parallel_transcription/hashes")
+        self._plan = Plan(built, PROJECT_ROOT, results, measuring_code(), cache)
+        (self._machine,) = self._plan.machines
+
+    def _records(self, kind: str) -> list[Path]:
+        """The machine's records of a kind, which is the name of their folder."""
+        return sorted((self._results / self._machine / kind).glob("*.json"))
+
+    @staticmethod
+    def say(line: str) -> None:
+        """Say how it stands; a screen that is gone ends no campaign."""
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def run_campaign(step: Callable[[], Stop | None]) -> Stop:
