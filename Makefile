@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := findings
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: findings reports setup setup-test cuda libraries test check lint golden format audio model site lock clean help
+.PHONY: findings reports setup setup-test cuda libraries test test-all check lint golden format audio model site lock clean help
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHON
 # A user of a container may have no home and no name (docs/containers.md); Snakemake asks for both.
 export HOME ?= /tmp
-export USER ?= nobody
+export USER ?= $(shell id -un >/dev/null 2>&1 && id -un || echo nobody)
 
 REPORT := results/reports/findings.pdf
 SET_UP := sh requirements/set_up.sh
@@ -49,7 +49,10 @@ libraries:
 	@.venv/bin/python scripts/check_system.py --install
 
 # Three processes on two CPUs: tests of Slurm, of hangs and of interruptions mostly wait.
-test: setup-test ## set-up and all tests; what is skipped is listed with its reason
+test: setup-test ## set-up and tests; what is skipped is listed with its reason
+	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal -m "not thorough" $(TESTS)
+
+test-all: setup-test ## set-up and all tests, those too that say in minutes what others say in seconds
 	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal $(TESTS)
 
 check: lint ## lint and the quick tests, within a minute: before every commit

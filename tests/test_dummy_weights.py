@@ -378,7 +378,14 @@ def usual(model):
     return segment
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+#: Two ways through oneDNN and the usual one; `make test-all` has all.
+FIRST_KERNELS = ("AVX2", "SSE41", "default")
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [k if k in FIRST_KERNELS else pytest.param(k, marks=pytest.mark.thorough) for k in KERNELS],
+)
 def test_every_kernel_takes_the_walk(few_tokens, usual, kernel):
     found = transcribe_with(kernel, few_tokens, ["int8", "float32"], [1, 5])
     assert len(found) == 4
@@ -389,6 +396,7 @@ def test_every_kernel_takes_the_walk(few_tokens, usual, kernel):
 
 
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="kernels of x86")
+@pytest.mark.thorough
 def test_without_the_rule_kernels_saturate(tmp_path, monkeypatch):
     """Neighbours of one sign in the planted walk: it is lost, in int8 only.
 

@@ -76,6 +76,7 @@ def test_a_study_goes_on_beside_its_faulty_runs(tmp_path):
     assert len(jobs["transcribe"]) == 5, "a failed run is a result, not done again"
 
 
+@pytest.mark.thorough
 def test_a_study_in_which_every_run_fails_has_a_report(tmp_path):
     project = Project(tmp_path / "checkout", STUDY)
     planted = project.folder / "scripts" / "sitecustomize.py"

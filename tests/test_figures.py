@@ -210,7 +210,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+#: What the other cases show as well.
+SIMILAR = {"timeouts only", "cold starts only", "no meters", "GPUs", "GPUs without NVML"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(one, marks=pytest.mark.thorough) if one in SIMILAR else one for one in CASES],
+)
 def test_figures_survive(case, tmp_path, caplog):
     results = finish(tmp_path, CASES[case]())
     label = results.labels[0] if results.labels else "nothing"

@@ -139,7 +139,7 @@ class Interrupted(Project):
 
 
 def test_interruptions_lose_nothing(tmp_path):
-    """INTERRUPTIONS=20 makes as many; the suite ends each kind of process once."""
+    """INTERRUPTIONS=20 makes as many; the suite ends a few, of all kinds."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # shown when the test fails
     chance = random.Random(seed)
@@ -147,10 +147,10 @@ def test_interruptions_lose_nothing(tmp_path):
     project.run("--until", "inspect_audio", "prepare_model")
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
     every = [(kind, number) for kind in (SCRIPT, MEASURED, DECIDING) for number in signals]
-    plan = [(SNAKEMAKE, number) for number in signals]
-    plan += [(kind, chance.choice(signals)) for kind in (SCRIPT, MEASURED)]
+    plan = [(SNAKEMAKE, number) for number in (signal.SIGINT, signal.SIGKILL)]
+    plan += [(chance.choice((SCRIPT, MEASURED)), chance.choice(signals))]
     chance.shuffle(plan)
-    plan.insert(3, (DECIDING, chance.choice(signals)))
+    plan.append((DECIDING, chance.choice(signals)))
     more = int(os.environ.get("INTERRUPTIONS", "0")) - len(plan)
     plan += [chance.choice(every) for _ in range(more)]
     rounds = STUDY["rounds"]

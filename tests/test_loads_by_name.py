@@ -182,6 +182,7 @@ if home and not glob.glob(home + "/hub/*/snapshots/*/model.bin"):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_planted_race_is_found_where_it_is(tmp_path):
     start = {"strategy": "multi_model", "instances": 2, "files_in_parallel": 0}
     study = small_study(

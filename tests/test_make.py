@@ -102,8 +102,10 @@ class TestPlans:
         assert 'snakemake --cores all --configfile "config/cpu.yaml"' in plan
 
     def test_tests_lint_and_check_run_everything(self):
-        plan = make(ROOT, "-n", "test").stdout
-        assert plan.splitlines()[-1].strip().endswith("pytest --numprocesses 3 --dist worksteal")
+        command = "pytest --numprocesses 3 --dist worksteal"
+        for target, ends in (("test", f'{command} -m "not thorough"'), ("test-all", command)):
+            plan = make(ROOT, "-n", target).stdout
+            assert plan.splitlines()[-1].strip().endswith(ends)
         lint = make(ROOT, "-n", "lint").stdout
         for tool in (
             "ruff check .",

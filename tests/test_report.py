@@ -227,6 +227,7 @@ def test_pdfs_are_sound_and_carry_no_date_and_their_fonts(findings_pdf, tmp_path
     assert all("yes yes yes" in " ".join(row) for row in rows)
 
 
+@pytest.mark.thorough
 def test_several_machines_stand_side_by_side(tmp_path):
     made = synthetic.make_tables(1, rounds=2, repeats=1, machines=2, configurations=FEW)
     both = finish(tmp_path, made)
@@ -430,6 +431,7 @@ def luring_figures(address: str, secret: Path) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 def test_the_pdf_of_hostile_results_reaches_neither_network_nor_files(
     nasty, listener, tmp_path, refused
 ):
@@ -628,6 +630,7 @@ def test_an_effect_is_its_parts():
     assert cells.effect_text(None) == NOTHING
 
 
+@pytest.mark.thorough
 def test_unlike_nodes_under_one_label_are_told_in_both_reports(tmp_path):
     made = synthetic.make_tables(2, rounds=2, repeats=1, configurations=FEW)
     (label,) = made["machines"]
@@ -659,6 +662,7 @@ def test_a_kernel_that_saturates_is_told_beside_word_error_rates_in_int8(tmp_pat
     assert [key for key, there in said.items() if there] == [(False, "int8")]
 
 
+@pytest.mark.thorough
 def test_passes_of_dummy_weights_that_lost_their_text_are_told(tmp_path):
     made = synthetic.make_tables(2, rounds=2, repeats=1, configurations=FEW)
     warning = "dummy weights did not give their planted text"

@@ -124,6 +124,7 @@ def test_a_changed_audio_file_reruns_what_used_it(checkout):
     assert set(regular) <= set(transcribed(jobs))
 
 
+@pytest.mark.thorough
 def test_another_name_of_the_study_measures_nothing(checkout):
     """Records keep the name under which they were measured."""
     records = list((checkout.folder / MACHINE).glob("*.json"))
@@ -219,6 +220,7 @@ def test_changed_reporting_code_makes_its_step_again(checkout, file, first):
     assert first in jobs and set(jobs) <= REPORT_ONLY
 
 
+@pytest.mark.thorough
 def test_another_environment_reruns_nothing(checkout):
     for file in (checkout.folder / "envs").glob("*.yaml"):
         file.write_text(file.read_text().replace("numpy==2", "numpy==1"), encoding="utf-8")

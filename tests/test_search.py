@@ -217,7 +217,14 @@ def test_memory_that_was_not_measured_follows_from_what_was():
     assert found[points[0].id] > 0.99
 
 
-@pytest.mark.parametrize("name", ["smooth", "knife-edge limit", "a setting that crashes"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "knife-edge limit",
+        pytest.param("smooth", marks=pytest.mark.thorough),
+        pytest.param("a setting that crashes", marks=pytest.mark.thorough),
+    ],
+)
 def test_on_a_planted_surface_it_is_near_the_best_for_a_tenth_of_the_grid(name):
     outcomes = [replay_search.replay(name, seed)["search"] for seed in range(4)]
     assert np.mean([one.cost for one in outcomes]) <= 0.11
@@ -297,6 +304,7 @@ def kill_in_the_second_heat(project: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.thorough
 def test_a_search_measures_a_part_of_the_grid_and_a_kill_loses_no_heat(tmp_path):
     grid = [*GRID, {"strategy": "one_model", "num_workers": 2, "cpu_threads": 1, "replica": 2}]
     project = Project(tmp_path / "p", study(search={"minutes": 0.5}) | {"grid": grid})

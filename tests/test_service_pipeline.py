@@ -116,6 +116,7 @@ def test_a_changed_command_measures_that_service_again_alone(done, tmp_path):
     assert "transcribe" not in done.planned()
 
 
+@pytest.mark.thorough
 def test_a_kill_leaves_no_service_behind_and_the_next_start_measures_it(tmp_path):
     service = "wyoming"
     project = Project(tmp_path / "p", study_of(service))

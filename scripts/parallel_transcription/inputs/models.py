@@ -166,10 +166,10 @@ def _check_tokenizer(folder: Path, name: str) -> None:
     Raises:
         ModelError: if it cannot be loaded.
     """
-    from faster_whisper import transcribe  # its own tokenizers, whichever they are
+    from tokenizers import Tokenizer
 
     try:
-        transcribe.tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the only kind that it raises
         raise ModelError(
             f"{name!r}: tokenizer.json cannot be loaded: {clean(str(error), 200)}; copy it from "

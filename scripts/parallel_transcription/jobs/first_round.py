@@ -128,5 +128,5 @@ def report(results: Path) -> str:
     if find_spec("pandas") is None:  # --sdm conda: in the environments of rules alone
         return ""
     command = [sys.executable, str(SCRIPTS / "build_reports.py"), "--results", str(results)]
-    done = subprocess.run(command, capture_output=True)
+    done = subprocess.run([*command], capture_output=True)
     return "" if done.returncode else f"What was measured: {results}/reports/findings.pdf"

@@ -88,7 +88,7 @@ def _with(
     own = [pair in kept for pair in zip(matches["machine"], matches["workload"], strict=True)]
     return replace(
         merged,
-        matches=matches[own].reset_index(drop=True),
+        matches=matches.loc[own].reset_index(drop=True),
         runs=runs.reset_index(drop=True),
         timings=timings.reset_index(drop=True),
         left_out=sorted([*merged.left_out, *told]),
