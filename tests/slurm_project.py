@@ -27,6 +27,7 @@ STUDY = {
     "warmups": 0,
     "remeasure": 0,  # other tests run at the same time
     "decide": {"minutes": 0.1},
+    "timeout_s": 60,
     "load_timeout_s": 120,
 }
 
