@@ -15,10 +15,13 @@ MODEL = ROOT / "resources" / "models" / "mini-en"
 CLIPS = ROOT / "tests" / "data" / "held_out"
 REFERENCES = json.loads((CLIPS / "references.json").read_text())
 
-# Word error rates that the model must keep, per set of clips. On CPUs without VNNI int8 sums
-# saturate: there the first set has 0.013.
+# On x86 CPUs without VNNI int8 sums saturate: there the first set of clips has 0.013.
+_CPU = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+SATURATES = "GenuineIntel" in _CPU or "AuthenticAMD" in _CPU
+SATURATES = SATURATES and "vnni" not in _CPU
+# Word error rates that the model must keep, per set of clips.
 HIGHEST_WER = {
-    "short_trained_voices": 0.02,
+    "short_trained_voices": 0.02 if SATURATES else 0.01,
     "long_trained_voices": 0.03,
     "short_unseen_voices": 0.10,
 }
