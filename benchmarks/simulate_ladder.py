@@ -22,6 +22,7 @@ import math
 import statistics
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -43,14 +44,14 @@ Cell = tuple[str, float, Callable[[int], Drawn | Planted]]
 def by_rounds(spreads: list[float]) -> Iterator[Cell]:
     """Cells of drawn rounds: what they are, the rate that just misses, and a study of a number."""
     for power, spread, skewed in product((1.5, 3.0, 6.0), spreads, (False, True)):
-
-        def true(rate: float, power: float = power) -> float:
-            return 1.001 * (rate / RATE) ** power
-
-        def study(k: int, s: float = spread, tail: bool = skewed, of: object = true) -> Drawn:
-            return Drawn(of, s, k, RATES[RATES.index(RATE) - 5], tail)  # type: ignore[arg-type]
-
+        study = partial(_drawn, power, spread, skewed)
         yield f"{'a tail' if skewed else 'normal'}, power {power:g}, {spread:g}", RATE, study
+
+
+def _drawn(power: float, spread: float, skewed: bool, number: int) -> Drawn:
+    """A study of a number, which begins five steps below the rate that just misses."""
+    begun = RATES[RATES.index(RATE) - 5]
+    return Drawn(lambda rate: 1.001 * (rate / RATE) ** power, spread, number, begun, skewed)
 
 
 def by_requests(requests: list[int], spreads: list[float]) -> Iterator[Cell]:
