@@ -147,13 +147,19 @@ def study(cell: Cell, seed: int) -> tuple[list[planner.Standing], float, int]:
             settled = choose.is_settled(found, logs)
         contests.append(
             planner.Contest(
-                a, b, (), float(logs.std(ddof=1)), float(np.mean(logs)), settled=settled
+                a,
+                b,
+                (),
+                float(logs.std(ddof=1)),
+                float(np.mean(logs)),
+                settled=settled,
+                margin=MARGIN,
             )
         )
     costs = {side: planner.Cost(cell.start_s, cell.pass_s) for side in truth(cell)}
     spent, matches, walk = 0.0, 0, 0.0
     while True:
-        step = planner.next_match(contests, costs, 60 * cell.minutes, spent, MARGIN)
+        step = planner.next_match(contests, costs, 60 * cell.minutes, spent)
         if isinstance(step, planner.Stop):
             return list(step.standings), spent, matches
         times, walk = passes(step.sides, step.blocks, cell, walk, rng)

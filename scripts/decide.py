@@ -65,7 +65,7 @@ class Decision(Campaign):
                 path.unlink()
 
     def _sides(self, ids: list[str]) -> list[Run]:
-        told = [self._plan.side(self._machine, one) for one in ids]
+        told = self._plan.sides(self._machine, ids)
         manifests = sorted({m for one in ids for m in self._plan.manifests_of(one)})
         contests = [
             pair.configurations

@@ -54,7 +54,7 @@ class Search(Campaign):
                 path.unlink()
 
     def _sides(self, ids: Sequence[str]) -> list[Run]:
-        told = [self._plan.side(self._machine, one) for one in ids]
+        told = self._plan.sides(self._machine, ids)
         manifests = sorted({m for one in ids for m in self._plan.manifests_of(one)})
         return sides_of(told, self._settings["name"], manifests, self._plan.planned_match([]))
 
@@ -89,7 +89,7 @@ class Search(Campaign):
         sides = self._sides([side.id for side in heat.sides])
         number = 1 + max((match_of(path.stem)[1] for path in self._records(HEATS)), default=0)
         key = key_of(sides)
-        seed = int(hashlib.sha256(f"{key}-{number}".encode()).hexdigest()[:8], 16)
+        seed = int(hashlib.sha256(f"heat {key}-{number}".encode()).hexdigest()[:8], 16)
         file = self._results / self._machine / HEATS / f"{match_id(key, number)}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         log = self._log.with_name(f"{file.stem}.log")

@@ -12,9 +12,11 @@ from parallel_transcription import statistics
 from parallel_transcription.findings import deciding, planner
 from parallel_transcription.findings.choose import choices, is_settled
 from parallel_transcription.findings.machine import Machine, by_group
-from parallel_transcription.findings.matches import Matches
+from parallel_transcription.findings.matches import Margins, Matches
 from planted_matches import planted_matches
 from synthetic_study import as_results, configuration
+
+MARGINS = Margins(0.05, 0.1)
 
 
 def points():
@@ -109,8 +111,8 @@ def test_matches_become_log_ratios_of_the_contests_that_they_hold(results, pairs
     blocks = [{a: 1.0, b: 2.0}, {a: 2.0, b: 2.0}]
     other = [{c: 3.0, d: 1.0}]
     table = planted_matches(results.runs, [blocks, other, blocks])
-    met = Matches(table, 0.05, 0.95)
-    one, two = deciding.contests([first, second], met)
+    met = Matches(table, MARGINS, 0.95)
+    one, two = deciding.contests([first, second], met, MARGINS)
     assert one.matches == (pytest.approx((math.log(0.5), 0.0)),) * 2
     assert two.matches == (pytest.approx((math.log(3),)),)
     assert (one.stage, two.stage) == (1, 2)
@@ -122,7 +124,7 @@ def test_what_others_disturbed_counts_only_where_a_match_has_nothing_else(result
     a, b = pair.configurations
     blocks = [{a: 2.0, b: 1.0}, {a: 1.0, b: 1.0}]
     table = planted_matches(results.runs, [blocks, blocks], disturbed=[(0, 0), (1, 0), (1, 1)])
-    met = Matches(table, 0.05, 0.95)
+    met = Matches(table, MARGINS, 0.95)
     assert met.log_ratios(pair.arm_a, pair.arm_b) == [(0.0,), (pytest.approx(math.log(2)), 0.0)]
     assert met.blocks(pair.arm_a, pair.arm_b).disturbed == {2}
 

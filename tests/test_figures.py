@@ -61,7 +61,7 @@ def test_every_question_has_its_figure_and_no_figure_is_of_nothing():
     wanted = {question.id if question.figure == "" else question.figure for question in QUESTIONS}
     assert wanted - {None} <= set(FIGURES)
     of_tables = {"timeline", "throughput", "published", "matches", "load_ecdf", "load_system",
-                 "search_map", "search_path"}  # fmt: skip
+                 "search_map", "search_path", "scaling"}  # fmt: skip
     assert set(FIGURES) - wanted == of_tables
 
 
@@ -91,7 +91,7 @@ def test_only_what_was_not_measured_is_not_drawn(study):
     loads = {"load_latency", "load_ecdf", "load_system", "load_explained"}
     search = {"search_map", "search_path"}
     gpus = {"several_gpus", "one_per_gpu", "gpu_saturation", "init_race_by_name"}
-    assert empty == gpus | loads | search
+    assert empty == gpus | loads | search | {"scaling"}
 
 
 def test_an_svg_stands_alone_and_holds_no_script(drawn):

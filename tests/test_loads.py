@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from parallel_transcription.results.finding import Verdict
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.settings import DEFAULTS
 from planted_loads import load_record
+from planted_matches import planted_matches
 from queues import SERVICE, rate_for, table_of, true_percentile
 from simple_records import tables_of
 
@@ -23,12 +27,14 @@ STUDY = {
 RATES = [round(rate_for(SERVED, 2, busy), 3) for busy in (0.35, 0.55, 0.7, 0.88)]
 
 
-def found(tmp_path, *records, **settings) -> dict:
-    """The findings on loads of some records, by question."""
+def found(tmp_path, *records, matches=None, **settings) -> dict:
+    """The findings on loads of some records, by question; `matches` makes them of the runs."""
     study = STUDY | settings
     merged = tables_of(tmp_path, *records, **settings)
     assert not merged.left_out
     results = Results(merged.runs, merged.timings, merged.machines, study)
+    if matches:
+        results = replace(results, matches=matches(merged.runs))
     return {one.id: one for one in judge(results) if one.number == 10}
 
 
@@ -65,6 +71,35 @@ def test_other_requests_are_not_compared(tmp_path):
     many = {"strategy": "multi_model", "instances": 2, "num_workers": 1}
     told = found(tmp_path, *rounds(), *rounds(rate=RATES[2], **many))
     assert told["load_one_or_many"].verdict == Verdict.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [(1.0, Verdict.CONFIRMED), (1.4, Verdict.REFUTED), (math.inf, Verdict.REFUTED)],
+)
+def test_matches_decide_what_rounds_leave_open(tmp_path, ratio, verdict):
+    """By the margin of latencies; a side that carries less than comes is late beyond it."""
+    many = {"strategy": "multi_model", "instances": 2, "num_workers": 1}
+    records = [*rounds(spread=0.15, seed=1), *rounds(spread=0.15, seed=2, **many)]
+    told = found(tmp_path, *records)["load_one_or_many"]
+    assert told.verdict == Verdict.INCONCLUSIVE
+    chance = np.random.default_rng(3)
+
+    def made(runs):
+        ids = runs.drop_duplicates("configuration").set_index("strategy")["configuration"]
+        one, other = ids["one_model"], ids["multi_model"]
+        blocks = [
+            [{one: ratio * float(np.exp(chance.normal(0, 0.06))), other: 1.0} for _ in range(6)]
+            for _ in range(8)
+        ]
+        return planted_matches(runs, blocks)
+
+    told = found(tmp_path / "matches", *records, matches=made)["load_one_or_many"]
+    assert told.verdict == verdict
+    assert told.ladder[-1]["matches"] == 8 and told.ladder[-1]["margin"] == 0.1
+    assert told.evidence[0]["matches"] == 8
+    if verdict == Verdict.CONFIRMED:
+        assert 1 / 1.1 < told.effect.low < 1 < told.effect.high < 1.1
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from parallel_transcription.measure import supervise as supervising
 from parallel_transcription.measure.match import orders, supervise_match
 from parallel_transcription.measure.messages import MatchProtocol
 from parallel_transcription.record import check_match, match_schema
+from parallel_transcription.results.rows import rows_of_match
 from parallel_transcription.study.configuration import complete
 from project import ROOT
 
@@ -273,6 +274,30 @@ def test_a_match_has_a_valid_record_at_every_moment_and_is_never_measured_twice(
     assert file.read_bytes() == before
     assert matches.next_number(tmp_path, "m", key) == 2
     assert not matches.is_measured_match(file, [replace(one, code="d") for one in sides])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_process_left")
+def test_under_a_load_all_sides_of_a_block_get_the_same_requests(tmp_path):
+    load = {"arrivals": "poisson", "rate": "6", "requests": 10, "num_workers": 2}
+    sides = [side(**load), side(**load, callers=4)]
+    record = matches.measure_match(sides, 1, 2, 7, tmp_path / "m.json", tmp_path / "log")
+    check_match(VALIDATE(json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))))
+    assert record["status"] == "ok", record["error"]
+    assert record["load"]["rate"] == 6 and record["load"]["requests"] == 10
+    due = [
+        [(t["file"], t["submitted_s"]) for t in one["transcriptions"] if t["counted"]]
+        for one in record["passes"]
+    ]
+    assert due[0] == due[1] != due[2] == due[3], "in each block others"
+    rows = rows_of_match(record, 0.05)
+    assert {row["repeat"] for row in rows} == {1, 2} and {row["callers"] for row in rows} == {2, 4}
+    for row in rows:
+        assert row["status"] == "saturated" or 0 < row["p50_s"] < 60
+        assert row["offered_rps"] == 6
+    another = [side(**load), side(**load | {"rate": "4"}, callers=4)]
+    with pytest.raises(matches.MatchError, match="do not get the same requests"):
+        matches.measure_match(another, 1, 2, 7, None)
 
 
 TOLD = """

@@ -18,6 +18,8 @@ from measuring import BRIEF, CLIP, task
 from parallel_transcription.jobs.service import service_of
 from parallel_transcription.measure import clients
 from parallel_transcription.measure.arrivals import Load, Stratum
+from parallel_transcription.measure.match import supervise_match
+from parallel_transcription.measure.messages import MatchProtocol
 from parallel_transcription.measure.supervise import supervise
 from parallel_transcription.study.configuration import complete
 from parallel_transcription.study.file import StudyError
@@ -35,19 +37,27 @@ def told(kind: str = "good", **said) -> dict:
     return dict(vars(service))
 
 
-def measure(kind: str = "good", protocol=QUICK, requests: int = 12, workers: int = 2, **said):
-    """A run of a service that serves at once, under 40 requests per second."""
+def asked(kind: str = "good", protocol=QUICK, requests: int = 12, workers: int = 2, **said):
+    """A service that serves at once, to be asked by 40 requests per second."""
     values = {"strategy": "service", "service": "bad", "arrivals": "poisson", "rate": "40"}
     one = task(files=(CLIP,), files_in_parallel=2, requests=requests, num_workers=workers, **values)
     service = service_of(one.configuration, told(kind, **said), "/models/m", protocol.timeout_s)
     load = Load(arrivals="poisson", rate=40.0, requests=requests, discipline="fifo", round=1,
                 strata=[Stratum("", 1.0, [0])], seconds=[3.0], seed="s", give_up_s=3.0)  # fmt: skip
-    return supervise(replace(one, service=service, load=load), protocol, None)
+    return replace(one, service=service, load=load)
+
+
+def measure(kind: str = "good", protocol=QUICK, **said):
+    """A run of it."""
+    return supervise(asked(kind, protocol, **said), protocol, None)
 
 
 def counted(outcome: dict) -> list[dict]:
-    last = outcome["starts"][-1]["passes"][-1]
-    return [one for one in last["transcriptions"] if one["counted"]]
+    return requests_of(outcome["starts"][-1]["passes"][-1])
+
+
+def requests_of(one: dict) -> list[dict]:
+    return [task for task in one["transcriptions"] if task["counted"]]
 
 
 @pytest.fixture(autouse=True)
@@ -248,3 +258,24 @@ def test_a_changed_command_measures_its_own_runs_again_and_another_name_makes_an
     assert one.callers == 1  # in a closed loop, as many users as workers
     assert complete(vars(one) | {"arrivals": "poisson", "rate": "2", "callers": 0}).callers == 64
     assert json.dumps(told()) != json.dumps(told(kind="busy"))
+
+
+@pytest.mark.parametrize("same_port", [False, True])
+def test_services_take_turns_in_a_match(same_port):
+    """Side by side on free ports; one after another where both want the same one."""
+    said = {}
+    if same_port:
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            port = listening.getsockname()[1]
+        command = f"{{python}} {BAD} good {port} {MARK}"
+        said = {"command": command, "url": f"http://127.0.0.1:{port}"}
+    sides = [asked(workers=workers, **said) for workers in (1, 2)]
+    protocol = MatchProtocol(passes=2, warmups=1, timeout_s=3.0, load_timeout_s=6.0)
+    found = supervise_match(sides, protocol, 1, None)
+    assert found["status"] == "ok", found["error"]
+    assert found["together"] is not same_port
+    due = [[one["submitted_s"] for one in requests_of(done)] for done in found["passes"]]
+    assert len(due) == 4 and due[0] == due[1] != due[2] == due[3]
+    assert all(one["status"] == "ok" for done in found["passes"] for one in requests_of(done))
+    assert max(max(filter(None, done["idle_cpu_s"]), default=0) for done in found["passes"]) < 0.2

@@ -229,6 +229,7 @@ _PLANNED = _closed(
         **_PLANNED_FIELDS,
         "remeasure": {"type": "integer"},
         "timeout_of_length": {"type": "number"},  # a pass may take so many times its audio's length
+        "latency_margin": {"type": "number"},  # older records lack it
     },
     [*_PLANNED_FIELDS],
 )
@@ -355,8 +356,10 @@ _SIDE = _closed(
         "start": {"anyOf": [_START, {"type": "null"}]},  # null: none was started
         **_ENGINE,
         "warmups": {"type": "array", "items": _PASS},
+        "service": _SERVICE,
     }
 )
+_SIDE["required"].remove("service")  # of the library's own models
 
 
 def match_schema() -> dict[str, Any]:
@@ -365,39 +368,42 @@ def match_schema() -> dict[str, Any]:
     turn = {"turn": count, "block": count, "side": count}
     used = {"idle_cpu_s": {"type": "array", "items": _AMOUNT}}
     one = _closed(turn | used | _PASS["properties"], [*turn, *used, *_PASS["required"]])
+    record = _closed(
+        {
+            "schema": {"const": SCHEMA_VERSION},
+            "match": {"type": "string"},
+            "number": {"type": "integer", "minimum": 1, "maximum": 999_999},
+            "study": {"type": "string"},
+            "machine": {"type": "string"},
+            "seed": {"type": "integer"},
+            "together": {"type": "boolean"},
+            "apart_because": _TEXT,
+            "protocol": _closed(
+                {
+                    "passes": {"type": "integer", "minimum": 1},
+                    "warmups": {"type": "integer", "minimum": 0},
+                    "timeout_s": {"type": "number", "exclusiveMinimum": 0},
+                    "load_timeout_s": {"type": "number", "exclusiveMinimum": 0},
+                }
+            ),
+            **_ORIGIN,
+            "node": {"type": "string"},
+            **_PLACE,
+            "planned": {"type": ["object", "null"]},
+            "load": _LOAD,
+            "started_at": {"type": "number"},
+            "finished_at": {"type": "number"},
+            "status": _STATUS,
+            "error": _TEXT,
+            "sides": {"type": "array", "items": _SIDE, "minItems": 2},
+            "passes": {"type": "array", "items": one},
+        }
+    )
+    record["required"].remove("load")  # of those without a load
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Match record",
-        **_closed(
-            {
-                "schema": {"const": SCHEMA_VERSION},
-                "match": {"type": "string"},
-                "number": {"type": "integer", "minimum": 1, "maximum": 999_999},
-                "study": {"type": "string"},
-                "machine": {"type": "string"},
-                "seed": {"type": "integer"},
-                "together": {"type": "boolean"},
-                "apart_because": _TEXT,
-                "protocol": _closed(
-                    {
-                        "passes": {"type": "integer", "minimum": 1},
-                        "warmups": {"type": "integer", "minimum": 0},
-                        "timeout_s": {"type": "number", "exclusiveMinimum": 0},
-                        "load_timeout_s": {"type": "number", "exclusiveMinimum": 0},
-                    }
-                ),
-                **_ORIGIN,
-                "node": {"type": "string"},
-                **_PLACE,
-                "planned": {"type": ["object", "null"]},
-                "started_at": {"type": "number"},
-                "finished_at": {"type": "number"},
-                "status": _STATUS,
-                "error": _TEXT,
-                "sides": {"type": "array", "items": _SIDE, "minItems": 2},
-                "passes": {"type": "array", "items": one},
-            }
-        ),
+        **record,
     }
 
 

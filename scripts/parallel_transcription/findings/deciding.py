@@ -16,9 +16,18 @@ import pandas as pd
 
 from parallel_transcription.findings.choose import settled_by_rounds
 from parallel_transcription.findings.machine import Machine, by_group
-from parallel_transcription.findings.matches import Matches
-from parallel_transcription.findings.planner import Contest, Cost, Measure, Stop, next_match
+from parallel_transcription.findings.matches import Margins, Matches
+from parallel_transcription.findings.planner import (
+    OF_LATENCIES,
+    OF_MAKESPANS,
+    Contest,
+    Cost,
+    Measure,
+    Stop,
+    next_match,
+)
 from parallel_transcription.findings.questions import QUESTIONS
+from parallel_transcription.measure.arrivals import LEAD_IN
 from parallel_transcription.results.read import Results
 
 PROCESS_S = 0.5  # a process until it loads; records tell only what follows
@@ -34,6 +43,7 @@ class DecidingPair:
     prior_sd: float = math.nan  # spread of the log ratios of its rounds
     prior: float = math.nan  # their mean
     settled: bool = False  # by rounds
+    under_load: bool = False  # what is compared is the p95
     questions: tuple[str, ...] = field(default=(), compare=False)  # all that ask for it
 
     @property
@@ -71,10 +81,18 @@ def deciding_pairs(
 
 
 def _pair(machine: Machine, arms: tuple[str, str], questions: tuple[str, ...]) -> DecidingPair:
-    pair = machine.compare(*arms, in_rounds=True)
-    prior = float(np.log(pair.result.ratio)) if pair.result.rounds else math.nan
+    loads = machine.loads
+    under_load = loads is not None and bool(loads.runs["arm"].isin(arms).any())
+    pair = (loads if loads and under_load else machine).compare(*arms, in_rounds=True)
     return DecidingPair(
-        questions[0], *arms, pair.result.sd, prior, settled_by_rounds(pair), questions
+        question=questions[0],
+        arm_a=arms[0],
+        arm_b=arms[1],
+        prior_sd=pair.result.sd,
+        prior=float(np.log(pair.result.ratio)) if pair.result.rounds else math.nan,
+        settled=settled_by_rounds(pair),
+        under_load=under_load,
+        questions=questions,
     )
 
 
@@ -93,11 +111,12 @@ class Deciding:
         self.pairs = deciding_pairs(groups or by_group(explored, label), settings.get("questions"))
         self.budget_s = 60 * float(settings.get("minutes", 0))
         self._machine = Machine(explored, label)
+        self._margins = Margins.of(explored.study)
         self._costs = costs(self._machine, self.pairs)
 
     def matches(self, table: pd.DataFrame) -> Matches:
         """The machine's matches, of rows of `columns.MATCHES`."""
-        return Matches(table, self._machine.margin, self._machine.confidence)
+        return Matches(table, self._margins, self._machine.confidence)
 
     def open_pairs(self, matches: Matches) -> list[DecidingPair]:
         """Those that can be decided: no side fails again and again in matches."""
@@ -112,11 +131,10 @@ class Deciding:
             for arm, cost in self._costs.items()
         }
         return next_match(
-            contests(self.open_pairs(matches), matches),
+            contests(self.open_pairs(matches), matches, self._margins),
             priced,
             self.budget_s if budget_s is None else budget_s,
             matches.seconds,
-            self._machine.margin,
             self._machine.alpha,
         )
 
@@ -139,7 +157,7 @@ class Deciding:
         return min(20.0, max(0.5, matches.seconds / expected)) if expected else 1.0
 
 
-def contests(pairs: Sequence[DecidingPair], matches: Matches) -> list[Contest]:
+def contests(pairs: Sequence[DecidingPair], matches: Matches, margins: Margins) -> list[Contest]:
     """Pairs as contests of arms, in order of weight, with what matches say of them."""
     return [
         Contest(
@@ -150,21 +168,34 @@ def contests(pairs: Sequence[DecidingPair], matches: Matches) -> list[Contest]:
             pair.prior,
             matches.stage(pair.arm_a, pair.arm_b),
             pair.settled,
+            margins.latency if pair.under_load else margins.makespan,
+            OF_LATENCIES if pair.under_load else OF_MAKESPANS,
         )
         for pair in pairs
     ]
 
 
 def costs(machine: Machine, pairs: Sequence[DecidingPair]) -> dict[str, Cost]:
-    """What each arm of some pairs takes in a match, by its runs: start, load, warm-up; a pass."""
-    runs = machine.runs
+    """What each arm of some pairs takes in a match, by its runs: start, load, warm-up; a pass.
+
+    Under a load a pass begins before what is counted.
+    """
     found = {}
-    for arm in dict.fromkeys(arm for pair in pairs for arm in (pair.arm_a, pair.arm_b)):
-        own = runs[runs["arm"] == arm]
-        load, warm, one = (
-            float(own[name].astype(float).median()) for name in ("load_s", "warmup_s", "makespan_s")
-        )
-        one = one if math.isfinite(one) else 1.0
-        start = PROCESS_S + (load if math.isfinite(load) else 0.0)
-        found[arm] = Cost(start + (warm if math.isfinite(warm) else one), one)
+    for pair in pairs:
+        if pair.under_load and machine.loads:
+            runs, window, lead_in = machine.loads.runs, "window_s", 1 + LEAD_IN
+        else:
+            runs, window, lead_in = machine.runs, "makespan_s", 1.0
+        for arm in (pair.arm_a, pair.arm_b):
+            if arm not in found:
+                found[arm] = _cost(runs[runs["arm"] == arm], window, lead_in)
     return found
+
+
+def _cost(runs: pd.DataFrame, window: str, lead_in: float) -> Cost:
+    load, warm, one = (
+        float(runs[name].astype(float).median()) for name in ("load_s", "warmup_s", window)
+    )
+    one = lead_in * one if math.isfinite(one) else 1.0
+    start = PROCESS_S + (load if math.isfinite(load) else 0.0)
+    return Cost(start + (warm if math.isfinite(warm) else one), one)

@@ -76,7 +76,7 @@ def ladder(pairs: Iterable[Pair]) -> list[Row]:
     """
     return [
         {"configuration_a": pair.configurations[0], "configuration_b": pair.configurations[1]}
-        | {"size": pair.result.size}
+        | {"size": pair.result.size, "margin": pair.result.margin}
         | look._asdict()
         for pair in pairs
         for look in pair.result.looks

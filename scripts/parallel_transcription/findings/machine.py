@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
-from parallel_transcription.findings.matches import Matches
+from parallel_transcription.findings.matches import Margins, Matches
 from parallel_transcription.findings.together import allowed, begun, occasions, relative_times
 from parallel_transcription.record import STATUSES
 from parallel_transcription.results.counting import (
@@ -78,16 +78,16 @@ class Machine:
         self.starts = runs[runs["files_in_parallel"] == 0]
         under_load = runs["arrivals"] != "at_once"
         if loads:
-            self.runs = runs[under_load].assign(makespan_s=runs["p95_s"])
+            self.runs = runs[under_load].assign(
+                window_s=runs["makespan_s"], makespan_s=runs["p95_s"]
+            )
         else:
             self.runs = runs[(runs["files_in_parallel"] > 0) & ~under_load]
         self.results, self._calm, self._under_load = results, calm, bool(under_load.any())
         matches = results.matches[results.matches["machine"] == label]
-        if loads:
-            matches = matches.iloc[:0]
         self.matches = Matches(
             matches if calm == "as it is" else matches[~matches["disturbed"]],
-            self.margin,
+            Margins.of(self.study),
             self.confidence,
         )
         timings = results.timings[results.timings["machine"] == label]
@@ -130,7 +130,7 @@ class Machine:
         if not self._under_load:
             return None
         own = Machine(self.results, self.label, self.group, self._calm, loads=True)
-        own.family, own.asked = self.family, self.asked
+        own.family, own.asked, own.more_s = self.family, self.asked, self.more_s
         return own
 
     @cached_property

@@ -3,13 +3,17 @@
 A block is one pass of every side. One in which others disturbed a pass of the pair does not count,
 unless its match has no other; the match is the unit (`statistics.sequential`). Only pairs that a
 match was to decide are judged by matches: two sides that met for others' sake were not paid for.
+
+What is compared is the makespan; under a load the p95 of the latency, with the margin of latencies.
+A pass with more requests than its configuration carries counts as late as the limit; a block in
+which both sides had that tells nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +23,20 @@ from parallel_transcription.results.counting import per_round
 from parallel_transcription.statistics import Comparison
 
 ArmPair = tuple[str, str]
+SATURATED = "saturated"
+AT_ONCE = "at_once"
+
+
+class Margins(NamedTuple):
+    """Of equivalence: of makespans, and of latencies under a load."""
+
+    makespan: float
+    latency: float
+
+    @classmethod
+    def of(cls, study: Mapping[str, Any]) -> Margins:
+        """Those of a study."""
+        return cls(float(study["equivalence_margin"]), float(study["latency_margin"]))
 
 
 class Blocks(NamedTuple):
@@ -34,18 +52,23 @@ class Matches:
 
     Args:
         table: Their rows, of `columns.MATCHES`.
-        margin: Of equivalence.
+        margins: Of equivalence.
         confidence: 1 minus the level, which all contests share.
     """
 
-    def __init__(self, table: pd.DataFrame, margin: float, confidence: float):
+    def __init__(self, table: pd.DataFrame, margins: Margins, confidence: float):
         self.table = table
-        self._margin, self._confidence = margin, confidence
-        passes = table[(table["repeat"] > 0) & (table["status"] == "ok")]
+        self._margins, self._confidence = margins, confidence
+        passes = table[(table["repeat"] > 0) & table["status"].isin(("ok", SATURATED))]
+        late = passes["status"] == SATURATED
+        under_load = passes["arrivals"] != AT_ONCE
+        took = passes["makespan_s"].where(~under_load, passes["p95_s"])
+        passes = passes.assign(makespan_s=took.where(~late, passes["timeout_s"]), late=late)
         keys = ["round", "repeat"]
         self._passes = {
             str(arm): own.set_index(keys).sort_index() for arm, own in passes.groupby("arm")
         }
+        self._loaded = set(passes.loc[under_load, "arm"])
         self._settled: dict[ArmPair, Comparison] = {}
 
     @property
@@ -63,6 +86,15 @@ class Matches:
         """Arms that ended two matches or more: they will end the next ones as well."""
         ended = self.table[self.table["repeat"] == 0].groupby("arm")["round"].nunique()
         return set(ended.index[ended >= 2])
+
+    def under_load(self, arm_a: str, arm_b: str) -> bool:
+        """Whether it is latencies that are compared."""
+        return bool(self._loaded & {arm_a, arm_b})
+
+    def margin(self, arm_a: str, arm_b: str) -> float:
+        """That of equivalence of a pair."""
+        loaded = self.under_load(arm_a, arm_b)
+        return self._margins.latency if loaded else self._margins.makespan
 
     @cached_property
     def contests(self) -> dict[ArmPair, int]:
@@ -92,7 +124,8 @@ class Matches:
         calm = ~(a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool))
         match = both.get_level_values("round")
         has_calm = set(match[calm])
-        counts = calm | ~match.isin(has_calm)
+        told = ~(a["late"].to_numpy(bool) & b["late"].to_numpy(bool))
+        counts = (calm | ~match.isin(has_calm)) & told
         return Blocks(a[counts], b[counts], set(map(int, match)) - set(map(int, has_calm)))
 
     def log_ratios(self, arm_a: str, arm_b: str) -> list[tuple[float, ...]]:
@@ -128,7 +161,7 @@ class Matches:
         results = [
             statistics.compare_matches(
                 ratios[pair],
-                self._margin,
+                self.margin(*pair),
                 self._confidence,
                 self._alike(pair, known, ratios),
             )
@@ -147,5 +180,10 @@ class Matches:
         stages: dict[ArmPair, int],
         ratios: dict[ArmPair, list[tuple[float, ...]]],
     ) -> Sequence[list[tuple[float, ...]]]:
-        """Other pairs whose spread is shared: those that met no later."""
-        return [ratios[o] for o, stage in stages.items() if o != pair and stage <= stages[pair]]
+        """Other pairs whose spread is shared: those of the same kind that met no later."""
+        kind = self.under_load(*pair)
+        return [
+            ratios[other]
+            for other, stage in stages.items()
+            if other != pair and stage <= stages[pair] and self.under_load(*other) == kind
+        ]

@@ -13,6 +13,9 @@ measured in one match, so that a pass of the common side serves all of them. Aft
    a single contest is below `SLIM`, the rest of the budget is not spent.
 
 How many passes a match has is chosen in the same way before the first match, once for a study.
+
+Makespans and latencies under a load spread differently (`Noise`): pairs of one kind share what is
+known of spreads and the number of passes; all pairs share the level and the time.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,10 +32,6 @@ from parallel_transcription import statistics
 from parallel_transcription.statistics import sequential, stages
 
 MOST_SIDES = 5
-BLOCKS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20)  # passes of each side that a match may have
-LIKELY_SD = 0.08  # spread of a pair of passes, before any is known: 6 to 17 % were seen
-ROUNDS_SAY = 0.1  # rounds, up to three times as wild, let no larger one be expected of passes
-PROCESS_SD = 0.01  # spread between matches that is assumed beside that of passes
 PRIOR_FREEDOM = 8  # matches that the assumed spread of a contest weighs as much as
 FAR = 2.0  # spreads beyond the margin at which rounds say that a contest will be decided so
 LESS, SLIM, GOOD_CHANCE = 0.9, 0.1, 0.8
@@ -43,13 +43,33 @@ Sides = tuple[str, ...]
 Match = tuple[float, ...]
 
 
+class Noise(NamedTuple):
+    """What is assumed of the spread (sd of the log ratio) of a pair, before its matches say it.
+
+    `likely`: of passes; `most`: what is expected of them if rounds, which are wilder, say more;
+    `process`: between matches, beside that of passes. `blocks`: passes of each side that a match
+    may have.
+    """
+
+    likely: float
+    most: float
+    process: float
+    blocks: tuple[int, ...]
+
+
+#: 6 to 17 % of passes were seen; rounds are up to three times as wild.
+OF_MAKESPANS = Noise(0.08, 0.1, 0.01, (4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20))
+#: Of a p95 of some 40 requests: queues magnify what processes differ in (docs/methods.md).
+OF_LATENCIES = Noise(0.2, 0.4, 0.05, (2, 4, 6, 8))
+
+
 @dataclass(frozen=True)
 class Contest:
     """A pair to decide, and its matches: log(A / B) of their blocks, oldest first.
 
     `prior_sd`, `prior`: spread and mean of the log ratio in rounds, nan if unknown. `stage`: the
     number of the machine's match in which it was first. `settled`: rounds have shown it to lie so
-    far beyond the margin that no match is spent on it.
+    far beyond the margin that no match is spent on it. `margin`: of equivalence.
     """
 
     side_a: str
@@ -59,6 +79,8 @@ class Contest:
     prior: float = math.nan
     stage: int = 0
     settled: bool = False
+    margin: float = 0.05
+    noise: Noise = OF_MAKESPANS
 
 
 @dataclass(frozen=True)
@@ -80,7 +102,7 @@ class Standing:
     size: str  # `statistics.WITHIN`, `BEYOND` or `OPEN`
     matches: int
     log_ratio: float  # nan before the first match
-    sd: float  # of the values of matches, as it is planned with
+    sd: float  # of the values of matches, as it is planned with; nan where nothing is planned
     more_s: float | None
 
 
@@ -111,7 +133,6 @@ def next_match(
     costs: Mapping[str, Cost],
     budget_s: float,
     spent_s: float,
-    margin: float,
     alpha: float = 0.05,
 ) -> Measure | Stop:
     """The next match of the contests, which stand in order of weight, or why there is none.
@@ -121,22 +142,21 @@ def next_match(
         costs: Of each side.
         budget_s: Seconds that the study gives.
         spent_s: Seconds that its matches took.
-        margin: Of equivalence.
         alpha: The level, kept over all contests together.
     """
-    plan = _Plan(contests, costs, margin, alpha)
+    plan = _Plan(contests, costs, alpha)
     if not plan.still:
         return Stop(DECIDED, tuple(plan.standings()), 0.0)
     left = budget_s - spent_s
     best = max(
-        (plan.wave(blocks, left) for blocks in plan.blocks),
+        (plan.wave(noise, blocks, left) for noise in plan.kinds for blocks in plan.blocks(noise)),
         key=lambda wave: (wave.expected, -wave.blocks),
     )
     if best.places:
         sides = _sides(best.places, contests)
         seconds = _price(sides, costs, best.blocks)
         return Measure(sides, best.blocks, seconds, min(best.places))
-    prices = {k: _price(plan.pair(k), costs, plan.blocks[0]) for k in plan.still}
+    prices = {k: _price(plan.pair(k), costs, plan.least_blocks(k)) for k in plan.still}
     looks = (
         price * max(1, sequential.FIRST - len(contests[k].matches)) for k, price in prices.items()
     )
@@ -145,19 +165,21 @@ def next_match(
     return Stop(why, tuple(plan.standings()), plan.more_s())
 
 
-def sizes(contests: Sequence[Contest], margin: float, alpha: float = 0.05) -> list[str]:
+def sizes(contests: Sequence[Contest], alpha: float = 0.05) -> list[str]:
     """How each contest stands to the margin; those without a look are open."""
     values = [_values(contest.matches) for contest in contests]
     measured = [k for k, contest in enumerate(contests) if contest.matches and not contest.settled]
     family = [
         _tested(
             values[k],
-            margin,
+            contests[k].margin,
             contests[k].stage,
             tuple(
                 values[other]
                 for other in measured
-                if other != k and contests[other].stage <= contests[k].stage
+                if other != k
+                and contests[other].stage <= contests[k].stage
+                and contests[other].noise == contests[k].noise
             ),
         )
         for k in measured
@@ -194,24 +216,34 @@ class _Wave:
 class _Plan:
     """What is planned with: open contests, their spreads and likely ratios."""
 
-    def __init__(
-        self, contests: Sequence[Contest], costs: Mapping[str, Cost], margin: float, alpha: float
-    ):
-        self._contests, self._costs, self._margin, self._alpha = contests, costs, margin, alpha
-        self._sizes = sizes(contests, margin, alpha)
+    def __init__(self, contests: Sequence[Contest], costs: Mapping[str, Cost], alpha: float):
+        self._contests, self._costs, self._alpha = contests, costs, alpha
+        self._sizes = sizes(contests, alpha)
         self.still = [k for k, size in enumerate(self._sizes) if size == statistics.OPEN]
-        self._of_passes = _spread_of_passes(contests)
-        first = next((c.matches[0] for c in contests if c.matches), None)
-        self.blocks = BLOCKS if first is None else (len(first),)
+        self.kinds = list(dict.fromkeys(contests[k].noise for k in self.still))
+        self._of_passes = {
+            noise: _spread_of_passes(noise, [c for c in contests if c.noise == noise])
+            for noise in self.kinds
+        }
+
+    def blocks(self, noise: Noise) -> tuple[int, ...]:
+        """How many passes of each side a match of pairs of a kind may have."""
+        known = (c.matches[0] for c in self._contests if c.noise == noise and c.matches)
+        first = next(known, None)
+        return noise.blocks if first is None else (len(first),)
+
+    def least_blocks(self, k: int) -> int:
+        """The fewest passes of each side that a match of a contest may have."""
+        return self.blocks(self._contests[k].noise)[0]
 
     def pair(self, k: int) -> Sides:
         """The sides of a contest."""
         return self._contests[k].side_a, self._contests[k].side_b
 
-    def wave(self, blocks: int, left: float) -> _Wave:
+    def wave(self, noise: Noise, blocks: int, left: float) -> _Wave:
         """The contests with which most are expected to be decided, taken one by one by weight."""
         best = _Wave((), blocks, 0.0)
-        for k in self.still:
+        for k in self._still_of(noise):
             places = (*best.places, k)
             sides = _sides(places, self._contests)
             if not set(self.pair(k)) <= set(sides):
@@ -227,22 +259,24 @@ class _Plan:
         values = _values(self._contests[k].matches)
         sd = self._spread(k, blocks)
         easiest = self._easiest(k, values, sd)
-        return _chance(len(values) + more, _rounded(sd), round(easiest, 3), self._margin,
-                       self._alpha, len(self.still), others, len(values))  # fmt: skip
+        margin = self._contests[k].margin
+        return _chance(len(values) + more, _rounded(sd), round(easiest, 3), margin, self._alpha,
+                       len(self.still), others, len(values))  # fmt: skip
 
     def _easiest(self, k: int, values: tuple[float, ...], sd: float) -> float:
         """The easiest likely ratio: by matches, by rounds if far off, else that of equal sides."""
         contest = self._contests[k]
         if values:
-            return _easiest(float(np.mean(values)), sd / math.sqrt(len(values)), self._margin)
-        if abs(contest.prior) > math.log1p(self._margin) + FAR * self._of_passes:
+            return _easiest(float(np.mean(values)), sd / math.sqrt(len(values)), contest.margin)
+        far = math.log1p(contest.margin) + FAR * self._of_passes[contest.noise]
+        if abs(contest.prior) > far:
             return contest.prior
         return 0.0
 
     def _spread(self, k: int, blocks: int) -> float:
         """The spread of a contest's matches: what passes let expect, and its own as it shows."""
         contest = self._contests[k]
-        expected = _of_matches(self._of_passes, blocks) ** 2
+        expected = _of_matches(contest.noise, self._of_passes[contest.noise], blocks) ** 2
         values = _values(contest.matches)
         freedom = max(0, len(values) - 1)
         seen = float(np.var(values, ddof=1)) if freedom else 0.0
@@ -252,9 +286,11 @@ class _Plan:
         """Further matches that decide an open contest with a good chance at the ratio seen."""
         values = _values(self._contests[k].matches)
         seen = float(np.mean(values)) if values else 0.0
-        sd = _rounded(self._spread(k, self.blocks[0]))
-        others = sum(bool(self._contests[one].matches) for one in self.still if one != k)
-        n = _needed(sd, round(seen, 3), self._margin, self._alpha, len(self.still), len(values),
+        sd = _rounded(self._spread(k, self.least_blocks(k)))
+        contest = self._contests[k]
+        alike = [one for one in self._still_of(contest.noise) if one != k]
+        others = sum(bool(self._contests[one].matches) for one in alike)
+        n = _needed(sd, round(seen, 3), contest.margin, self._alpha, len(self.still), len(values),
                     others)  # fmt: skip
         return None if n is None else n - len(values)
 
@@ -266,42 +302,50 @@ class _Plan:
             more_s: float | None = 0.0
             if size == statistics.OPEN:
                 need = self._needed(k)
-                price = _price(self.pair(k), self._costs, self.blocks[0])
+                price = _price(self.pair(k), self._costs, self.least_blocks(k))
                 more_s = None if need is None else need * price
             seen = float(np.mean(values)) if values else math.nan
-            found.append(Standing(size, len(values), seen, self._spread(k, self.blocks[0]), more_s))
+            sd = self._spread(k, self.least_blocks(k)) if size == statistics.OPEN else math.nan
+            found.append(Standing(size, len(values), seen, sd, more_s))
         return found
 
     def more_s(self) -> float:
         """What decides all that is open and can be decided (s)."""
         needs = {k: need for k in self.still if (need := self._needed(k)) is not None}
-        return _seconds(needs, self._contests, self._costs, self.blocks[0])
+        total = 0.0
+        for noise in self.kinds:  # which share no sides
+            own = {k: needs[k] for k in self._still_of(noise) if k in needs}
+            total += _seconds(own, self._contests, self._costs, self.blocks(noise)[0])
+        return total
+
+    def _still_of(self, noise: Noise) -> list[int]:
+        return [k for k in self.still if self._contests[k].noise == noise]
 
 
 # --- spread, and the matches that it asks for -----------------------------------------------------
 
 
-def _of_matches(sd: float, blocks: int) -> float:
+def _of_matches(noise: Noise, sd: float, blocks: int) -> float:
     """The spread of matches of so many blocks, by that of a pair of passes."""
-    return math.sqrt(TRIMMING.get(blocks, 1.05) * sd**2 / blocks + PROCESS_SD**2)
+    return math.sqrt(TRIMMING.get(blocks, 1.05) * sd**2 / blocks + noise.process**2)
 
 
-def _spread_of_passes(contests: Sequence[Contest]) -> float:
-    """The spread of log ratios within matches, over all contests; a stall does not count.
+def _spread_of_passes(noise: Noise, contests: Sequence[Contest]) -> float:
+    """The spread of log ratios within matches, over all contests of a kind; stalls do not count.
 
-    Before the first match: that of rounds, over all contests as well, since few rounds know it
+    Before the first match: that of rounds, over all of them as well, since few rounds know it
     badly; and capped, so that wild rounds leave it to the first match to say what passes do.
     """
     off = [
         np.abs(np.asarray(m) - np.median(m)) * math.sqrt(len(m) / (len(m) - 1))
         for contest in contests
         for m in contest.matches
-        if len(m) > 2
+        if len(m) > 1
     ]
     if off:
         return 1.4826 * float(np.median(np.concatenate(off)))
     known = [c.prior_sd**2 for c in contests if math.isfinite(c.prior_sd)]
-    return min(ROUNDS_SAY, math.sqrt(float(np.mean(known)))) if known else LIKELY_SD
+    return min(noise.most, math.sqrt(float(np.mean(known)))) if known else noise.likely
 
 
 def _easiest(log_ratio: float, error: float, margin: float) -> float:

@@ -171,6 +171,7 @@ def notes_on_unlike_runs(machine: Machine) -> list[str]:
 #: What a study says of how it is judged, in words.
 _PLANNED = {
     "equivalence_margin": "The margin",
+    "latency_margin": "The margin of latencies",
     "confidence": "The confidence",
     "disturbed_above": "The share of foreign load that marks a repeat as disturbed",
 }

@@ -1,12 +1,14 @@
 """Questions that compare what configurations get under the same load: who serves sooner.
 
-What is compared is the p95 of the latency, round by round: all arms of a round get the same
-requests at the same moments, so the pairs carry less noise than either side. Margin: the study's
-`latency_margin`. Passes beyond what a configuration carries count as later than the limit.
+What is compared is the p95 of the latency, round by round or match by match: all arms of a round,
+and all sides of a block, get the same requests at the same moments, so the pairs carry less noise
+than either side. Margin: the study's `latency_margin`. Passes beyond what a configuration carries
+count as later than the limit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -99,7 +101,7 @@ class LoadQuestion(Question):
         """The tables of the runs under a load, with what is known of the report's comparisons."""
         loads = machine.loads
         if loads is not None:
-            loads.family = machine.family
+            loads.family, loads.more_s = machine.family, machine.more_s
         return loads
 
 
@@ -123,6 +125,18 @@ class PairedLoadQuestion(LoadQuestion, PairedQuestion):
         """Those of its pairs."""
         loads = self.loads_of(machine)
         return [] if loads is None else super().comparisons(loads)
+
+    def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
+        """The pair at the highest rate that both sides carry."""
+        loads = self.loads_of(machine)
+        cases = self.cases(loads) if loads is not None else None
+        carried = [
+            case
+            for case in (cases.tested if cases else [])
+            if not (case.pair.result.censored_a or case.pair.result.censored_b)
+        ]
+        best = max(carried, key=lambda case: case.row["rate"] or 0.0, default=None)
+        return [(best.pair.arm_a, best.pair.arm_b)] if best else []
 
     def matched(self, ones: pd.DataFrame, others: pd.DataFrame, keys: list[str], loads: Machine
                 ) -> list[Case]:  # fmt: skip

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from parallel_transcription.errors import InputError
 from parallel_transcription.files import write_json
 from parallel_transcription.jobs import packing, room
+from parallel_transcription.jobs.load import as_recorded
+from parallel_transcription.jobs.service import as_kept
 from parallel_transcription.jobs.transcribe import (
     Run,
     describe_surroundings,
@@ -23,11 +26,12 @@ from parallel_transcription.jobs.transcribe import (
     specified,
     task_of,
 )
+from parallel_transcription.measure.arrivals import Load
 from parallel_transcription.measure.match import supervise_match
 from parallel_transcription.measure.messages import MatchProtocol
 from parallel_transcription.record import SCHEMA_VERSION
 from parallel_transcription.study.configuration import canonical_json, identify
-from parallel_transcription.study.runs import match_id, match_key, match_of
+from parallel_transcription.study.runs import FIRST_DRAWN, match_id, match_key, match_of
 
 FOLDER = "matches"
 
@@ -37,7 +41,7 @@ class MatchError(InputError):
 
 
 def sides_of(
-    specifications: Iterable[str],
+    specifications: Mapping[str, Path | None],
     study: str,
     manifests: Iterable[Path | str],
     planned: str = "null",
@@ -45,13 +49,16 @@ def sides_of(
     """The sides of a match from what a plan specifies of a run of each of them.
 
     Args:
-        specifications: JSON from `Plan.specification`; rounds and repeats do not matter.
+        specifications: JSON from `Plan.specification`; rounds and repeats do not matter. With the
+            record that tells what a rate in percent is a share of.
         study: The study's name.
         manifests: Those of all sides.
         planned: JSON from `Plan.planned`.
     """
     known = list(manifests)
-    return [specified(one, study, known, planned) for one in specifications]
+    return [
+        specified(one, study, known, planned, capacity) for one, capacity in specifications.items()
+    ]
 
 
 def key_of(sides: Sequence[Run]) -> str:
@@ -86,6 +93,8 @@ def fingerprint(sides: Sequence[Run]) -> str:
             [side.protocol.warmups, side.protocol.timeout_s, side.protocol.load_timeout_s],
             side.code,
             side.packing,
+            *([side.load.strata, side.load.trace] if side.load else []),
+            *([side.service] if side.service else []),
         ]
         for side in _in_order(sides)
     ]
@@ -116,7 +125,7 @@ def measure_match(
         sides: Two or more, which differ in their configurations alone.
         number: That of the match among those of the same sides, from 1 (`next_number`).
         blocks: Passes of each side.
-        seed: Of the order of turns.
+        seed: Of the order of turns, and of the requests under a load.
         record: Where the record goes (`record_file`); nowhere unless given.
         log: Takes the processes' own output.
         on_block: Called with the record after the warm-ups and after each block, when it has been
@@ -142,8 +151,12 @@ def measure_match(
     )
     with packing.slot(first.packing) as slot:
         surroundings = describe_surroundings(slot, log)
-        tasks = [task_of(side, slot, surroundings["host"]) for side in sides]
+        told = [_told(side, protocol.timeout_s, seed) for side in sides]
+        tasks = [task_of(side, slot, surroundings["host"]) for side in told]
         about = _about(sides, number, seed, protocol) | surroundings
+        _check_loads(sides, [task.load for task in tasks])
+        if tasks[0].load:
+            about["load"] = as_recorded(tasks[0].load, first.load)
 
         def note(outcome: dict[str, Any]) -> bool:
             content = _write(record, sides, about, outcome)
@@ -167,6 +180,24 @@ def _check(sides: Sequence[Run]) -> None:
         for name in ("study", "machine", "model", "audio", "code", "packing"):
             if getattr(side, name) != getattr(first, name):
                 raise MatchError(f"{ids[0]} and the other sides of its match differ in {name}")
+
+
+def _told(side: Run, timeout_s: float, seed: int) -> Run:
+    """A side as it is measured: with the patience and, under a load, the requests of the match."""
+    protocol = replace(side.protocol, timeout_s=timeout_s)
+    return replace(side, round=FIRST_DRAWN + seed, protocol=protocol)
+
+
+def _check_loads(sides: Sequence[Run], loads: Sequence[Load | None]) -> None:
+    """Raise MatchError unless all get the same requests, in whatever order they serve them."""
+    for side, load in zip(sides, loads, strict=True):
+        if _requests(load) != _requests(loads[0]):
+            ids = (identify(one.configuration) for one in (sides[0], side))
+            raise MatchError(f"{' and '.join(ids)} do not get the same requests")
+
+
+def _requests(load: Load | None) -> Load | None:
+    return load and replace(load, discipline="")
 
 
 def _about(sides: Sequence[Run], number: int, seed: int, protocol: MatchProtocol) -> dict[str, Any]:
@@ -199,6 +230,7 @@ def _write(
         told.append(
             {"configuration_id": identify(configuration), "configuration": configuration.as_json()}
             | measured
+            | ({"service": as_kept(side.service)} if side.service else {})
         )
     content = about | outcome | {"sides": told}
     if record:

@@ -53,3 +53,8 @@ def service_of(
         environment={name: fill(value) for name, value in service.env.items()},
         timeout_s=timeout_s,
     )
+
+
+def as_kept(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plan tells of a service as records keep it: without what its environment may hold."""
+    return {key: value for key, value in told.items() if key != "env"}

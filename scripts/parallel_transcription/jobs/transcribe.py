@@ -14,7 +14,7 @@ from parallel_transcription import fingerprint, host, kernel
 from parallel_transcription.files import write_json
 from parallel_transcription.jobs import cluster, packing, trial
 from parallel_transcription.jobs.load import ToldLoad, as_recorded, load_of
-from parallel_transcription.jobs.service import service_of
+from parallel_transcription.jobs.service import as_kept, service_of
 from parallel_transcription.measure import cuda, walk
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.loopback_hub import Served
@@ -98,8 +98,8 @@ def measure(
     }
     if task.load:
         record["load"] = as_recorded(task.load, run.load)
-    if run.service:  # without what its environment may hold
-        record["service"] = {key: value for key, value in run.service.items() if key != "env"}
+    if run.service:
+        record["service"] = as_kept(run.service)
     if record_file:
         write_json(record_file, record)
     return record

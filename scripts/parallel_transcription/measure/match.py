@@ -1,9 +1,9 @@
 """A match: configurations that are measured in turns, each in a process of its own.
 
 All sides are loaded and warmed up, one after another; then each block is one pass of every side,
-while the others sleep. Where they do not fit beside each other they are apart: only one side lives
-at a time, from its turn until another's. Whatever happens to a side ends the match; what was
-measured in whole blocks stays.
+while the others sleep; under a load all passes of a block get the same requests. Where sides do
+not fit beside each other they are apart: only one lives at a time, from its turn until another's.
+Whatever happens to a side ends the match; what was measured in whole blocks stays.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from typing import Any
 from parallel_transcription.measure.engine import parse_verbose
 from parallel_transcription.measure.living import Living, started
 from parallel_transcription.measure.messages import Loaded, MatchProtocol, Order, PassEnded, Task
-from parallel_transcription.measure.supervise import environment_of, stated_environment
+from parallel_transcription.measure.supervise import (
+    environment_of,
+    longest_pass_s,
+    stated_environment,
+)
 
 UNFINISHED = "what measured the match was ended before the match was over"
 
@@ -76,8 +80,11 @@ class _Side:
             walk=self.task.walk,
             quota_cpus=self.task.quota_cpus,
             in_turns=True,
+            load=self.task.load,
+            service=self.task.service,
         )
-        limits = self.protocol.load_timeout_s, self.protocol.timeout_s
+        longest = longest_pass_s(self.task, self.protocol.timeout_s)
+        limits = self.protocol.load_timeout_s, longest
         self.starts += 1
         self.living = self._latest = stack.enter_context(
             started(self.task, order, *limits, self.environment, self.log)

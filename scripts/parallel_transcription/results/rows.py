@@ -107,6 +107,8 @@ def rows_of_match(record: Mapping[str, Any], disturbed_above: float) -> list[Row
                 row["cores_per_gpu"] = row["cores_used"] / row["gpus"]
             used = [idle for idle in one["idle_cpu_s"] if idle is not None]
             row |= {"turn": one["turn"], "idle_cpu_s": max(used, default=None)}
+            if "load" in record:
+                row |= _load_pass_columns(one, own)
             rows.append(row | rule.columns(one, loaded) | _gpu_columns(loaded, one.get("gpus")))
         if side["status"] != "ok":
             ending = {"started_at": record["started_at"], **side}

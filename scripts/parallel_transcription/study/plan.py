@@ -33,10 +33,11 @@ CLIMBED = "ladder.json"  # what a ladder came to
 NOT_IN_RESULTS = ("only", "machines")
 JUDGED_WITH: tuple[
     Literal["equivalence_margin"],
+    Literal["latency_margin"],
     Literal["confidence"],
     Literal["disturbed_above"],
     Literal["limits"],
-] = ("equivalence_margin", "confidence", "disturbed_above", "limits")
+] = ("equivalence_margin", "latency_margin", "confidence", "disturbed_above", "limits")
 
 
 class Specification(TypedDict):
@@ -260,9 +261,15 @@ class Plan:
     def _longest_min(self) -> int:
         return max(self.minutes(run_id(one, 1)) for one in self.study.wanted)
 
-    def side(self, machine: str, configuration_id: str) -> str:
-        """What a side of a match is told: as a run, of no round."""
-        return self.specification(machine, run_id(configuration_id, 1))
+    def sides(self, machine: str, ids: Iterable[str]) -> dict[str, Path | None]:
+        """What the sides of a match are told, as runs of no round; with `capacity_record`."""
+        runs = [run_id(one, 1) for one in ids]
+        return {
+            self.specification(machine, run): next(
+                map(Path, self.capacity_record(machine, run)), None
+            )
+            for run in runs
+        }
 
     def manifests_of(self, configuration_id: str) -> list[str]:
         """The manifests of the model and the audio files of a configuration."""

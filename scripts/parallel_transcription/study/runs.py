@@ -10,6 +10,8 @@ from collections.abc import Iterable
 MOST_ROUNDS = 900
 #: Heats of a search count as rounds above this number.
 FIRST_HEAT = 1000
+#: Requests in matches and heats are drawn as of rounds above this number, by their seeds: anew.
+FIRST_DRAWN = 1_000_000
 
 
 def run_id(configuration_id: str, round_number: int) -> str:

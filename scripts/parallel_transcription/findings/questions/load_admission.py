@@ -40,6 +40,7 @@ class LoadCallers(PairedLoadQuestion):
     """More callers than workers against as many."""
 
     id, order = "load_callers", 4
+    decided = 10
     asks = "Should more requests be served at once than there are workers?"
     asks_in_short = "Are as many callers as workers enough under a load?"
     claim = "More requests at once than workers never lower the p95."
@@ -68,6 +69,7 @@ class LoadDiscipline(PairedLoadQuestion):
     """The shortest file first against the oldest request first."""
 
     id, order = "load_discipline", 5
+    decided = 11
     asks = "Should the shortest file be served first?"
     asks_in_short = "Does it help to serve the shortest file first?"
     claim = "To serve the shortest file first lowers the p95 by more than the margin."

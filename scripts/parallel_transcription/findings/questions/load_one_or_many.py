@@ -46,6 +46,7 @@ class LoadOneOrMany(LoadOneAgainstOthers):
     """Against N models."""
 
     id, order = "load_one_or_many", 2
+    decided = 8
     asks = "For the same requests, is one model as good as many models?"
     asks_in_short = "Under a load, is one model as good as many?"
     claim = "One model with N workers serves the same requests with the same p95 as N models."
@@ -59,6 +60,7 @@ class LoadProcesses(LoadOneAgainstOthers):
     """Against N processes."""
 
     id, order = "load_processes", 3
+    decided = 9
     asks = "For the same requests, is one model as good as many processes?"
     asks_in_short = "Under a load, is one model as good as many processes?"
     claim = "One model with N workers serves the same requests with the same p95 as N processes."

@@ -34,6 +34,7 @@ class LoadServices(EqualUnderLoad):
     """A service against the library's own model."""
 
     id, order = "load_services", 6
+    decided = 12
     asks = "Does a service serve as soon as the library alone?"
     asks_in_short = "Is a service as good as the library alone?"
     claim = "A service serves the same requests with the same p95 as one model with its workers."
@@ -59,6 +60,7 @@ class LoadBetweenServices(EqualUnderLoad):
     """A service against another, or with workers against with processes."""
 
     id, order = "load_between_services", 7
+    decided = 13
     asks = "Does it matter which service serves, and in which form?"
     asks_in_short = "Are the services equally good?"
     claim = "Services with as many workers serve the same requests with the same p95."

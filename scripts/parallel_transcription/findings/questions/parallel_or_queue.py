@@ -36,7 +36,7 @@ from typing import Any
 import pandas as pd
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings import at_once, show
+from parallel_transcription.findings import at_once, scaling, show
 from parallel_transcription.findings.at_once import AT_ONCE, NOTHING_LEFT, PARALLEL, QUEUE
 from parallel_transcription.findings.candidates import TROUBLE
 from parallel_transcription.findings.evidence import CONDITIONS, NOT_JUDGED, counted
@@ -55,7 +55,6 @@ from parallel_transcription.results.finding import Finding, Row, Verdict
 #: With one worker: whether the model's calls wait for each other.
 WAIT, OVERLAP, NOT_TOLD = "calls wait", "calls overlap", "open"
 ABOVE = "A gain over one worker shown to be above {above}."
-FILES_OF_A_WORKER = 4  # so that a pass is more than its beginning and its end
 GROUP = [*CONDITIONS, "device_index", "cpu_threads", "files_in_parallel"]
 SPEED_UP = ("speed_up", "low", "high")
 BEST_ALONE = ("over_best_alone", "best_low", "best_high")
@@ -121,6 +120,7 @@ class ParallelOrQueue(PairedQuestion):
         arms, timings = _arms(machine), counted_timings(machine)
         cases = Cases(arms=arms)
         for base, best, one, same in _with_same_callers(machine, arms):
+            law = scaling.law_of(machine, same)
             for _, arm in same.sort_values("num_workers").iterrows():
                 pairs = [
                     machine.compare(a["arm"], arm["arm"]) if a is not None else None
@@ -133,6 +133,7 @@ class ParallelOrQueue(PairedQuestion):
                 row["at_most"] = most_gain(times, int(arm["in_use"]))
                 if base is not None:
                     row["together"] = _together(machine, timings, base["arm"], arm["arm"])
+                row |= law.get(arm["arm"], {})
                 cases.evidence.append(row)
                 known = (c for c in (base, best, one, arm) if c is not None)
                 cases.runs += [c["configuration"] for c in known]
@@ -203,8 +204,7 @@ class ParallelOrQueue(PairedQuestion):
                 "The best way one after another was chosen by the rounds that it is compared in, "
                 "so the gain over it is, if anything, a little too small."
             )
-        for _, _, _, same in _with_same_callers(judged.machine, _arms(judged.machine)):
-            yield from _scaling(judged.machine, same)
+        yield from scaling.sentences(judged.cases.evidence, judged.machine.confidence)
 
 
 def _arms(machine: Machine) -> Any:
@@ -455,43 +455,3 @@ def _with_one_worker(judged: Judged, row: Row) -> list[str]:
             f"{judged.estimate(r, '', *SPEED_UP)}: {overlaps}{outside}."
         )
     return sentences
-
-
-def _scaling(machine: Machine, same: Any) -> Iterable[str]:
-    """The universal scalability law through rows with 3 or more numbers of workers in use.
-
-    Of those with enough files for each worker: else what the law is fitted to is the end of the
-    pass, when some workers have nothing left to do.
-    """
-    same = same[same["files_in_parallel"] >= FILES_OF_A_WORKER * same["in_use"]]
-    workers: list[float] = []
-    throughput: list[float] = []
-    rounds: list[int] = []
-    for _, arm in same.iterrows():
-        times = machine.times(arm["arm"])
-        calm = times[~times["censored"].astype(bool)]
-        workers += [arm["in_use"]] * len(calm)
-        throughput += list(1 / calm["makespan_s"])
-        rounds += list(calm.index)
-    try:
-        fit = statistics.fit_scaling(workers, throughput, machine.confidence, rounds)
-    except ValueError:
-        return
-    first = same.iloc[0]
-    told = [
-        f"{name} {words.number(fit.coefficients[key][0], 2)} "
-        f"({words.interval(*fit.coefficients[key][1:], machine.confidence)})"
-        for key, name in (("alpha", "contention"), ("beta", "coherency"))
-    ]
-    peak = fit.coefficients.get("peak")
-    beyond = (
-        "no number of workers beyond which it falls can be claimed"
-        if peak is None
-        else f"it falls beyond {words.number(peak[0], 2)} workers "
-        f"({words.interval(*peak[1:], machine.confidence)})"
-    )
-    yield (
-        f"Scaling law for {int(first['callers'])} callers, "
-        f"{words.plural(int(first['cpu_threads']), 'thread')}, {first['model']}: "
-        f"{', '.join(told)}; {beyond}."
-    )

@@ -37,6 +37,7 @@ def finding_view(finding: Finding, results: Results) -> View:
         "effect_name": clean(effect.name, 80) if effect else "",
         "confidence": _confidence(effect),
         "figure": finding.figure,
+        "scaling": any(row.get("contention") is not None for row in finding.evidence),
         "evidence": evidence_table(finding),
         "change": clean(finding.change, 600),
         "more_rounds": more
