@@ -23,7 +23,7 @@ SET_UP := sh requirements/set_up.sh
 ACTIVATE := . .venv/bin/activate
 
 findings: setup ## (default) set-up, then the study; the last line is the path of the report
-	@$(ACTIVATE) && python scripts/list_configurations.py $(if $(STUDY),"$(STUDY)") >/dev/null
+	@$(ACTIVATE) && python scripts/list_configurations.py --check $(if $(STUDY),"$(STUDY)")
 	@test ! -d .snakemake/locks \
 		|| { $(ACTIVATE) && python scripts/remove_stale_lock.py $(if $(STUDY),--configfile "$(STUDY)"); }
 	@$(ACTIVATE) && snakemake --cores all $(if $(STUDY),--configfile "$(STUDY)")

@@ -28,8 +28,11 @@ def main() -> None:
         action="store_true",
         help="measure a pass of the simplest configuration to say how long the study will take",
     )
+    parser.add_argument("--check", action="store_true", help="say nothing but what is wrong")
     given = parser.parse_args()
     study = load_study([str(given.study)], PROJECT_ROOT, on_cluster=None)
+    if given.check:
+        return
     shown = set()
     for point, round_number in study.schedule:
         if given.runs:

@@ -116,10 +116,11 @@ def test_another_study_is_no_other_machine(tmp_path):
     merged = merge_records(record_files(tmp_path), DEFAULTS)
     for labels in (("here",), ()):
         kept = without_other_work(merged, "mine", labels)
-        assert set(kept.runs["machine"]) == {"here", "there", "once"}
+        assert set(kept.runs["machine"]) == set(kept.machines) == {"here", "there", "once"}
         ((file, why),) = kept.left_out
         assert file == "elsewhere/runs/*.json" and why.startswith("2 records of study 'yours'")
-    assert set(of_one_study(merged, "yours").runs["machine"]) == {"elsewhere"}
+    yours = of_one_study(merged, "yours")
+    assert set(yours.runs["machine"]) == set(yours.machines) == {"elsewhere"}
     assert set(of_one_study(merged, "neither").runs["machine"]) >= {"here", "there"}
 
 

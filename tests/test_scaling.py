@@ -17,8 +17,8 @@ def points(files: int, workers=(1, 2, 3, 4)) -> list[dict]:
     return [alone, *(configuration("one_model", workers=w, callers=4, **shared) for w in workers)]
 
 
-def study(folder, files: int, **given):
-    return finish(folder, calm_tables(1, points(files, **given)))
+def study(folder, files: int, workers=(1, 2, 3, 4), **given):
+    return finish(folder, calm_tables(1, points(files, workers), **given))
 
 
 def law(results) -> list[dict]:
@@ -58,6 +58,14 @@ def test_the_words_are_those_of_the_evidence(measured):
     fell = [row | {"falls_beyond": 3.4, "falls_beyond_low": 3, "falls_beyond_high": 4}
             for row in rows]  # fmt: skip
     assert "it falls beyond 3.4 workers" in next(iter(scaling.sentences(fell, 0.95)))
+
+
+def test_what_only_stays_does_not_fall(tmp_path):
+    """Beyond the CPUs throughput stays: the law bends down, but no round shows a fall."""
+    stays = study(tmp_path, files=16, cliff=0.0)
+    rows = law(stays)
+    assert rows[0]["coherency_low"] > 0, "the law alone would claim a peak"
+    assert all(row["falls_beyond"] is None for row in rows)
 
 
 @pytest.mark.slow

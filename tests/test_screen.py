@@ -138,3 +138,11 @@ def test_a_configuration_takes_as_long_as_in_its_last_round_and_an_unknown_one_t
         said.append(far.ended(folder / f"{name}.json")[0].split(" · ")[:2])
     assert said == [["1 of 5", "about 40 s left"], ["2 of 5", "about 60 s left"],
                     ["3 of 5", "about 30 s left"]]  # fmt: skip
+
+
+def test_at_half_the_rate_requests_take_twice_as_long_to_come(folder):
+    shares = {"half": 0.5, "quarter": 0.25}
+    far = Far([str(folder / f"{name}-r001.json") for name in ("a", "half", "quarter")], {}, shares)
+    took = make_record() | {"started_at": 100.0, "finished_at": 110.0}
+    (folder / "a-r001.json").write_text(json.dumps(took))
+    assert "about 60 s left" in far.ended(folder / "a-r001.json")[0]

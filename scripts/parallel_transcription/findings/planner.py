@@ -60,7 +60,7 @@ class Noise(NamedTuple):
 #: 6 to 17 % of passes were seen; rounds are up to three times as wild.
 OF_MAKESPANS = Noise(0.08, 0.1, 0.01, (4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20))
 #: Of a p95 of some 40 requests: queues magnify what processes differ in (docs/methods.md).
-OF_LATENCIES = Noise(0.2, 0.4, 0.05, (2, 4, 6, 8))
+OF_LATENCIES = Noise(0.15, 0.2, 0.05, (2, 4, 6, 8))
 
 
 @dataclass(frozen=True)

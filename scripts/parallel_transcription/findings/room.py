@@ -7,26 +7,39 @@ there, and one that asked for more and did not get them shows that they were not
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.passes import busy_workers, counted_timings
 
 FULL = 0.8  # a GPU that is busy for a larger share of the time may be full
+
+
+class _Use(NamedTuple):
+    """Cores that an arm used, and those that it asked for in a way that no queue explains."""
+
+    used: float
+    asked: float
+
+
+#: Of machines that are still looked at: many rows ask.
+_USES: WeakKeyDictionary[Machine, list[_Use]] = WeakKeyDictionary()
 
 
 def room_on_cpus(machine: Machine, cores: float) -> bool | None:
     """Whether so many cores were there to be used; None where nothing tells.
 
     True where some run used them. False where a run asked for as many and got fewer, in a way that
-    no queue explains: threads of one worker, models or processes of their own. Without either, the
-    usable CPUs tell, if the quota is known to be among what they rest on.
+    no queue explains: threads of one worker, models or processes of their own while they have a
+    file. Without either, the usable CPUs tell, if the quota is known to be among what they rest on.
     """
-    asked = False
-    for arm, used in _used(machine):
-        if used >= cores:
-            return True
-        queue = arm["strategy"] == "one_model" and arm["in_use"] > 1
-        asked |= not queue and arm["in_use"] * arm["threads"] >= cores
+    if machine not in _USES:
+        _USES[machine] = _uses(machine)
+    uses = _USES[machine]
+    if any(one.used >= cores for one in uses):
+        return True
+    asked = any(one.asked >= cores for one in uses)
     if asked or (machine.cpus is not None and machine.cpus < cores):
         return False
     runs = machine.runs
@@ -39,11 +52,14 @@ def room_on_gpu(utilisation: float | None) -> bool | None:
     return None if utilisation is None else utilisation < FULL
 
 
-def _used(machine: Machine) -> list[tuple[dict[str, Any], float]]:
-    arms = machine.arms[machine.arms["device"] == "cpu"]
+def _uses(machine: Machine) -> list[_Use]:
+    arms, timings = machine.arms[machine.arms["device"] == "cpu"], counted_timings(machine)
     found = []
     for arm in arms.to_dict("records"):
         used = machine.times(arm["arm"])["cores_used"].astype(float).median()
         if used > 0:
-            found.append((arm, float(used)))
+            queue = arm["strategy"] == "one_model" and arm["in_use"] > 1
+            busy = busy_workers(timings, arm)
+            workers = float(busy.median()) if len(busy) else float(arm["in_use"])
+            found.append(_Use(float(used), 0.0 if queue else workers * arm["threads"]))
     return found

@@ -3,12 +3,17 @@
 Fitted to the rounds of configurations that differ in workers alone, where three or more numbers of
 workers in use have enough files each: else what the law is fitted to is the end of a pass, when
 some workers have nothing left to do.
+
+A law that fits does not show that throughput falls: beyond the CPUs it only stays. That it falls is
+claimed where the coherency term is shown to be above 0 (`fits.fit_scaling`) and the most workers
+are shown to be slower than fewer, round by round, corrected for these being the fastest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics, words
@@ -46,11 +51,29 @@ def law_of(machine: Machine, arms: pd.DataFrame) -> dict[str, Row]:
         )
     except ValueError:
         return {}
+    falls = _falls(points, machine.alpha)
     law: Row = {"configuration_one_worker": ones.iloc[0] if len(ones) else None}
     for key, name in COLUMNS.items():
-        value, low, high = fit.coefficients.get(key, (None, None, None))
+        known = fit.coefficients.get(key) if falls or key != "peak" else None
+        value, low, high = known or (None, None, None)
         law |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return {str(arm): law for arm in used["arm"]}
+
+
+def _falls(points: pd.DataFrame, alpha: float) -> bool:
+    """Whether the most workers are shown to be slower than the number that is the fastest.
+
+    Args:
+        points: Throughput by `workers`, by round.
+        alpha: The level.
+    """
+    by_round = points.reset_index(names="round").pivot_table("throughput", "round", "workers")
+    logs = np.log(by_round.dropna())
+    best, most = logs.mean().idxmax(), logs.columns.max()
+    if best == most or len(logs) < 2:
+        return False
+    _, p_lower = statistics.one_sided(logs[most] - logs[best], 0.0)
+    return bool(p_lower * (logs.shape[1] - 1) <= alpha)
 
 
 def sentences(evidence: Sequence[Row], confidence: float) -> Iterable[str]:

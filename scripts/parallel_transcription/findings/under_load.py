@@ -127,13 +127,14 @@ class PairedLoadQuestion(LoadQuestion, PairedQuestion):
         return [] if loads is None else super().comparisons(loads)
 
     def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
-        """The pair at the highest rate that both sides carry."""
+        """The pair at the highest rate that both sides carry in most rounds."""
         loads = self.loads_of(machine)
         cases = self.cases(loads) if loads is not None else None
         carried = [
             case
             for case in (cases.tested if cases else [])
-            if not (case.pair.result.censored_a or case.pair.result.censored_b)
+            if 2 * max(case.pair.result.censored_a, case.pair.result.censored_b)
+            < case.pair.result.rounds
         ]
         best = max(carried, key=lambda case: case.row["rate"] or 0.0, default=None)
         return [(best.pair.arm_a, best.pair.arm_b)] if best else []

@@ -11,6 +11,7 @@ from typing import Any
 from parallel_transcription import words
 from parallel_transcription.study.longest import OF_LENGTH, SHORTEST_S
 from parallel_transcription.study.plan import Plan
+from parallel_transcription.study.rates import share_of
 from parallel_transcription.untrusted import clean
 
 #: Runs that are told of without a terminal: all of few, evenly spread ones of many.
@@ -23,15 +24,21 @@ class Far:
     """How far the runs of a study are, and how long the others will take.
 
     A configuration takes as long as in its last round, now or in records that are there; one that
-    is not known, the mean of the others.
+    is not known, the mean of the others, more at a lower rate.
 
     Args:
         records: Files of the runs that are lacking, in the order in which they will be made.
         names: Of configurations, by id.
+        shares: Of the capacity at which they get requests, by id; 1 unless given.
     """
 
-    def __init__(self, records: Sequence[str], names: Mapping[str, str] | None = None):
-        self._names = names or {}
+    def __init__(
+        self,
+        records: Sequence[str],
+        names: Mapping[str, str] | None = None,
+        shares: Mapping[str, float] | None = None,
+    ):
+        self._names, self._shares = names or {}, shares or {}
         self._whole = len(records)
         self._left = {Path(file).parent.parent.name + "/" + Path(file).stem for file in records}
         self._took: dict[str, float] = {}
@@ -88,12 +95,23 @@ class Far:
         )
 
     def _seconds(self) -> float:
-        mean = sum(self._took.values()) / len(self._took)
-        return sum(self._took.get(_configuration(run), mean) for run in self._left)
+        mean = sum(took * self._share(run) for run, took in self._took.items()) / len(self._took)
+        left = [_configuration(run) for run in self._left]
+        return sum(self._took.get(one, mean / self._share(one)) for one in left)
+
+    def _share(self, configuration: str) -> float:
+        return self._shares.get(configuration, 1.0)
+
+
+def shares_of(plan: Plan) -> dict[str, float]:
+    """The shares of the capacity at which a study's configurations get requests, by id."""
+    rates = {one: point.configuration.rate for one, point in plan.study.wanted.items()}
+    shares = {one: share_of(rate) for one, rate in rates.items() if rate}
+    return {one: share for one, share in shares.items() if share}
 
 
 def longest(plan: Plan) -> str:
-    """How long a pass may take, and why; empty for a study without passes.
+    """When a pass is given up, and why; empty for a study without passes.
 
     Args:
         plan: The study's; where its audio was not looked into yet, the rule is told.
@@ -104,12 +122,12 @@ def longest(plan: Plan) -> str:
     if not limits:
         return ""
     if "timeout_s" in plan.study.settings:
-        return f"A pass may take {words.duration(limits[0])} (timeout_s)."
+        return f"A pass is given up after {words.duration(limits[0])} (timeout_s)."
     rule = f"{OF_LENGTH} times the length of its audio, at least {SHORTEST_S} s"
     if not plan.lengths_known:
-        return f"A pass may take {rule} (no timeout_s is given)."
+        return f"A pass is given up after {rule} (no timeout_s is given)."
     told = " to ".join(words.duration(one) for one in dict.fromkeys((limits[0], limits[-1])))
-    return f"A pass may take {told}: {rule} (no timeout_s is given)."
+    return f"A pass is given up after {told}: {rule} (no timeout_s is given)."
 
 
 def outcome(record: Mapping[str, Any]) -> tuple[str, str, bool]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from parallel_transcription import words
-from parallel_transcription.jobs.far import Far, longest
+from parallel_transcription.jobs.far import Far, longest, shares_of
 from parallel_transcription.jobs.snakemake_insides import LogEvent, own_lines
 from parallel_transcription.study.plan import Plan
 
@@ -96,7 +96,7 @@ class Screen(logging.Handler):
         """
         names = {one: words.of_work(p.configuration.as_json()) for one, p in
                  plan.study.wanted.items()}  # fmt: skip
-        self._far = Far(records, names)
+        self._far = Far(records, names, shares_of(plan))
         whole = sum(len(plan.records(machine)) for machine in plan.machines)
         there = whole - len(records)
         settings = plan.study.settings

@@ -83,6 +83,7 @@ def _with(
     merged: Merged, runs: pd.DataFrame, timings: pd.DataFrame, told: Sequence[tuple[str, str]]
 ) -> Merged:
     """The tables with a part of the runs, and of the matches those of the same work there."""
+    labels = set(runs["machine"])
     kept = set(zip(runs["machine"], runs["workload"], strict=True))
     matches = merged.matches
     own = [pair in kept for pair in zip(matches["machine"], matches["workload"], strict=True)]
@@ -91,6 +92,7 @@ def _with(
         matches=matches.loc[own].reset_index(drop=True),
         runs=runs.reset_index(drop=True),
         timings=timings.reset_index(drop=True),
+        machines={label: facts for label, facts in merged.machines.items() if label in labels},
         left_out=sorted([*merged.left_out, *told]),
     )
 

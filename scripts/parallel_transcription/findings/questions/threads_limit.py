@@ -12,8 +12,8 @@ core is allowed per caller. Tolerance: 5 %.
   within   seen / expected below 1.05 is shown, and more cores were there to be used
 Only configurations whose threads x workers in use stay below the usable CPUs can tell a limit from
 the machine's own; the rest is shown, not judged. Nor can "within" be told where a quota or others
-took the CPUs: where a run that asked for half a core more did not get it (`findings.room`), or,
-where none asked, where less than half of what is expected was used.
+took the CPUs: where a run that asked for a quarter of a core more did not get it
+(`findings.room`), or, where none asked, where less than half of what is expected was used.
 Per worker and per instance: with 2 or more workers (instances) that had a file, and expected cores
 within the CPUs:
   shown         more than cpu_threads x 1.05 cores are shown to be used: the limit is not one of the
@@ -50,7 +50,7 @@ TOLERANCE = 0.05
 ALLOWANCE = 0.1  # cores per caller, where the engine's share of the CPU time is unknown
 OVER, WITHIN, UNDECIDED = "over", "within", "undecided"
 SHOWN, OF_THE_WHOLE, EXCEEDED, NOT_SHOWN = "shown", "of the whole", "exceeded", "not shown"
-SPARE = 0.5  # cores more than the limit that must have been there, so that a limit is seen to hold
+SPARE = 0.25  # cores more than the limit that must have been there, so that a limit is seen to hold
 SEVERAL = 1.25  # workers with a file, on average, from which on their number can be told from one
 BEYOND = (
     f"A configuration shown to use more than cpu_threads {words.TIMES} workers in use plus 5 %."
