@@ -21,6 +21,7 @@ from parallel_transcription.inputs import audio, models
 from parallel_transcription.inputs.model_names import parse_model
 from parallel_transcription.jobs import match as matches
 from parallel_transcription.jobs import room
+from parallel_transcription.jobs.load import ToldLoad
 from parallel_transcription.jobs.transcribe import Run
 from parallel_transcription.measure import supervise as supervising
 from parallel_transcription.measure.match import orders, supervise_match
@@ -295,6 +296,9 @@ def test_under_a_load_all_sides_of_a_block_get_the_same_requests(tmp_path):
     for row in rows:
         assert row["status"] == "saturated" or 0 < row["p50_s"] < 60
         assert row["offered_rps"] == 6
+    assert matches.is_measured_match(tmp_path / "m.json", sides)
+    mix = ToldLoad([{"name": "", "weight": 2.0, "files": [0]}])
+    assert not matches.is_measured_match(tmp_path / "m.json", [replace(s, load=mix) for s in sides])
     another = [side(**load), side(**load | {"rate": "4"}, callers=4)]
     with pytest.raises(matches.MatchError, match="do not get the same requests"):
         matches.measure_match(another, 1, 2, 7, None)

@@ -21,10 +21,10 @@ import pandas as pd
 from parallel_transcription import statistics
 from parallel_transcription.results.counting import per_round
 from parallel_transcription.statistics import Comparison
+from parallel_transcription.words import AT_ONCE
 
 ArmPair = tuple[str, str]
-SATURATED = "saturated"
-AT_ONCE = "at_once"
+SATURATED = "saturated"  # a pass that came to more than is carried
 
 
 class Margins(NamedTuple):

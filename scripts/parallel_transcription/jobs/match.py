@@ -17,7 +17,7 @@ from typing import Any
 from parallel_transcription.errors import InputError
 from parallel_transcription.files import write_json
 from parallel_transcription.jobs import packing, room
-from parallel_transcription.jobs.load import as_recorded
+from parallel_transcription.jobs.load import ToldLoad, as_recorded, capacity_of
 from parallel_transcription.jobs.service import as_kept
 from parallel_transcription.jobs.transcribe import (
     Run,
@@ -93,12 +93,17 @@ def fingerprint(sides: Sequence[Run]) -> str:
             [side.protocol.warmups, side.protocol.timeout_s, side.protocol.load_timeout_s],
             side.code,
             side.packing,
-            *([side.load.strata, side.load.trace] if side.load else []),
+            *([side.load.strata, side.load.trace, _capacity(side.load)] if side.load else []),
             *([side.service] if side.service else []),
         ]
         for side in _in_order(sides)
     ]
     return hashlib.sha256(canonical_json(told).encode()).hexdigest()
+
+
+def _capacity(load: ToldLoad) -> float | None:
+    """What rates in percent are a share of: measured anew, it makes other requests of them."""
+    return capacity_of(load.capacity) if load.capacity else None
 
 
 def is_measured_match(record: Path, sides: Sequence[Run]) -> bool:
