@@ -1,17 +1,21 @@
 """Reading results: what was recorded arrives as it was, and what is no result is refused."""
 
 import json
+import tarfile
 
 import pandas as pd
 import pytest
 
 from parallel_transcription.errors import TableError
 from parallel_transcription.findings.judge import judge
+from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.report.pages import data
+from parallel_transcription.report.pages.description import study_view
 from parallel_transcription.results.columns import RUN_COLUMNS, TIMING_COLUMNS
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import read_results, read_tables
+from parallel_transcription.results.records import record_files
 from parallel_transcription.study.settings import DEFAULTS
 from simple_records import make_record, save
 
@@ -118,3 +122,34 @@ def test_one_machine_of_several(tmp_path):
     assert results.labels == ["m", "n"]
     mine = results.of("n")
     assert mine.labels == ["n"] == list(mine.machines) == mine.runs["machine"].unique().tolist()
+
+
+REFERENCES = sorted((PROJECT_ROOT / "docs/reference").rglob("records.tar.xz"))
+
+
+@pytest.mark.parametrize("archive", REFERENCES, ids=lambda file: file.parent.name)
+def test_the_records_that_are_shipped_can_be_read(tmp_path, archive):
+    merged = _unpacked(archive, tmp_path)
+    assert len(merged.runs) and not merged.left_out
+
+
+def test_runs_on_a_gpu_are_told_with_its_meters_and_with_their_own_number_of_repeats(tmp_path):
+    """Of a real GPU; the settings of the study are not at hand, as on another machine."""
+    folder = tmp_path / "results"
+    write_tables(_unpacked(PROJECT_ROOT / "docs/reference/gpu/records.tar.xz", tmp_path), folder)
+    (folder / "study.json").write_text(json.dumps(DEFAULTS))
+    results = read_results(folder)
+    rows = dict(study_view(results)["rows"])
+    assert rows["Rounds"].startswith("1 round of 2 repeats each") and DEFAULTS["repeats"] != 2
+    views = data.data_view(results)
+    assert len(views) == 4
+    for view in views:
+        shown = {column.text for column in view["table"].columns}
+        assert {"in use", "energy (J)"} <= shown
+
+
+def _unpacked(archive, folder):
+    with tarfile.open(archive) as records:
+        records.extractall(folder, filter="data")
+    files = record_files(folder / "results")
+    return merge_records(files, DEFAULTS)

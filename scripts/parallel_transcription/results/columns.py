@@ -262,7 +262,7 @@ RUNS: tuple[Column, ...] = (
     Column("affinity_cpus", "number", "CPUs that the run was allowed to use."),
     Column("code", "text", "Fingerprint of the measuring code."),
     Column("gpus", "whole", "GPUs that the run uses; 0 on a CPU."),
-    Column("gpu_model_mb", "number", "As `gpu_mem_mb`, right after loading.", "MB"),
+    Column("gpu_model_mb", "meter", "As `gpu_mem_mb`, right after loading.", "MB"),
     Column("power_w", "meter", "Mean power of the run's GPUs together in the window.", "W"),
     Column("energy_from", "text", "`counter` or, where a GPU has none, `samples` of its power."),
     Column(

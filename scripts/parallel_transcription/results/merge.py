@@ -60,6 +60,7 @@ class Hardware:
     codes: set[str] = field(default_factory=set)
     kernels: set[str] = field(default_factory=set)
     planned: set[str] = field(default_factory=set)
+    repeats: set[int] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
     runs_s: float = 0.0
     timed_s: float = 0.0
@@ -85,6 +86,8 @@ class Hardware:
             self.planned.add(canonical_json(judged))
         if kernel := record["engine"].get("int8_kernel"):
             self.kernels.add(canonical_json(kernel))
+        if record["configuration"]["files_in_parallel"]:
+            self.repeats.add(record["protocol"]["repeats"])
         self.statuses[record["status"]] += 1
         self.runs_s += record["finished_at"] - record["started_at"]
         self.timed_s += _timed_s(record)
@@ -101,6 +104,7 @@ class Hardware:
             "mixed_versions": len(self.versions) > 1,
             "mixed_code": len(self.codes) > 1,
             "planned": [json.loads(planned) for planned in sorted(self.planned)],
+            "repeats": sorted(self.repeats),
             "int8_kernels": [json.loads(kernel) for kernel in sorted(self.kernels)],
         }
 

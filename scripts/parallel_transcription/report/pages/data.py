@@ -202,11 +202,27 @@ def parts_view(results: Results) -> Table | None:
     return table(columns, rows)
 
 
-DATA_COLUMNS = [
-    "strategy", "models", "workers", "threads", "files", "makespan (s)", "RTFx", "cores",
-    "CPU (s)", "load (s)", "model (MB)", "memory (MB)", "peak (MB)", "rounds", "n",
-    "disturbed", "status", "variant",
-]  # fmt: skip
+def _data_columns(on_gpus: bool) -> list[Columns]:
+    """The columns of a table of configurations; on GPUs with what was in use there."""
+    gpus = Columns(
+        "GPUs",
+        ["in use", "model (MB)", "memory (MB)", "energy (J)"],
+        lambda r: [
+            amount(r["gpu_util"], lambda share: percent(share, decimals=0)),
+            amount(r["gpu_model_mb"], integer),
+            amount(r["gpu_mem_mb"], integer),
+            amount(r["energy_j"], integer),
+        ],
+    )
+    return [
+        Columns(
+            "", ["strategy", "models", "workers", "threads", "files", "makespan (s)"], _configured
+        ),
+        Columns("", ["RTFx", "cores", "CPU (s)", "load (s)"], _worked),
+        Columns("", ["model (MB)", "memory (MB)", "peak (MB)"], _remembered),
+        *([gpus] if on_gpus else []),
+        Columns("", ["rounds", "n", "disturbed", "status", "variant"], _ended),
+    ]
 
 
 def data_view(results: Results) -> list[View]:
@@ -230,14 +246,13 @@ def data_view(results: Results) -> list[View]:
                 "compute_type": clean(compute_type, 20),
                 "device": clean(device, 20),
                 "notice": model_notice(str(group["model_kind"].iloc[0])),
-                "table": table(DATA_COLUMNS, [_data(r) for r in group.to_dict("records")]),
+                "table": assemble(_data_columns(device != "cpu"), group.to_dict("records")),
             }
         )
     return found
 
 
-def _data(row: Row) -> list[Cell]:
-    """A row of `DATA_COLUMNS`."""
+def _configured(row: Row) -> list[Cell]:
     return [
         cell(strategy_name(row["strategy"])),
         amount(row["instances"], integer),
@@ -245,13 +260,28 @@ def _data(row: Row) -> list[Cell]:
         amount(row["cpu_threads"], threads_text),
         amount(row["files_in_parallel"], integer),
         _span(row, "makespan_s", "strong"),
+    ]
+
+
+def _worked(row: Row) -> list[Cell]:
+    return [
         amount(row["rtfx"]),
         _cores(row["cores_used"]),
         amount(row["cpu_s"]),
         amount(row["load_s"], seconds),
+    ]
+
+
+def _remembered(row: Row) -> list[Cell]:
+    return [
         amount(row["model_mb"]),
         amount(row["pss_mb"], integer),
         amount(row["rss_peak_mb"], integer),
+    ]
+
+
+def _ended(row: Row) -> list[Cell]:
+    return [
         amount(row["rounds"], integer),
         amount(row["repeats"], integer),
         amount(row["disturbed"], integer),

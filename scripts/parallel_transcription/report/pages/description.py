@@ -264,6 +264,7 @@ def study_view(results: Results) -> View:
         "timeout": _time_limits(runs["timeout_s"]),
         "measured": f"{measured}, {days}" if days else measured,
         **_settings(study),
+        "repeats": _repeats(results),
     }
 
 
@@ -293,7 +294,6 @@ def _settings(study: Mapping[str, Any]) -> dict[str, str]:
         "margin": percent(study.get("equivalence_margin"), decimals=0),
         "confidence": percent(study.get("confidence"), decimals=0),
         "disturbed_above": percent(study.get("disturbed_above"), decimals=0),
-        "repeats": integer(study.get("repeats")),
     }
     return {name: "" if text == UNKNOWN else text for name, text in found.items()}
 
@@ -332,9 +332,9 @@ def _loads(runs: pd.DataFrame) -> str:
 
 def _rounds(results: Results, rounds: int) -> str:
     text = plural(rounds, "round")
-    repeats = results.study.get("repeats")
-    if isinstance(repeats, int):
-        text += f" of {plural(repeats, 'repeat')} each, in fresh processes"
+    if repeats := _repeats(results):
+        noun = "repeat" if repeats == "1" else "repeats"
+        text += f" of {repeats} {noun} each, in fresh processes"
     met = results.matches
     if len(met):
         first = met.groupby(["machine", "round"])
@@ -345,6 +345,14 @@ def _rounds(results: Results, rounds: int) -> str:
             f"{number(minutes, 2)} min"
         )
     return text
+
+
+def _repeats(results: Results) -> str:
+    """How many passes a process made, as its runs were asked to; empty where that is not known."""
+    counts = sorted({n for facts in results.machines.values() for n in facts.get("repeats") or []})
+    if not counts:
+        return ""
+    return " to ".join(integer(n) for n in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _statuses(runs: pd.DataFrame) -> str:
