@@ -22,13 +22,22 @@ GRID = [
 ]
 
 
+CACHE = Path()
+
+
 def plan_of(monkeypatch, grid=GRID, **settings) -> Plan:
     """A plan of two files of ten seconds at once, three rounds of two repeats."""
     study = {"audio": ["audio/english-short.opus"], "rounds": 3, "repeats": 2,
              "defaults": {"files_in_parallel": 2}, "grid": copy.deepcopy(grid)}  # fmt: skip
     monkeypatch.setattr(inspected, "seconds", lambda _: 10.0)
     built = build_study(study | settings, "config/mine.yaml", ROOT)
-    return Plan(built, ROOT, Path("results"), "code", Path("no-such-cache"))
+    return Plan(built, ROOT, Path("results"), "code", CACHE)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    """What files contain is remembered outside the checkout."""
+    monkeypatch.setitem(globals(), "CACHE", tmp_path / "hashes")
 
 
 @pytest.fixture
