@@ -19,8 +19,9 @@ from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.objectives import objectives
 from parallel_transcription.jobs.campaign import Campaign, from_command_line, run_campaign
 from parallel_transcription.jobs.transcribe import is_measured, measure_specified
-from parallel_transcription.results.climbed import Climbed, Ladder, write_ladder
+from parallel_transcription.results.climbed import Climbed, Ladder
 from parallel_transcription.results.records import read_records
+from parallel_transcription.results.typed import write_plain
 from parallel_transcription.study.configuration import identify
 from parallel_transcription.study.ladders import climbs
 from parallel_transcription.study.rates import written
@@ -131,7 +132,7 @@ def climb(results: Path, study: str, log: Path, out: Path) -> None:
     """Measure runs until all bands are narrow or the time is over; write what came out."""
     campaign = Climb(results, study, log)
     stop = run_campaign(campaign.step)
-    write_ladder(campaign.summary(stop), out)
+    write_plain(campaign.summary(stop), out)
     climbing = campaign.climbing()
     runs = words.plural(climbing.made, "run")
     print(f"ladder: {stop.why} · {runs} · {spent(climbing)}", file=sys.stderr)

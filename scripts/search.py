@@ -29,8 +29,8 @@ from parallel_transcription.results.searched import (
     HeatDone,
     Raced,
     Searched,
-    write_search,
 )
+from parallel_transcription.results.typed import write_plain
 from parallel_transcription.study.runs import match_id, match_of
 from parallel_transcription.study.settings import THROUGHPUT
 from parallel_transcription.untrusted import in_brief
@@ -174,7 +174,7 @@ def search(results: Path, study: str, log: Path, out: Path) -> None:
     """Measure heats until nothing better is expected or the time is over; write what came out."""
     campaign = Search(results, study, log)
     stop = run_campaign(campaign.step)
-    write_search(campaign.summary(stop), out)
+    write_plain(campaign.summary(stop), out)
     print(f"search: {stop.why} · {campaign.told()}", file=sys.stderr)
 
 

@@ -31,6 +31,15 @@ def median_of(rounds: pd.DataFrame, name: str) -> float | None:
     return float(known.median()) if len(known) else None
 
 
+#: What evidence calls a setting where it is not as in the tables.
+_CALLED = {"workers": "num_workers", "files": "files_in_parallel"}
+
+
+def settings_of(arm: Any, *names: str) -> Row:
+    """What a row of evidence says of an arm: model, compute type, and the settings named."""
+    return {n: arm[_CALLED.get(n, n)] for n in ("model", "compute_type", *names)}
+
+
 def counted(result: Comparison) -> Row:
     """What a comparison rests on: rounds, or matches and the passes of a side in them."""
     if result.by_matches:

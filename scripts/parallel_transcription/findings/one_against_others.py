@@ -18,7 +18,7 @@ import math
 from typing import Any
 
 from parallel_transcription import statistics, words
-from parallel_transcription.findings.evidence import CONDITIONS
+from parallel_transcription.findings.evidence import CONDITIONS, settings_of
 from parallel_transcription.findings.machine import Machine, alike
 from parallel_transcription.findings.question import Case, Judged
 from parallel_transcription.results.finding import Row, Verdict
@@ -65,15 +65,8 @@ def matched_pairs(
 
 
 def _facts(one: Any, other: Any) -> Row:
-    return {
-        "model": one["model"],
-        "compute_type": one["compute_type"],
-        "device": one["device"],
-        "device_index": one["device_index"],
-        "files": one["files_in_parallel"],
-        "callers": one["callers"],
-        "total_workers": one["total_workers"],
-        "cpu_threads": one["cpu_threads"],
+    same = ("device", "device_index", "files", "callers", "total_workers", "cpu_threads")
+    return settings_of(one, *same) | {
         "instances": other["instances"],
         "workers_per_instance": other["num_workers"],
     }

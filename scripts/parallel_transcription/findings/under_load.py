@@ -15,7 +15,7 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import CONDITIONS
+from parallel_transcription.findings.evidence import CONDITIONS, settings_of
 from parallel_transcription.findings.machine import Machine, alike
 from parallel_transcription.findings.one_against_others import verdict_of
 from parallel_transcription.findings.question import (
@@ -60,21 +60,12 @@ def named_rates(loads: Machine) -> set[str]:
 
 def facts(arm: Any, loads: Machine) -> Row:
     """What a row of evidence says of an arm."""
-    return {
-        "model": arm["model"],
-        "compute_type": arm["compute_type"],
-        "device": arm["device"],
-        "strategy": arm["strategy"],
-        "instances": arm["instances"],
-        "workers": arm["num_workers"],
-        "total_workers": arm["total_workers"],
-        "callers": arm["callers"],
-        "cpu_threads": arm["cpu_threads"],
-        "discipline": arm["discipline"],
-        "service": arm["service"],
+    told = (
+        "device", "strategy", "instances", "workers", "total_workers", "callers", "cpu_threads",
+        "discipline", "service", "mix", "requests",
+    )  # fmt: skip
+    return settings_of(arm, *told) | {
         "arrivals": arm["arrivals"].split(":")[0],
-        "mix": arm["mix"],
-        "requests": arm["requests"],
         "rate": offered(arm, loads),
     }
 
@@ -146,7 +137,7 @@ class PairedLoadQuestion(LoadQuestion, PairedQuestion):
         for _, one in ones.sort_values("arm").iterrows():
             for _, other in alike(others, one, keys).sort_values("arm").iterrows():
                 pair = loads.compare(one["arm"], other["arm"])
-                if pair.result.rounds:
+                if pair.testable:
                     cases.append(Case(pair, facts(one, loads)))
         return cases
 

@@ -5,13 +5,7 @@ The campaign writes it, the report reads it.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
-from pathlib import Path
-
-from parallel_transcription.files import write_json
-from parallel_transcription.results.typed import plain, read_checked
 
 FILE = "ladder.json"
 
@@ -47,22 +41,3 @@ class Ladder:
     budget_s: float
     runs: int
     settings: list[Climbed]
-
-
-def write_ladder(found: Ladder, path: Path) -> None:
-    """Write what a ladder came to."""
-    write_json(path, plain(dataclasses.asdict(found)), indent=2)
-
-
-def read_ladders(folder: Path) -> dict[str, Ladder]:
-    """The ladders of a results folder by machine, checked; none where there is no file.
-
-    Raises:
-        TableError: A file is there and holds something else.
-    """
-    found = {}
-    for path in sorted(folder.glob(f"*/{FILE}")):
-        one = read_checked(path, Ladder, json.loads)
-        if one is not None:
-            found[path.parent.name] = one
-    return found

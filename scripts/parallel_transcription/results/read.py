@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from parallel_transcription.errors import TableError
-from parallel_transcription.results.climbed import Ladder, read_ladders
+from parallel_transcription.results import climbed, searched
+from parallel_transcription.results.climbed import Ladder
 from parallel_transcription.results.columns import (
     LEFT_OUT_COLUMNS,
     MATCH_COLUMNS,
@@ -25,9 +26,9 @@ from parallel_transcription.results.columns import (
 from parallel_transcription.results.finding import Finding, Group, read_findings
 from parallel_transcription.results.merge import no_matches
 from parallel_transcription.results.recommended import Recommendation, read_recommended
-from parallel_transcription.results.searched import Searched, read_searches
+from parallel_transcription.results.searched import Searched
 from parallel_transcription.results.sizing import Sizing, read_sizing
-from parallel_transcription.results.typed import unusable
+from parallel_transcription.results.typed import read_of_machines, unusable
 from parallel_transcription.study.settings import DEFAULTS
 
 T = TypeVar("T")
@@ -138,8 +139,8 @@ def read_results(folder: Path | str) -> Results:
         findings=read_findings(folder / "findings.json"),
         recommended=read_recommended(folder / "recommended.yaml"),
         sizing=read_sizing(folder / "sizing.yaml"),
-        searches=read_searches(folder),
-        ladders=read_ladders(folder),
+        searches=read_of_machines(folder, searched.FILE, Searched),
+        ladders=read_of_machines(folder, climbed.FILE, Ladder),
     )
 
 

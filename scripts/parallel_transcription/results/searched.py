@@ -5,13 +5,7 @@ The campaign writes it, the report reads it.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
-from pathlib import Path
-
-from parallel_transcription.files import write_json
-from parallel_transcription.results.typed import plain, read_checked
 
 FILE = "search.json"
 
@@ -93,22 +87,3 @@ class Searched:
     def count(self, *states: str) -> int:
         """How many configurations are in one of some states."""
         return sum(one.state in states for one in self.configurations)
-
-
-def write_search(found: Searched, path: Path) -> None:
-    """Write what a search did."""
-    write_json(path, plain(dataclasses.asdict(found)), indent=2)
-
-
-def read_searches(folder: Path) -> dict[str, Searched]:
-    """The searches of a results folder by machine, checked; none where there is no file.
-
-    Raises:
-        TableError: A file is there and holds something else.
-    """
-    found = {}
-    for path in sorted(folder.glob(f"*/{FILE}")):
-        one = read_checked(path, Searched, json.loads)
-        if one is not None:
-            found[path.parent.name] = one
-    return found

@@ -17,6 +17,7 @@ import pandas as pd
 import yaml
 
 from parallel_transcription.errors import TableError
+from parallel_transcription.files import write_json
 
 T = TypeVar("T")
 
@@ -64,6 +65,21 @@ def read_checked(path: Path, kind: type[T], load: Callable[[str], Any] = json.lo
         return checked(kind, load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise unusable(path, error) from None
+
+
+def write_plain(found: Any, path: Path) -> None:
+    """Write a dataclass, with all that is in it, as JSON."""
+    write_json(path, plain(dataclasses.asdict(found)), indent=2)
+
+
+def read_of_machines(folder: Path, file: str, kind: type[T]) -> dict[str, T]:
+    """What a results folder holds of a kind, by machine: `<machine>/<file>`, checked.
+
+    Raises:
+        TableError: A file is there and holds something else.
+    """
+    read = {p.parent.name: read_checked(p, kind) for p in sorted(folder.glob(f"*/{file}"))}
+    return {machine: one for machine, one in read.items() if one is not None}
 
 
 def checked(kind: type[T], value: object, where: str = "") -> T:

@@ -23,7 +23,7 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import near, show
-from parallel_transcription.findings.evidence import median_of
+from parallel_transcription.findings.evidence import median_of, settings_of
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
@@ -154,20 +154,15 @@ def _faster(judged: Judged) -> int:
     return sum(r["size"] == statistics.BEYOND and r["ratio"] < 1 for r in judged.rows)
 
 
+_SETTINGS = ("strategy", "instances", "workers", "cpu_threads", "files", "batch_size")
+
+
 def _facts(arm: Any, pair: Pair, errors: dict[str, float]) -> Row:
     in_batches, plain = pair.configurations
     result = pair.result
     return {
         "label": words.name_of(arm),
-        "model": arm["model"],
-        "compute_type": arm["compute_type"],
-        "device": arm["device"],
-        "strategy": arm["strategy"],
-        "instances": arm["instances"],
-        "workers": arm["num_workers"],
-        "cpu_threads": arm["cpu_threads"],
-        "files": arm["files_in_parallel"],
-        "batch_size": arm["batch_size"],
+        **settings_of(arm, "device", *_SETTINGS),
         "speed_up": 1 / result.ratio,
         "speed_low": None,
         "speed_high": None,

@@ -30,7 +30,7 @@ from parallel_transcription import statistics, words
 from parallel_transcription.findings import near, show
 from parallel_transcription.findings.candidates import TROUBLE
 from parallel_transcription.findings.choose import places
-from parallel_transcription.findings.evidence import CONDITIONS
+from parallel_transcription.findings.evidence import CONDITIONS, settings_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
@@ -222,12 +222,7 @@ def _row(machine: Machine, arm: Any, calm: Any, against_best: Comparison | None)
     elif against_best is not None:
         rounds = against_best.rounds
     row = {
-        "model": arm["model"],
-        "compute_type": arm["compute_type"],
-        "files": arm["files_in_parallel"],
-        "callers": arm["callers"],
-        "workers": arm["num_workers"],
-        "cpu_threads": arm["cpu_threads"],
+        **settings_of(arm, "files", "callers", "workers", "cpu_threads"),
         "threads_in_use": arm["in_use"] * arm["cpu_threads"],
         "rtfx": rtfx,
         "low": low,

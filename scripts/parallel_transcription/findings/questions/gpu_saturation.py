@@ -26,7 +26,12 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import CONDITIONS, faster_than_margin, median_of
+from parallel_transcription.findings.evidence import (
+    CONDITIONS,
+    faster_than_margin,
+    median_of,
+    settings_of,
+)
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import NO_UTILISATION, by_verdict, starts
@@ -161,13 +166,7 @@ def _facts(machine: Machine, arm: Any, strategy: str, number: int, enough: bool)
     return {
         "series": SERIES[strategy],
         "number": number,
-        "strategy": arm["strategy"],
-        "model": arm["model"],
-        "compute_type": arm["compute_type"],
-        "device_index": arm["device_index"],
-        "files": arm["files_in_parallel"],
-        "callers": arm["callers"],
-        "cpu_threads": arm["cpu_threads"],
+        **settings_of(arm, "strategy", "device_index", "files", "callers", "cpu_threads"),
         "rtfx": rtfx,
         "rtfx_low": low,
         "rtfx_high": high,

@@ -57,8 +57,7 @@ class LoadCallers(PairedLoadQuestion):
         if more.empty:
             return None
         enough = arms[arms["callers"] == arms["total_workers"]]
-        found = self.matched(more, enough, [*_SPREAD, "discipline"], machine)
-        return Cases([case for case in found if case.pair.testable], arms=arms)
+        return Cases(self.matched(more, enough, [*_SPREAD, "discipline"], machine), arms=arms)
 
     def verdict(self, judged: Judged) -> Verdict:
         """Sooner in none?"""
@@ -85,8 +84,7 @@ class LoadDiscipline(PairedLoadQuestion):
         if shortest.empty:
             return None
         oldest = arms[arms["discipline"] == "fifo"]
-        found = self.matched(shortest, oldest, [*_SPREAD, "callers"], machine)
-        return Cases([case for case in found if case.pair.testable], arms=arms)
+        return Cases(self.matched(shortest, oldest, [*_SPREAD, "callers"], machine), arms=arms)
 
     def verdict(self, judged: Judged) -> Verdict:
         """Sooner in some, later in none?"""

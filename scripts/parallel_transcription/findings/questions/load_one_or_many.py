@@ -38,8 +38,7 @@ class LoadOneAgainstOthers(EqualUnderLoad):
             return None
         ones = arms[(arms["strategy"] == "one_model") & (arms["total_workers"] > 1)]
         keys = [*SAME, "total_workers", "callers", "discipline"]
-        tested = [c for c in self.matched(ones, others, keys, machine) if c.pair.testable]
-        return Cases(tested, arms=arms)
+        return Cases(self.matched(ones, others, keys, machine), arms=arms)
 
 
 class LoadOneOrMany(LoadOneAgainstOthers):

@@ -52,8 +52,7 @@ class LoadServices(EqualUnderLoad):
         if services.empty:
             return None
         alone = (arms["strategy"] == "one_model") & (arms["callers"] == arms["total_workers"])
-        found = self.matched(services, arms[alone], _KEYS, machine)
-        return Cases([case for case in found if case.pair.testable], arms=arms)
+        return Cases(self.matched(services, arms[alone], _KEYS, machine), arms=arms)
 
 
 class LoadBetweenServices(EqualUnderLoad):
@@ -83,4 +82,4 @@ class LoadBetweenServices(EqualUnderLoad):
                 other = services.set_index("arm").loc[case.pair.arm_b]
                 case.row.update(first=words.name_of(one), second=words.name_of(other))
                 tested.append(case)
-        return Cases([case for case in tested if case.pair.testable], arms=arms)
+        return Cases(tested, arms=arms)

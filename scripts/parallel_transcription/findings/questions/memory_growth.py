@@ -23,6 +23,7 @@ import scipy
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import settings_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, starts
@@ -106,9 +107,7 @@ def _rows(machine: Machine) -> list[Row]:
         outcome = LEAK if low > GROWTH * size else PLATEAU if high < GROWTH * size else UNDECIDED
         rows.append(
             {
-                "model": first["model"],
-                "compute_type": first["compute_type"],
-                "device": first["device"],
+                **settings_of(first, "device"),
                 "label": words.name_of(first),
                 "uss_mb": size,
                 "slope_mb": mean,

@@ -24,6 +24,7 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
+from parallel_transcription.findings.evidence import settings_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, starts
@@ -111,10 +112,7 @@ def _rows(machine: Machine) -> list[Row]:
         first = group.iloc[0]
         rows.append(
             {
-                "model": first["model"],
-                "compute_type": first["compute_type"],
-                "device": first["device"],
-                "strategy": first["strategy"],
+                **settings_of(first, "device", "strategy"),
                 "instances": int(first["instances"]),
                 "workers_in_use": int(first["in_use"]),
                 "cpu_threads": int(first["cpu_threads"]),

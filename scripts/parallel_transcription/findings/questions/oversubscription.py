@@ -26,7 +26,7 @@ import numpy as np
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
-from parallel_transcription.findings.evidence import BOUNDS, CONDITIONS
+from parallel_transcription.findings.evidence import BOUNDS, CONDITIONS, settings_of
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
@@ -160,16 +160,9 @@ def _reference(fitting: Any, arm: Any) -> Any:
 
 
 def _facts(arm: Any, reference: Any, pair: Pair, cpus: float) -> Row:
-    return {
-        "strategy": arm["strategy"],
-        "model": arm["model"],
-        "compute_type": arm["compute_type"],
-        "files": arm["files_in_parallel"],
-        "callers": arm["callers"],
-        "instances": arm["instances"],
-        "workers": arm["num_workers"],
+    told = ("strategy", "files", "callers", "instances", "workers", "cpu_threads")
+    return settings_of(arm, *told) | {
         "workers_in_use": arm["in_use"],
-        "cpu_threads": arm["cpu_threads"],
         "reference_workers": reference["num_workers"],
         "reference_threads": reference["cpu_threads"],
         "cpus": cpus,

@@ -24,7 +24,7 @@ from parallel_transcription.findings.choose import (
     met_in_matches,
     settled,
 )
-from parallel_transcription.findings.evidence import ladder
+from parallel_transcription.findings.evidence import ladder, settings_of
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, notes_on_matches
@@ -124,15 +124,10 @@ def _rows(choice: Choice, primary: bool) -> list[Row]:
     """The candidates of a choice, the fastest first."""
     return [
         {
-            "model": row["model"],
-            "compute_type": row["compute_type"],
-            "files": row["files_in_parallel"],
+            **settings_of(
+                row, "files", "strategy", "instances", "workers", "cpu_threads", "callers"
+            ),
             "label": words.name_of(row) + (", voice detector" if row["vad_filter"] else ""),
-            "strategy": row["strategy"],
-            "instances": row["instances"],
-            "workers": row["num_workers"],
-            "cpu_threads": row["cpu_threads"],
-            "callers": row["callers"],
             "rtfx": row["rtfx"],
             "low": row["rtfx_low"],
             "high": row["rtfx_high"],

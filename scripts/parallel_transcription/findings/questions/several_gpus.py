@@ -30,6 +30,7 @@ from parallel_transcription.findings.evidence import (
     CONDITIONS,
     faster_than_margin,
     median_of,
+    settings_of,
     some_and_none,
 )
 from parallel_transcription.findings.machine import Machine, Pair
@@ -152,14 +153,9 @@ def _best_of(judged: Judged, head: Row) -> str:
 
 def _facts(arm: Any, devices: int, pair: Pair) -> Row:
     one, all_of_them = pair.a["energy_j"].median(), pair.b["energy_j"].median()
-    return {
-        "model": arm["model"],
-        "compute_type": arm["compute_type"],
-        "device_index": arm["device_index"],
+    return settings_of(arm, "device_index", "files", "callers") | {
         "devices": devices,
         "workers_per_device": arm["num_workers"],
-        "files": arm["files_in_parallel"],
-        "callers": arm["callers"],
         "balance": median_of(pair.b, "gpu_balance"),
         "utilisation": median_of(pair.b, "gpu_util"),
         "utilisation_of_one": median_of(pair.a, "gpu_util"),
