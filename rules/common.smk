@@ -27,7 +27,7 @@ from parallel_transcription.jobs.snakemake_insides import (
     study_files,
 )
 from parallel_transcription.jobs.screen import take_over
-from parallel_transcription.jobs.start import before_first_job, records_lacking
+from parallel_transcription.jobs.start import before_first_job, decides, records_lacking
 from parallel_transcription.jobs.transcribe import measuring_code
 from parallel_transcription.places import SCRIPTS
 from parallel_transcription.study.plan import Plan
@@ -143,7 +143,7 @@ onstart:
     if ON_CLUSTER:
         listen(workflow, INTERRUPTED)
     if SCREEN:
-        SCREEN.begin(PLAN, records_lacking(workflow, PLAN))
+        SCREEN.begin(PLAN, records_lacking(workflow, PLAN), decides(workflow))
 
 
 onsuccess:

@@ -81,10 +81,33 @@ def test_each_model_is_tried(monkeypatch, tried):
 
 def test_what_cannot_be_tried_is_said(monkeypatch, tried):
     starts = [{"strategy": "one_model", "files_in_parallel": 0}]
-    with pytest.raises(InputError, match="passes"):
+    with pytest.raises(InputError, match="transcribes nothing"):
         estimate.by_trial(plan_of(monkeypatch, starts), 2)
     monkeypatch.setattr(
         estimate, "measure", lambda *_: make_record() | {"status": "failed", "error": "no memory"}
     )
     with pytest.raises(InputError, match="no memory"):
         estimate.by_trial(plan_of(monkeypatch), 2)
+
+
+def test_requests_come_as_long_as_their_rate_lets_them(monkeypatch, tried):
+    """A share of the capacity: that of the closed loop, which is what is tried."""
+    loads = {"arrivals": "poisson", "requests": 10, "files_in_parallel": 0}
+    grid = [{"strategy": "one_model", "num_workers": 2, "rate": ["50%", "1.0"]}]
+    plan = plan_of(monkeypatch, grid, defaults=loads, decide={"minutes": 0})
+    told = estimate.by_trial(plan, 2)
+    (run,) = tried
+    assert run.configuration.arrivals == "closed" and run.load is not None
+    capacity = 2 / 5  # two files in five seconds
+    closed, start, warm = 10, 3, 2
+    passes = 1.25 * 10 / (0.5 * capacity) + 1.25 * 10 / 1.0
+    seconds = closed + 3 * (2 * (start + warm) + 2 * passes)
+    assert f"About {seconds / 60:.0f} min" in told
+
+
+def test_files_at_once_and_requests_are_tried_each(monkeypatch, tried):
+    loads = {"arrivals": "poisson", "requests": 10, "files_in_parallel": 0}
+    files = {"strategy": "one_model", "files_in_parallel": 2, "arrivals": "at_once", "requests": 0}
+    grid = [files, {"strategy": "one_model", "num_workers": 2, "rate": "50%"}]
+    estimate.by_trial(plan_of(monkeypatch, grid, defaults=loads, decide={"minutes": 0}), 2)
+    assert {run.configuration.arrivals for run in tried} == {"at_once", "closed"}

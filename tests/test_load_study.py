@@ -7,7 +7,7 @@ import json
 import pytest
 
 from parallel_transcription.errors import InputError
-from parallel_transcription.jobs.load import ToldLoad, capacity_of, load_of
+from parallel_transcription.jobs.load import ToldLoad, capacity_in, load_of
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.ladders import RATES, rungs
@@ -166,7 +166,7 @@ def test_a_rate_in_per_cent_is_taken_to_the_ladder(tmp_path):
         one["makespan_s"] = 1.0  # two files in each
     file = tmp_path / "r.json"
     file.write_text(json.dumps(record))
-    assert capacity_of(file) == 2.0
+    assert capacity_in(file) == 2.0
     audio = [{"path": "a.wav", "sha256": "a", "seconds": 5.0}]
     wanted = complete(BLOCK | {"rate": "70%"})
     strata = [{"name": "", "weight": 1.0, "files": [0]}]
@@ -177,7 +177,7 @@ def test_a_rate_in_per_cent_is_taken_to_the_ladder(tmp_path):
     record["starts"][0]["passes"] = []
     file.write_text(json.dumps(record))
     with pytest.raises(InputError, match="served nothing"):
-        capacity_of(file)
+        capacity_in(file)
 
 
 def test_files_of_a_mix_that_a_rate_uses_have_one_schedule_for_all_sides():

@@ -7,6 +7,7 @@ same time. That is rough: threads, memory and what is switched on or off change 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,14 +16,16 @@ from parallel_transcription import words
 from parallel_transcription.errors import InputError
 from parallel_transcription.inputs import inspected, models
 from parallel_transcription.inputs.model_names import parse_model
+from parallel_transcription.jobs import load
 from parallel_transcription.jobs.command_line import MODELS_FOLDER
 from parallel_transcription.jobs.transcribe import Run, measure, measuring_code
-from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.measure.messages import Protocol
 from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.loads import trace_of
 from parallel_transcription.study.plan import Plan
-from parallel_transcription.study.runs import round_of
+from parallel_transcription.study.rates import share_of
+from parallel_transcription.study.runs import round_of, run_id
 
 
 def by_trial(plan: Plan, cpus: float) -> str:
@@ -38,7 +41,7 @@ def by_trial(plan: Plan, cpus: float) -> str:
     files = [str(PROJECT_ROOT / file) for file in plan.audio_of_key.values()]
     audio = {one["path"]: one for one in inspected.inspect_all(files)}
     seconds, took = 0.0, 0.0
-    for points in _by_model(plan).values():
+    for points in _alike(plan).values():
         tried = _simplest(points)
         record = _measure(plan, tried, audio)
         if record["status"] != "ok":
@@ -58,7 +61,7 @@ def expected_s(
     record: Mapping[str, Any],
     cpus: float,
 ) -> float:
-    """How long all runs of some configurations will take, in seconds; loads count as passes.
+    """How long all runs of some configurations will take, in seconds.
 
     Args:
         plan: The study's, with known lengths of its audio.
@@ -76,54 +79,70 @@ def expected_s(
     for point in points:
         if point.configuration.files_in_parallel == 0:
             seconds += point.repeats * start_s  # each in a process of its own
-        else:
-            share = _share(plan, point, cpus) / work
-            seconds += start_s + share * (warm_s + point.repeats * pass_s)
+            continue
+        share = _share(plan, point, cpus) / work
+        lasts_s = _arriving_s(plan, point, record) or share * pass_s
+        seconds += start_s + share * warm_s + point.repeats * lasts_s
     return seconds * len(plan.machines)
+
+
+def _arriving_s(plan: Plan, point: GridPoint, record: Mapping[str, Any]) -> float | None:
+    """How long the requests of a pass come; None where they come as they are served."""
+    c = point.configuration
+    if not c.under_load or c.arrivals == "closed":
+        return None
+    share = share_of(c.rate)  # of what a closed loop tells, which is then what was tried
+    return plan.arriving_s(point.id, share * load.capacity_of(record) if share else math.nan)
 
 
 def _took_s(record: Mapping[str, Any]) -> float:
     return float(record["finished_at"] - record["started_at"])
 
 
-def _by_model(plan: Plan) -> dict[tuple[str, str, str], list[GridPoint]]:
-    """The configurations of all runs, those of a model in a compute type on a device together."""
-    found: dict[tuple[str, str, str], list[GridPoint]] = {}
+def _alike(plan: Plan) -> dict[tuple[object, ...], list[GridPoint]]:
+    """The configurations of all runs, those that a trial of one tells of together."""
+    found: dict[tuple[object, ...], list[GridPoint]] = {}
     for run in plan.runs:
         point = plan.study.points[round_of(run)[0]]
         c = point.configuration
-        found.setdefault((c.model, c.compute_type, c.device), []).append(point)
+        key = (c.model, c.compute_type, c.device, c.under_load)
+        found.setdefault(key, []).append(point)
     return found
 
 
 def _share(plan: Plan, point: GridPoint, cpus: float) -> float:
     """Seconds of audio of a pass, for each file that is worked on at the same time."""
-    return sum(plan.lengths_s(point.id)) / _at_once(point.configuration, cpus)
-
-
-def _at_once(c: Configuration, cpus: float) -> float:
-    return max(1.0, min(c.total_workers, c.callers, c.files_in_parallel, cpus))
+    c = point.configuration
+    lengths = plan.lengths_s(point.id)
+    seconds = sum(lengths)
+    if c.under_load:
+        trace = trace_of(c)
+        requests = len(plan.study.loads.traces[trace]) if trace else c.requests
+        seconds *= requests / len(lengths)
+    files = math.inf if c.under_load else c.files_in_parallel
+    return seconds / max(1.0, min(c.total_workers, c.callers, files, cpus))
 
 
 def _simplest(points: Sequence[GridPoint]) -> GridPoint:
-    plain = [
-        point
-        for point in points
-        if point.configuration.files_in_parallel > 0
-        and not point.configuration.under_load
-        and not point.configuration.service
-    ]
-    if not plain:
-        raise InputError("a trial tells nothing of a study without passes of its own")
+    """Of the library and few workers; under a load a closed loop, which tells a capacity."""
+    passes = [point for point in points if point.configuration.files_in_parallel > 0]
+    if not passes:
+        raise InputError("a trial tells nothing of a study that transcribes nothing")
     # 0 threads are as many as the engine likes
     return min(
-        plain,
-        key=lambda p: (p.configuration.total_workers, p.configuration.cpu_threads or math.inf),
+        passes,
+        key=lambda p: (
+            p.configuration.arrivals != "closed",
+            bool(p.configuration.service),
+            p.configuration.total_workers,
+            p.configuration.cpu_threads or math.inf,
+        ),
     )
 
 
 def _measure(plan: Plan, point: GridPoint, audio: Mapping[str, Any]) -> dict[str, Any]:
     settings, model = plan.study.settings, parse_model(point.configuration.model)
+    told = json.loads(plan.specification(plan.machines[0], run_id(point.id, 1)))
     run = Run(
         study=settings["name"],
         machine=plan.machines[0],
@@ -140,5 +159,7 @@ def _measure(plan: Plan, point: GridPoint, audio: Mapping[str, Any]) -> dict[str
         model=models.prepare(model, MODELS_FOLDER),
         audio=[audio[str(PROJECT_ROOT / file)] for file in plan.files_of(point)],
         code=measuring_code(),
+        load=load.ToldLoad(**told["load"]) if "load" in told else None,
+        service=told.get("service"),
     )
     return measure(run, None, None)

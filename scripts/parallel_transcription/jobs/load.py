@@ -82,7 +82,7 @@ def as_recorded(load: Load | None, told: ToldLoad | None) -> dict[str, Any] | No
     return {
         "arrivals": load.arrivals,
         "rate": load.rate or None,
-        "capacity_rps": capacity_of(capacity) if capacity else None,
+        "capacity_rps": capacity_in(capacity) if capacity else None,
         "requests": load.counted,
         "lead_in": load.lead_in,
         "seed": load.seed,
@@ -90,13 +90,21 @@ def as_recorded(load: Load | None, told: ToldLoad | None) -> dict[str, Any] | No
     }
 
 
-def capacity_of(record: Path) -> float:
+def capacity_in(file: Path) -> float:
+    """The capacity that a record tells; errors as of `capacity_of`."""
+    return capacity_of(json.loads(file.read_text(encoding="utf-8")), str(file))
+
+
+def capacity_of(content: Mapping[str, Any], name: str = "the trial") -> float:
     """Requests per second that a closed loop served: of the counted ones of all its passes.
+
+    Args:
+        content: The run record of the closed loop.
+        name: What messages call it.
 
     Raises:
         InputError: where it served none.
     """
-    content = json.loads(record.read_text(encoding="utf-8"))
     passes = [
         one
         for start in content["starts"]
@@ -107,7 +115,7 @@ def capacity_of(record: Path) -> float:
     lasted = sum(one["makespan_s"] for one in passes)
     if not served or lasted <= 0:
         raise InputError(
-            f"{record}: what the machine carries is not known, since that run served nothing "
+            f"{name}: what the machine carries is not known, since that run served nothing "
             f"({content['error'] or content['status']}); give rates in requests per second, or "
             "settings that work"
         )
@@ -126,7 +134,7 @@ def _rate(configuration: Configuration, told: ToldLoad) -> float:
             f"rate {configuration.rate} is a share of what the machine carries, which only a "
             "study measures; by hand, give requests per second"
         )
-    return on_ladder(share * capacity_of(told.capacity))
+    return on_ladder(share * capacity_in(told.capacity))
 
 
 def _trace(configuration: Configuration, told: ToldLoad) -> list[tuple[float, float]] | None:

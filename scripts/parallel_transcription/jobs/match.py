@@ -17,7 +17,7 @@ from typing import Any
 from parallel_transcription.errors import InputError
 from parallel_transcription.files import write_json
 from parallel_transcription.jobs import packing, room
-from parallel_transcription.jobs.load import ToldLoad, as_recorded, capacity_of
+from parallel_transcription.jobs.load import ToldLoad, as_recorded, capacity_in
 from parallel_transcription.jobs.service import as_kept
 from parallel_transcription.jobs.transcribe import (
     Run,
@@ -103,7 +103,7 @@ def fingerprint(sides: Sequence[Run]) -> str:
 
 def _capacity(load: ToldLoad) -> float | None:
     """What rates in percent are a share of: measured anew, it makes other requests of them."""
-    return capacity_of(load.capacity) if load.capacity else None
+    return capacity_in(load.capacity) if load.capacity else None
 
 
 def is_measured_match(record: Path, sides: Sequence[Run]) -> bool:

@@ -87,12 +87,13 @@ class Screen(logging.Handler):
         self._far = Far([])
         self._began = time.monotonic()
 
-    def begin(self, plan: Plan, records: Sequence[str]) -> None:
+    def begin(self, plan: Plan, records: Sequence[str], decides: bool) -> None:
         """Say what is about to be measured.
 
         Args:
             plan: The study's.
             records: Those that are lacking, in the order in which they will be made.
+            decides: Whether matches follow.
         """
         names = {one: words.of_work(p.configuration.as_json()) for one, p in
                  plan.study.wanted.items()}  # fmt: skip
@@ -107,7 +108,7 @@ class Screen(logging.Handler):
             *([f"a ladder for {len(plan.climbing)}"] if plan.climbing else []),
             words.plural(len(records), "run") + (f" ({there} are there already)" if there else ""),
         ]
-        if (records or plan.searched) and minutes:
+        if decides and minutes:
             told.append(f"then up to {words.as_written(minutes)} min of matches")
         self._say(f"Study {settings['name']} on {', '.join(plan.machines)}: {', '.join(told)}.")
         if records:

@@ -16,7 +16,7 @@ from parallel_transcription.jobs import cluster, preflight, progress
 from parallel_transcription.jobs.snakemake_insides import adopt_files, wanted_files
 from parallel_transcription.jobs.transcribe import is_measured
 from parallel_transcription.places import SCRIPTS
-from parallel_transcription.study.plan import SEARCHED, Plan
+from parallel_transcription.study.plan import DECIDED, SEARCHED, Plan
 from parallel_transcription.study.runs import round_of
 
 
@@ -100,6 +100,11 @@ def records_lacking(workflow: Any, plan: Plan) -> list[str]:
     files = wanted_files(workflow)
     every = (plan.record(machine, run) for run in plan.runs for machine in plan.machines)
     return [record for record in every if record in files]
+
+
+def decides(workflow: Any) -> bool:
+    """Whether matches are about to be made, or looked at again, to decide what rounds left open."""
+    return any(Path(file).name == DECIDED for file in wanted_files(workflow))
 
 
 def _check_machine(plan: Plan, files: set[str]) -> None:

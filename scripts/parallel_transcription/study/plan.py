@@ -29,6 +29,7 @@ from parallel_transcription.study.settings import Packing
 from parallel_transcription.study.study import Study
 
 SEARCHED = "search.json"  # what a search came to
+DECIDED = "decided.json"  # what rule decide writes
 CLIMBED = "ladder.json"  # what a ladder came to
 NOT_IN_RESULTS = ("only", "machines")
 JUDGED_WITH: tuple[
@@ -192,23 +193,27 @@ class Plan:
         more, repeats = settings["remeasure"], self.study.points[round_of(run)[0]].repeats
         # each pass more may need a process of its own, with warm-ups of its own
         passes = settings["warmups"] * (1 + more) + repeats + more
-        longest = self.timeout_s(round_of(run)[0]) + self._arriving_s(round_of(run)[0])
+        configuration_id = round_of(run)[0]
+        longest = self.timeout_s(configuration_id)
+        if self.study.points[configuration_id].configuration.under_load:
+            # what a share of the capacity is shows when it is measured: a request in two seconds
+            longest += self.arriving_s(configuration_id, 0.5) + longest
         return math.ceil((settings["load_timeout_s"] + passes * longest) / 60)
 
-    def _arriving_s(self, configuration_id: str) -> float:
-        """How long requests come in a pass, and are waited for; 0 where all files come at once."""
+    def arriving_s(self, configuration_id: str, guess: float) -> float:
+        """How long the requests of a pass come, with those before the counted ones.
+
+        Args:
+            configuration_id: One under a load.
+            guess: Requests per second where the study does not say how many.
+        """
         c = self.study.points[configuration_id].configuration
-        if not c.under_load:
-            return 0.0
         trace = trace_of(c)
         if trace is not None:
             requests = self.study.loads.traces[trace]
-            lasts = requests[-1][0] - requests[0][0]
-        else:
-            # what a share of the capacity is shows when it is measured: a request in two seconds
-            rate = float(c.rate) if c.rate and share_of(c.rate) is None else 0.5
-            lasts = 1.25 * c.requests / rate
-        return lasts + self.timeout_s(configuration_id)
+            return float(requests[-1][0] - requests[0][0])
+        rate = float(c.rate) if c.rate and share_of(c.rate) is None else guess
+        return 1.25 * c.requests / rate
 
     def timeout_s(self, configuration_id: str) -> float:
         """How long a pass of a configuration may take; of files not looked into, the least."""
