@@ -1,10 +1,11 @@
 # With `search`, one job per machine chooses what to measure of the grid: each heat follows from those before
-# it. What it cannot choose (cold starts, replicas, loads) is measured as without it.
+# it. What it cannot choose (cold starts, replicas, work that is not what it is for) is measured as without it.
 
 
 rule search:
     input:
         PLAN.all_manifests(),
+        lambda wildcards: PLAN.search_needs(wildcards.machine),
     output:
         "results/{machine}/search.json",
     log:

@@ -19,6 +19,7 @@ from parallel_transcription.findings.searching import Elsewhere, Searching, else
 from parallel_transcription.jobs.campaign import Campaign, from_command_line, run_campaign
 from parallel_transcription.jobs.match import is_measured_match, key_of, measure_match, sides_of
 from parallel_transcription.jobs.transcribe import Run
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
@@ -32,7 +33,7 @@ from parallel_transcription.results.searched import (
 )
 from parallel_transcription.results.typed import write_plain
 from parallel_transcription.study.runs import match_id, match_of
-from parallel_transcription.study.settings import THROUGHPUT
+from parallel_transcription.study.searching import objective_of
 from parallel_transcription.untrusted import in_brief
 
 
@@ -67,8 +68,7 @@ class Search(Campaign):
         ]  # fmt: skip
         merged = merge_records(there[0], self._settings, heats=there[1])
         results = Results(merged.runs, merged.timings, merged.machines, self._settings)
-        objective = (self._settings.get("search") or {}).get("objective", THROUGHPUT)
-        return elsewhere_of(results, self._machine, objective)
+        return elsewhere_of(results, self._machine, objective_of(self._settings))
 
     def searching(self) -> Searching:
         """How the search stands by the records that are there."""
@@ -155,7 +155,7 @@ class Search(Campaign):
             instances=c.instances,
             num_workers=c.num_workers,
             cpu_threads=c.cpu_threads,
-            work=f"{c.model}, {c.compute_type}, {words.plural(c.files_in_parallel, 'file')}",
+            work=f"{c.model}, {c.compute_type}, {_task(c)}",
             name=words.name_of(c.as_json()),
             state=one.state,
             relative=math.exp(one.value) if known else None,
@@ -163,6 +163,13 @@ class Search(Campaign):
             runs=one.runs,
             reason=one.reason,
         )
+
+
+def _task(c: Configuration) -> str:
+    """What a configuration does, in words."""
+    if not c.under_load:
+        return words.plural(c.files_in_parallel, "file")
+    return f"{words.plural(c.requests, 'request')} at {c.rate}" if c.requests else c.arrivals
 
 
 def _share(log_gain: float) -> float:

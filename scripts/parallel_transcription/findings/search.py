@@ -159,7 +159,7 @@ class Search:
             if point.configuration.total_workers <= point.in_use
         }
         return {
-            point.id: "more workers than files"
+            point.id: "workers that never get a file"
             for point in self.space
             if point.configuration.total_workers > point.in_use and _but_workers(point) in enough
         }

@@ -26,12 +26,13 @@ from parallel_transcription.results.read import Results
 from parallel_transcription.study.configuration import complete
 from parallel_transcription.study.dimensions import NAMES
 from parallel_transcription.study.grid import GridPoint
-from parallel_transcription.study.searching import GAIN, SHARE, searched, work_of
-from parallel_transcription.study.settings import THROUGHPUT, Settings
+from parallel_transcription.study.searching import GAIN, SHARE, objective_of, searched, work_of
+from parallel_transcription.study.settings import P95, Settings
 from parallel_transcription.study.study import expand_grid
 
 #: Passes of a side in a heat: at most, and in the first one; and what a process takes to begin (s).
 MOST_BLOCKS, FIRST_BLOCKS, BEGIN_S = 4, 2, 0.5
+MOST_REQUESTS = 200  # of a load, that the rule of thumb looks at
 #: Points of other machines, and what was measured of them.
 Elsewhere = tuple[list[Point], list[Measured]]
 #: What a figure of a candidate is held against.
@@ -73,11 +74,12 @@ class Searching:
         elsewhere: Elsewhere | None = None,
     ):
         settings = results.study
-        self._machine = Machine(results, label)
         self._asked: Mapping[str, Any] = settings.get("search") or {}
+        self.objective = objective_of(settings)
+        self._machine = _machine(results, label, self.objective)
         self._space = space_of(settings)
         cpus = self._machine.cpus or cpus or 1.0
-        seconds = _lengths(self._machine.timings)
+        seconds = _lengths(self._machine, self.objective)
         points = [_point(one, cpus, seconds) for one in self._space.values()]
         rounds = max((one.rounds for one in self._space.values()), default=0)
         far = elsewhere_of(results, label, self.objective) if elsewhere is None else elsewhere
@@ -85,11 +87,6 @@ class Searching:
         self.search = Search(points, gain, rounds, *far)
         self.measured = measured(self._machine, self._space, self.objective)
         self._known = known(self._machine, points)
-
-    @property
-    def objective(self) -> str:
-        """What the search is for."""
-        return str(self._asked.get("objective", THROUGHPUT))
 
     @property
     def state(self) -> State:
@@ -113,7 +110,7 @@ class Searching:
         """Passes of each side in the next heat: about as long as it takes to begin."""
         runs = self._machine.runs[self._machine.runs["configuration"].isin(list(self._space))]
         begins = BEGIN_S + runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)
-        ratio = float((begins / runs["makespan_s"]).median()) if len(runs) else math.nan
+        ratio = float((begins / _window(runs)).median()) if len(runs) else math.nan
         return max(1, min(MOST_BLOCKS, math.ceil(ratio))) if math.isfinite(ratio) else FIRST_BLOCKS
 
     def history(self) -> list[Step]:
@@ -157,8 +154,11 @@ _FOUND: WeakKeyDictionary[Machine, Searching] = WeakKeyDictionary()
 
 
 def search_of(machine: Machine) -> Searching | None:
-    """A machine's search; None where its study has none, or nothing of it was measured."""
-    if machine.study.get("search") is None:
+    """A machine's search among files at once; None of none, or where nothing of it was measured.
+
+    What a search under a load found is recommended as any setting under a load is.
+    """
+    if machine.study.get("search") is None or objective_of(machine.study) == P95:
         return None
     if machine not in _FOUND:
         _FOUND[machine] = Searching(machine.results, machine.label)
@@ -166,13 +166,29 @@ def search_of(machine: Machine) -> Searching | None:
     return found if found.measured else None
 
 
+def _machine(results: Results, label: str, objective: str) -> Machine:
+    """The tables of a machine that an objective is told by: of files at once, or of loads."""
+    return Machine(results, label, loads=objective == P95)
+
+
+def _window(runs: pd.DataFrame) -> pd.Series:
+    """How long passes took (s): of a load the makespan's column holds the p95."""
+    return runs["window_s"] if "window_s" in runs else runs["makespan_s"]
+
+
 def measured(machine: Machine, space: Container[str], objective: str) -> list[Measured]:
-    """What was measured of a space: a value for each (configuration, round), oldest round first."""
+    """What was measured of a space: a value for each (configuration, round), oldest round first.
+
+    Args:
+        machine: Its tables, those of loads where the objective is `p95`.
+        space: Ids of configurations.
+        objective: What the value is of.
+    """
     runs = machine.runs[[one in space for one in machine.runs["configuration"]]]
     if runs.empty:
         return []
     begins = BEGIN_S + runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)
-    passes = int(machine.study.get("repeats", 1)) * runs["makespan_s"]
+    passes = int(machine.study.get("repeats", 1)) * _window(runs)
     runs = runs.assign(grid_s=begins + passes)
     took = runs.groupby(["arm", "round"])[["configuration", "run_s", "grid_s"]].first()
     rounds = machine.rounds
@@ -207,10 +223,12 @@ def known(machine: Machine, points: Sequence[Point]) -> Known:
     if not rows:
         return Known()
     worse = not_as_good(machine, rows)
+    beyond = _beyond(machine)
     out: dict[str, str] = {}
     figures: dict[str, dict[str, float]] = {name: {} for name in LAWS}
     for row in rows:
         name = str(row["configuration"])
+        row["trouble"] = beyond.get(row["arm"], row["trouble"])
         reasons = [row["trouble"]] if row["trouble"] else merits.broken_limits(row, machine.limits)
         if not row["trouble"] and row["arm"] in worse:
             reasons = [*reasons, worse[row["arm"]]]
@@ -225,19 +243,31 @@ def known(machine: Machine, points: Sequence[Point]) -> Known:
     return Known(out, chance)
 
 
+def _beyond(machine: Machine) -> dict[str, str]:
+    """Arms that do not carry their load: in half of their rounds or more it was more than that."""
+    late = machine.rounds["censored"].astype(bool)
+    share = late.groupby(level="arm").mean()
+    if "window_s" not in machine.runs:
+        return {}
+    return dict.fromkeys(share.index[share >= 0.5], "more than it carries")
+
+
 def _point(one: GridPoint, cpus: float, seconds: Sequence[float]) -> Point:
-    count = one.configuration.files_in_parallel
+    c = one.configuration
+    count = min(c.requests or MOST_REQUESTS, MOST_REQUESTS) if c.under_load else c.files_in_parallel
     lengths = tuple(seconds[k % len(seconds)] for k in range(count))
-    return Point(one.id, one.configuration, cpus, lengths, work_of(one.configuration))
+    return Point(one.id, c, cpus, lengths, work_of(c))
 
 
-def _lengths(timings: pd.DataFrame) -> list[float]:
-    """Lengths of the files in their order, of the runs with most files; equal ones of none (s)."""
-    own = timings[timings["arrivals"] == "at_once"] if len(timings) else timings
+def _lengths(machine: Machine, objective: str) -> list[float]:
+    """Lengths of the files in their order, of the run with most of them; equal ones of none (s)."""
+    timings = machine.timings
+    under_load = timings["arrivals"] != "at_once"
+    own = timings[under_load == (objective == P95)]
     if own.empty:
         return [1.0]
-    widest = own.loc[own["files_in_parallel"].idxmax(), ["run", "repeat"]]
-    chosen = own[(own["run"] == widest["run"]) & (own["repeat"] == widest["repeat"])]
+    widest = own.groupby(["run", "repeat"]).size().idxmax()
+    chosen = own[(own["run"] == widest[0]) & (own["repeat"] == widest[1])]
     return [float(one) for one in chosen.sort_values("counter")["audio_seconds"]] or [1.0]
 
 
@@ -248,13 +278,13 @@ def elsewhere_of(results: Results, label: str, objective: str) -> Elsewhere:
     for other in results.labels:
         if other == label:
             continue
-        machine = Machine(results, other)
+        machine = _machine(results, other, objective)
         arms = machine.runs.drop_duplicates("arm")
         space = {
             f"{other}/{row['configuration']}": row for row in arms.to_dict("records")
             if row["ordinary"]
         }  # fmt: skip
-        seconds = _lengths(machine.timings)
+        seconds = _lengths(machine, objective)
         for name, row in space.items():
             configuration = _configuration(row)
             one = GridPoint(name, configuration, 1, 1)

@@ -372,6 +372,11 @@ class Plan:
         of = self.study.capacity_of.get(round_of(run)[0])
         return [self.record(machine, run_id(of, 1))] if of else []
 
+    def search_needs(self, machine: str) -> list[str]:
+        """The records that a search begins with: what rates in percent are shares of."""
+        of = {self.study.capacity_of.get(one) for one in self.searched}
+        return sorted(self.record(machine, run_id(one, 1)) for one in of if one)
+
     def settings_json(self, machine: str | None = None) -> str:
         """The settings that later steps need, as canonical JSON.
 

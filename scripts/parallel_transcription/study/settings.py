@@ -25,7 +25,8 @@ DECIDABLE = (
 DECIDE_MINUTES = 3.0
 #: What a search can be for.
 THROUGHPUT = "throughput"
-OBJECTIVES = (THROUGHPUT, "core_seconds", "slowest_file")
+P95 = "p95"
+OBJECTIVES = (THROUGHPUT, "core_seconds", "slowest_file", P95)
 #: What `machines` says of the host that runs Snakemake.
 LOCAL = "local"
 
@@ -303,7 +304,8 @@ SETTINGS: tuple[Key, ...] = (
         },
         "Search the grid instead of measuring all of it: for the configuration with the most "
         "`throughput` (the `objective` unless given), the fewest `core_seconds` per second of "
-        "audio, or the shortest `slowest_file`, within `limits`; until nothing is expected to be "
+        "audio, the shortest `slowest_file`, or, of requests that come by themselves, the lowest "
+        "`p95` of the latency, within `limits`; until nothing is expected to be "
         "better by more than `gain` (0.02 unless given), for at most `minutes` (unless given, a "
         "tenth of what the whole grid would take). With `only` nothing is searched: what it names "
         "is measured by rounds.",
