@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel_transcription.findings.laws import chances
+from parallel_transcription.findings.paste import recommend
 from parallel_transcription.findings.search import (
     FOUND,
     NOTHING,
@@ -33,7 +34,9 @@ from parallel_transcription.findings.search import (
 from parallel_transcription.findings.searching import Searching
 from parallel_transcription.findings.space import Point
 from parallel_transcription.measure.configuration import Configuration
+from parallel_transcription.report.pages.recommended import recommended_view
 from parallel_transcription.results.read import Results
+from parallel_transcription.results.searched import Certificate, Searched
 from parallel_transcription.statistics.surrogate import Seen, Surrogate
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
@@ -347,8 +350,23 @@ def test_a_search_under_a_load_comes_close_to_what_serves_soonest(tmp_path):
 
     (certificate,) = searching.state.certificates()
     assert true(certificate.best) < 1.25 * min(true(one) for one in space)
+    page = _recommended(results, certificate.best)
+    assert "the lowest p95 that a search found" in page["loads"][0]["text"]
+    assert "lower by more than 20 %" in page["loads"][0]["text"]
     late = [one for one in standings if one.state == "out"]
     assert all("more than it carries" in one.reason for one in late)
+
+
+def _recommended(results: Results, best: str) -> dict:
+    """What the page says where a search found this one, and nothing 1.25 times as good."""
+    found = Searched(
+        machine="m", objective="p95", stopped="budget spent", gain=0.02, seconds=1, budget_s=1,
+        grid_s=10, certificates=[Certificate(best, 0.25, 0.1, 0.5)], configurations=[], heats=[],
+    )  # fmt: skip
+    results = replace(results, searches={"m": found})
+    (told,) = recommend(results)["m"].loads
+    assert told.configuration == best and told.rate == pytest.approx(RATE)
+    return recommended_view(replace(results, recommended=recommend(results)), "m")
 
 
 def test_what_only_names_is_measured_by_rounds():

@@ -25,6 +25,7 @@ from parallel_transcription.results.recommended import (
     device_list,
 )
 from parallel_transcription.results.typed import plain
+from parallel_transcription.study.settings import P95
 
 LIMITS = ("max_memory_mb", "max_gpu_memory_mb", "max_cores", "max_file_s", "max_wer_increase")
 NOTHING = "nothing to recommend"
@@ -140,21 +141,54 @@ def for_loads(machine: Machine) -> list[ForLoad]:
         kind = words.load({**arm, "rate": ""})
         if not band.highest or kind in found:
             continue
-        found[kind] = ForLoad(
-            load=kind,
-            objectives=words.listing([str(one) for one in asked]),
-            rate=band.highest,
-            streams=band.streams,
-            not_at=band.lowest_missed if math.isfinite(band.lowest_missed) else None,
-            configuration=arm["configuration"],
-            strategy=arm["strategy"],
-            instances=int(arm["instances"]),
-            callers=int(arm["callers"]),
-            discipline=arm["discipline"],
-            whisper_model=arguments(arm),
-            snippet=_started(arm, machine) if arm["service"] else snippet(arm),
-        )
+        within = words.listing([str(one) for one in asked])
+        not_at = band.lowest_missed if math.isfinite(band.lowest_missed) else None
+        found[kind] = _for_load(machine, arm, kind, within, band.highest, band.streams, not_at)
     return list(found.values())
+
+
+def searched_for_loads(machine: Machine) -> list[ForLoad]:
+    """What a search for the lowest p95 found, for each load."""
+    loads, search = machine.loads, machine.results.searches.get(machine.label)
+    if loads is None or search is None or search.objective != P95:
+        return []
+    arms = {arm["configuration"]: arm for arm in loads.arms.to_dict("records")}
+    found = []
+    for one in search.certificates:
+        arm = arms.get(one.best)
+        if arm is None:  # other records than those of the search
+            continue
+        runs = loads.runs[loads.runs["arm"] == arm["arm"]]
+        lengths = loads.timings[loads.timings["run"].isin(runs["run"])]["audio_seconds"]
+        rate = float(runs["offered_rps"].median())
+        told = _for_load(machine, arm, words.load(arm), "", rate, rate * float(lengths.mean()))
+        found.append(replace(told, better_by=one.better_by))
+    return found
+
+
+def _for_load(
+    machine: Machine,
+    arm: Row,
+    kind: str,
+    within: str,
+    rate: float,
+    streams: float,
+    not_at: float | None = None,
+) -> ForLoad:
+    return ForLoad(
+        load=kind,
+        objectives=within,
+        rate=rate,
+        streams=streams,
+        not_at=not_at,
+        configuration=arm["configuration"],
+        strategy=arm["strategy"],
+        instances=int(arm["instances"]),
+        callers=int(arm["callers"]),
+        discipline=arm["discipline"],
+        whisper_model=arguments(arm),
+        snippet=_started(arm, machine) if arm["service"] else snippet(arm),
+    )
 
 
 def _nothing(machine: Machine) -> str:
@@ -181,6 +215,6 @@ def recommend(results: Results) -> dict[str, Recommendation]:
         made = [recommendation(machine, choice) for choice in found]
         if not made:
             made = [Recommendation(NOTHING, _nothing(machine))]
-        loads = for_loads(machine) or None
+        loads = [*for_loads(machine), *searched_for_loads(machine)] or None
         result[label] = replace(made[0], others=made[1:], loads=loads)
     return result

@@ -26,6 +26,7 @@ from parallel_transcription.results.read import Results
 from parallel_transcription.study.configuration import complete
 from parallel_transcription.study.dimensions import NAMES
 from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.runs import FIRST_HEAT
 from parallel_transcription.study.searching import GAIN, SHARE, objective_of, searched, work_of
 from parallel_transcription.study.settings import P95, Settings
 from parallel_transcription.study.study import expand_grid
@@ -111,7 +112,8 @@ class Searching:
         runs = self._machine.runs[self._machine.runs["configuration"].isin(list(self._space))]
         begins = BEGIN_S + runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)
         ratio = float((begins / _window(runs)).median()) if len(runs) else math.nan
-        return max(1, min(MOST_BLOCKS, math.ceil(ratio))) if math.isfinite(ratio) else FIRST_BLOCKS
+        first = 1 if self.objective == P95 else FIRST_BLOCKS  # requests come for long
+        return max(1, min(MOST_BLOCKS, math.ceil(ratio))) if math.isfinite(ratio) else first
 
     def history(self) -> list[Step]:
         """The heats so far, each with how the search stood after it.
@@ -126,12 +128,14 @@ class Searching:
             certificates = [one for one in state.certificates() if one is not None]
             group = {p.id: p.group for p in self.search.space}
             of_group = [c for c in certificates if group[c.best] == group[own[0].id]]
+            # seeds were chosen before lengths of files were known
+            other = "seed" if not before and in_round >= FIRST_HEAT else "measured before"
             planned = self.search.at(before, self._known).next(math.inf)
             why = {s.id: s.why for s in planned.sides} if isinstance(planned, Heat) else {}
             found.append(
                 Step(
                     number,
-                    tuple((one.id, why.get(one.id, "measured before")) for one in own),
+                    tuple((one.id, why.get(one.id, other)) for one in own),
                     sum(one.seconds for one in own),
                     of_group[0].best if of_group else "",
                     of_group[0].gain if of_group else math.nan,

@@ -105,7 +105,7 @@ def _only(of_labels: Mapping[str, T], label: str) -> dict[str, T]:
 
 
 def read_tables(folder: Path | str) -> Results:
-    """What merging wrote: the tables, the machines, the study's settings.
+    """What merging and campaigns wrote: the tables, machines, settings, searches and ladders.
 
     Raises:
         TableError: For a file that is missing or is not what merging writes.
@@ -121,6 +121,8 @@ def read_tables(folder: Path | str) -> Results:
         study={**DEFAULTS, **study},
         matches=_read_table(folder / "matches.parquet", MATCH_COLUMNS),
         left_out=_read_table(folder / "left_out.parquet", LEFT_OUT_COLUMNS)["file"].to_list(),
+        searches=read_of_machines(folder, searched.FILE, Searched),
+        ladders=read_of_machines(folder, climbed.FILE, Ladder),
     )
 
 
@@ -139,8 +141,6 @@ def read_results(folder: Path | str) -> Results:
         findings=read_findings(folder / "findings.json"),
         recommended=read_recommended(folder / "recommended.yaml"),
         sizing=read_sizing(folder / "sizing.yaml"),
-        searches=read_of_machines(folder, searched.FILE, Searched),
-        ladders=read_of_machines(folder, climbed.FILE, Ladder),
     )
 
 
