@@ -10,6 +10,7 @@ import pytest
 
 from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.objectives import MEETS, kept, objectives, standing
+from parallel_transcription.report import contents, layout
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.settings import DEFAULTS
@@ -262,3 +263,14 @@ def test_two_services_are_held_against_each_other(tmp_path):
     [row] = told.evidence
     assert (row["first"], row["second"]) == ("service a, 2 workers, 1 thread",
                                              "service b, 2 workers, 1 thread")  # fmt: skip
+
+
+def test_a_machine_that_got_requests_alone_has_no_empty_pages_of_files_at_once(tmp_path):
+    merged = tables_of(tmp_path, *rounds(count=4))
+    results = Results(merged.runs, merged.timings, merged.machines, STUDY)
+    made = contents.machine_report(results, "m", tmp_path)
+    page = layout.render(made, {}, "", "screen")
+    assert "<h2>Loads</h2>" in page
+    for heading in ("Who transcribed when", "Throughput, cores and memory", "Times of each file"):
+        assert heading not in page
+    assert "Audio at once" not in page and "No file was transcribed" not in page

@@ -45,6 +45,9 @@ MODEL_NOTICES = {
 # ---------------------------------------------------------------- cells
 
 
+LONGEST_WORD = 14  # letters, in a cell: a longer one may be broken
+
+
 @dataclass(frozen=True)
 class Badge:
     """A verdict with its sign; `kind` names its look."""
@@ -63,6 +66,11 @@ class Cell:
     badge: Badge | None = None
     classes: str = ""
     stacked: bool = False
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether no word is so long that it may be broken."""
+        return all(len(word) <= LONGEST_WORD for word in self.text.split())
 
 
 def cell(

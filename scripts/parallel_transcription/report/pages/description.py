@@ -241,13 +241,13 @@ def study_view(results: Results) -> View:
     name, file = clean(study.get("name"), 80), clean(study.get("file"), 120)
     rounds = int(runs["round"].nunique())
     configurations = plural(int(runs["configuration"].nunique()), "configuration")
-    days = _days(runs)
+    days, loads = _days(runs), _loads(runs)
     measured = f"{configurations} in {plural(rounds, 'round')}"
     rows: list[Fact] = [
         ("Study", f"{name} ({file})" if file else name or NOTHING),
         ("Model", _models(runs)),
-        ("Audio at once", _audio(runs)),
-        *([("Requests", loads)] if (loads := _loads(runs)) else []),
+        *([("Audio at once", audio)] if (audio := _audio(runs)) != NOTHING or not loads else []),
+        *([("Requests", loads)] if loads else []),
         ("Rounds", _rounds(results, rounds)),
         ("Measured", f"{configurations}, {plural(len(runs), 'repeat')}"),
         ("Time", _time(results)),
