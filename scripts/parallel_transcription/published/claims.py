@@ -30,11 +30,13 @@ class Bounds:
 class Rows:
     """Judges rows of a finding's evidence: by the values of a column, or by bounds.
 
-    `where` are columns and values that choose the rows (a list: any of them).
+    `where` are columns and values that choose the rows (a list: any of them); `said` are values of
+    the column that a reader is told in other words.
     """
 
     where: dict[str, Any] = field(default_factory=dict)
     column: str = ""
+    said: dict[str, str] = field(default_factory=dict)
     confirmed_if_all: list[str] = field(default_factory=list)
     confirmed_if_any: list[str] = field(default_factory=list)
     refuted_if_all: list[str] = field(default_factory=list)

@@ -125,7 +125,9 @@ def _by_values(rows: list[Row], rule: Rows) -> tuple[Verdict, str]:
     if not values:
         return Verdict.NOT_MEASURED, NOT_HERE
     some = set(values)
-    numbers = "; ".join(f"{values.count(v)} of {len(values)}: {v}" for v in sorted(some))
+    numbers = "; ".join(
+        f"{values.count(v)} of {len(values)}: {rule.said.get(v, v)}" for v in sorted(some)
+    )
     what, column = _RATIOS.get(rule.column, ("makespan", "ratio"))
     numbers += _range(what, [r[column] for r in rows if r.get(column) is not None])
     if some & set(rule.refuted_if_any):
