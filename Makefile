@@ -56,7 +56,7 @@ test-all: setup-test ## set-up and all tests, those too that say in minutes what
 	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal $(TESTS)
 
 check: lint ## lint and the quick tests, within a minute: before every commit
-	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m "not slow and not slurm and not alone"
+	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m "not slow and not slurm and not alone and not thorough"
 
 lint: setup-test ## ruff, snakefmt, snakemake --lint, layers of imports, types
 	@$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules

@@ -81,6 +81,7 @@ def test_few_rounds_other_work_and_other_hardware_are_not_compared(tmp_path):
     assert {c.why for c in told} == {"other audio, model or options"}
 
 
+@pytest.mark.slow
 def test_equal_times_are_rarely_said_to_differ(tmp_path):
     said = 0
     for seed in range(16):
@@ -92,6 +93,7 @@ def test_equal_times_are_rarely_said_to_differ(tmp_path):
     assert said <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "status"), [(1.0, 0), (1.3, 1)])
 def test_the_script_tells_by_table_and_status(tmp_path, factor, status):
     for name, seconds, seed in (("a", 2.0, 1), ("b", 2.0 * factor, 2)):

@@ -78,6 +78,7 @@ def small(seed=1, points=None, **given):
     return calm_tables(seed, points, **{"repeats": 2} | given)
 
 
+@pytest.mark.slow
 def test_every_question_of_every_machine_is_answered(found):
     for machine in ("synthetic-a", "synthetic-b"):
         own = [f for f in found if f.machine == machine]
@@ -90,6 +91,7 @@ def test_every_question_of_every_machine_is_answered(found):
         assert finding.figure in (None, finding.id, "memory")
 
 
+@pytest.mark.slow
 def test_every_answer_fits_the_first_page(found):
     """Answers of questions that stand there; others speak of the whole machine."""
     for finding in found:
@@ -336,6 +338,7 @@ def test_more_workers_are_judged_by_cpu_seconds_too(found):
     assert {r["standing"] for r in rows if r["relation"] == "fewer workers"} == {"slower"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "file"),
     [("several_gpus", "multi_gpu"), ("one_per_gpu", "multi_gpu"), ("gpu_saturation", "gpu")],

@@ -43,6 +43,7 @@ class TestPlacements:
         assert (model["num_workers"], model["cpu_threads"]) == (2, 3)
         assert {work["gpu"] for work in gpus.events("work")} == {1}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("files", [2, 6, 9])
     def test_one_model_on_a_list_of_gpus_has_workers_on_each(self, gpus, files):
         """Fewer, as many and more files than the 6 workers: 2 on each of 3 GPUs."""
@@ -55,6 +56,7 @@ class TestPlacements:
         first = sorted(work, key=lambda w: w["start"])[:6]
         assert max(Counter(w["gpu"] for w in first).values()) == (1 if files == 2 else 2)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("strategy", ["multi_model", "multi_process"])
     @pytest.mark.parametrize(
         ("instances", "files", "per_gpu"),

@@ -66,6 +66,7 @@ MATCHED = (
 names = st.text(max_size=12)
 
 
+@pytest.mark.slow
 @given(names)
 @settings(max_examples=30, deadline=None)
 def test_matched_arms_stay_together_in_every_round(name):

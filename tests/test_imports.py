@@ -59,6 +59,7 @@ def rules() -> list[tuple[str, str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "environment", "script"), rules())
 def test_a_rules_environment_has_what_its_script_imports(rule, environment, script):
     content = yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text(encoding="utf-8"))

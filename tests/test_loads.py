@@ -43,6 +43,7 @@ def rounds(rate: float = RATES[1], count: int = 5, **values) -> list[dict]:
     return [load_record(n, rate, **values) for n in range(1, count + 1)]
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_of_a_study_without_loads(tmp_path):
     from simple_records import make_record
 
@@ -74,6 +75,7 @@ def test_other_requests_are_not_compared(tmp_path):
     assert told["load_one_or_many"].verdict == Verdict.NOT_MEASURED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ratio", "verdict"),
     [(1.0, Verdict.CONFIRMED), (1.4, Verdict.REFUTED), (math.inf, Verdict.REFUTED)],
@@ -224,6 +226,7 @@ def test_an_objective_that_is_kept_by_far_is_said_to_be():
     assert said >= 15
 
 
+@pytest.mark.slow
 def test_a_service_is_held_against_the_library_by_the_same_requests(tmp_path):
     service = {"strategy": "service", "service": "asr"}
     told = found(

@@ -118,7 +118,9 @@ class TestPlans:
             assert tool in lint
         check = make(ROOT, "-n", "check").stdout
         assert check.startswith(lint)
-        assert '-m "not slow and not slurm and not alone"' in check.removeprefix(lint)
+        assert '-m "not slow and not slurm and not alone and not thorough"' in check.removeprefix(
+            lint
+        )
 
     def test_help_lists_every_target(self):
         targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()

@@ -41,6 +41,7 @@ def test_what_is_read_is_what_was_merged(tmp_path):
     assert (tuple(results.runs), tuple(results.timings)) == (RUN_COLUMNS, TIMING_COLUMNS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", LABELS)
 def test_a_label_is_the_same_from_the_record_to_the_page(tmp_path, label):
     results = read_tables(written(tmp_path, make_record(machine=label)))
@@ -127,6 +128,7 @@ def test_one_machine_of_several(tmp_path):
 REFERENCES = sorted((PROJECT_ROOT / "docs/reference").rglob("records.tar.xz"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archive", REFERENCES, ids=lambda file: file.parent.name)
 def test_the_records_that_are_shipped_can_be_read(tmp_path, archive):
     merged = _unpacked(archive, tmp_path)

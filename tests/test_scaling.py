@@ -31,6 +31,7 @@ def measured(tmp_path_factory):
     return study(tmp_path_factory.mktemp("scaling"), files=16)
 
 
+@pytest.mark.slow
 def test_each_row_of_the_law_has_its_coefficients_with_their_ends(measured):
     rows = law(measured)
     assert [row["workers_in_use"] for row in rows] == [1, 2, 3, 4]
@@ -42,6 +43,7 @@ def test_each_row_of_the_law_has_its_coefficients_with_their_ends(measured):
     assert one["falls_beyond"] is None or one["coherency_low"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"files": 4}, {"files": 16, "workers": (1, 4)}])
 def test_too_few_files_or_numbers_of_workers_have_no_law(tmp_path, given):
     results = study(tmp_path, **given)

@@ -83,6 +83,7 @@ def test_a_service_is_started_asked_and_ended():
     assert last["rss_peak_bytes"] > 5e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "status", "said"),
     [
@@ -260,6 +261,7 @@ def test_a_changed_command_measures_its_own_runs_again_and_another_name_makes_an
     assert json.dumps(told()) != json.dumps(told(kind="busy"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same_port", [False, True])
 def test_services_take_turns_in_a_match(same_port):
     """Side by side on free ports; one after another where both want the same one."""

@@ -429,6 +429,7 @@ def test_what_slows_a_whole_round_is_no_scaling():
     assert fit["alpha"][0] == pytest.approx(0.1, abs=1e-3) and fit["beta"][0] < 1e-4
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_coefficient_at_its_boundary_covers_it():
     rng, covered, peaks = np.random.default_rng(9), 0, 0
     n = np.tile([1, 2, 4, 8], 5)

@@ -139,6 +139,7 @@ def test_records_that_do_not_tell_when_are_paired_by_number_and_it_is_said():
     assert any("do not tell" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_the_family_of_a_report_is_what_all_its_questions_compare():
     machine = machine_of(small(rounds=4))
     asked = ("one_or_many", "processes", "best_threads", "oversubscription", "parallel_or_queue")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from vulture import Vulture
 
 from parallel_transcription.findings.questions import QUESTIONS
@@ -26,6 +27,7 @@ KINDS = ("class", "function", "import", "method", "property", "unreachable_code"
 REGISTERING = ["@figure", "@says_of"]
 
 
+@pytest.mark.slow
 def test_everything_that_is_defined_is_used():
     vulture = Vulture(ignore_decorators=REGISTERING)
     vulture.scavenge([str(ROOT / folder) for folder in FOLDERS])
