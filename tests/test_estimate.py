@@ -111,3 +111,14 @@ def test_files_at_once_and_requests_are_tried_each(monkeypatch, tried):
     grid = [files, {"strategy": "one_model", "num_workers": 2, "rate": "50%"}]
     estimate.by_trial(plan_of(monkeypatch, grid, defaults=loads, decide={"minutes": 0}), 2)
     assert {run.configuration.arrivals for run in tried} == {"at_once", "closed"}
+
+
+@pytest.mark.parametrize("minutes", [None, 7])
+def test_a_search_takes_its_minutes_or_a_tenth_of_the_grid(monkeypatch, tried, minutes):
+    grid = [{"strategy": "one_model", "num_workers": [1, 2, 3, 4, 6], "cpu_threads": [1, 2, 3, 4]}]
+    search = {"minutes": minutes} if minutes else {}
+    plan = plan_of(monkeypatch, grid, search=search, rounds=30, decide={"minutes": 0})
+    one_at_a_time, two = 3 + 2 + 2 * 5, 3 + 1 + 2 * 2.5
+    seconds = 60 * minutes if minutes else 0.1 * 30 * (4 * one_at_a_time + 16 * two)
+    assert f"About {seconds / 60:.0f} min" in estimate.by_trial(plan, 2)
+    assert len(tried) == 1

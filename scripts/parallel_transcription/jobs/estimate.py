@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from parallel_transcription import words
@@ -22,10 +22,12 @@ from parallel_transcription.jobs.transcribe import Run, measure, measuring_code
 from parallel_transcription.measure.messages import Protocol
 from parallel_transcription.places import PROJECT_ROOT
 from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.ladders import MINUTES
 from parallel_transcription.study.loads import trace_of
 from parallel_transcription.study.plan import Plan
 from parallel_transcription.study.rates import share_of
 from parallel_transcription.study.runs import round_of, run_id
+from parallel_transcription.study.searching import SHARE
 
 
 def by_trial(plan: Plan, cpus: float) -> str:
@@ -40,18 +42,34 @@ def by_trial(plan: Plan, cpus: float) -> str:
     """
     files = [str(PROJECT_ROOT / file) for file in plan.audio_of_key.values()]
     audio = {one["path"]: one for one in inspected.inspect_all(files)}
-    seconds, took = 0.0, 0.0
-    for points in _alike(plan).values():
-        tried = _simplest(points)
+    runs, searched = _alike(_points_of_runs(plan)), _alike(_points_of_search(plan))
+    seconds, grid_s, took = 0.0, 0.0, 0.0
+    for kind in runs | searched:
+        ours, theirs = runs.get(kind, []), searched.get(kind, [])
+        tried = _simplest([*ours, *theirs])
         record = _measure(plan, tried, audio)
         if record["status"] != "ok":
             raise InputError(f"the trial of {tried.id}: {record['status']} ({record['error']})")
-        seconds += expected_s(plan, points, tried, record, cpus)
+        seconds += expected_s(plan, ours, tried, record, cpus)
+        grid_s += expected_s(plan, theirs, tried, record, cpus)
         took += _took_s(record)
+    seconds += _campaigns_s(plan, grid_s)
     return (
         f"About {words.duration(seconds)}, by a trial of the simplest configuration of each model "
         f"({words.duration(took)}); matches and reports come to it."
     )
+
+
+def _campaigns_s(plan: Plan, grid_s: float) -> float:
+    """How long a search and a ladder may take: their minutes, or a share of the searched grid."""
+    settings = plan.study.settings
+    seconds = 0.0
+    if plan.searched:
+        minutes = (settings.get("search") or {}).get("minutes")
+        seconds += 60 * minutes * len(plan.machines) if minutes else SHARE * grid_s
+    if plan.climbing:
+        seconds += 60 * (settings.get("ladder") or {}).get("minutes", MINUTES) * len(plan.machines)
+    return seconds
 
 
 def expected_s(
@@ -99,11 +117,20 @@ def _took_s(record: Mapping[str, Any]) -> float:
     return float(record["finished_at"] - record["started_at"])
 
 
-def _alike(plan: Plan) -> dict[tuple[object, ...], list[GridPoint]]:
-    """The configurations of all runs, those that a trial of one tells of together."""
+def _points_of_runs(plan: Plan) -> list[GridPoint]:
+    """The configuration of each run."""
+    return [plan.study.points[round_of(run)[0]] for run in plan.runs]
+
+
+def _points_of_search(plan: Plan) -> list[GridPoint]:
+    """The configurations that a search chooses from, one for each round of the whole grid."""
+    return [point for point in plan.searched.values() for _ in range(point.rounds)]
+
+
+def _alike(points: Iterable[GridPoint]) -> dict[tuple[object, ...], list[GridPoint]]:
+    """Those that a trial of one tells of together."""
     found: dict[tuple[object, ...], list[GridPoint]] = {}
-    for run in plan.runs:
-        point = plan.study.points[round_of(run)[0]]
+    for point in points:
         c = point.configuration
         key = (c.model, c.compute_type, c.device, c.under_load)
         found.setdefault(key, []).append(point)
