@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from parallel_transcription.findings.laws import chances
 from parallel_transcription.findings.paste import recommend
+from parallel_transcription.findings.rounds import last_round
 from parallel_transcription.findings.search import (
     FOUND,
     NOTHING,
@@ -41,6 +43,7 @@ from parallel_transcription.statistics.surrogate import Seen, Surrogate
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.rates import on_ladder
+from parallel_transcription.study.runs import FIRST_HEAT
 from parallel_transcription.study.searching import searched
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import build_study
@@ -369,6 +372,12 @@ def _recommended(results: Results, best: str) -> dict:
     return recommended_view(replace(results, recommended=recommend(results)), "m")
 
 
+def test_heats_are_no_rounds_that_a_study_could_have_more_of():
+    """Their numbers are above all rounds: a thousand rounds were asked for to have two more."""
+    assert last_round([FIRST_HEAT + 1, 3, FIRST_HEAT + 4]) == 3
+    assert last_round([FIRST_HEAT + 1]) == 0
+
+
 def test_what_only_names_is_measured_by_rounds():
     values = study(search={}) | {"audio": [f"audio/{CLIP}"]}
     whole = build_study(values, "study.yaml", ROOT)
@@ -435,6 +444,7 @@ def test_a_search_measures_a_part_of_the_grid_and_a_kill_loses_no_heat(tmp_path)
     told = next(f for f in findings if f["id"] == "recommendation")
     assert any("Found by a search" in one for one in told["notes"])
     html = (results / "reports" / "findings.html").read_text(encoding="utf-8")
+    assert not re.search(r"min_rounds=\d{4}", html), "heats are no rounds"
     assert "What the search did" in html
     assert f"{len(measured)} of 20 configurations measured" in html
     assert (results / "figures" / "m-search_map.svg").stat().st_size > 5_000

@@ -8,7 +8,7 @@ import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
-from parallel_transcription.findings.rounds import min_rounds
+from parallel_transcription.findings.rounds import last_round, min_rounds
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.statistics import Comparison, Look
 from parallel_transcription.untrusted import in_brief
@@ -264,7 +264,7 @@ def _anew(machine: Machine, apart: Sequence[Pair]) -> list[str]:
         return []
     names = {n for p in few for n in p.configurations}
     shown = names if len(names) <= MOST_NAMED else ()  # all of them: a line that one can read
-    last = int(machine.runs["round"][machine.runs["configuration"].isin(names)].max())
+    last = last_round(machine.runs["round"][machine.runs["configuration"].isin(names)])
     rounds = last + max(statistics.LEAST_ROUNDS, int(machine.study.get("rounds") or 1))
     return [f"Both anew, together: {min_rounds(machine, rounds, shown).command}"]
 

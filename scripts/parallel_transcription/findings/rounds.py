@@ -11,6 +11,7 @@ from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.results.finding import MoreMinutes, MoreRounds
 from parallel_transcription.statistics import Comparison
+from parallel_transcription.study.runs import FIRST_HEAT
 
 SNAKEMAKE = "snakemake --cores all"
 #: Command lines on the studies of GPUs that the project brings along.
@@ -166,7 +167,12 @@ def next_level(machine: Machine, comparison: Comparison) -> float:
 
 def _rounds_so_far(machine: Machine, pair: Pair) -> int:
     """The last round of either arm of a pair."""
-    return max(int(machine.times(arm).index.max()) for arm in (pair.arm_a, pair.arm_b))
+    return max(last_round(machine.times(arm).index) for arm in (pair.arm_a, pair.arm_b))
+
+
+def last_round(numbers: Iterable[int]) -> int:
+    """The last of some rounds; heats of a search are none that a study could have more of."""
+    return max((int(number) for number in numbers if number < FIRST_HEAT), default=0)
 
 
 def _elsewhere(machine: Machine, pair: Pair) -> int:

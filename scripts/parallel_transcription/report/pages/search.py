@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from parallel_transcription.report.pages.cells import (
     PROSE,
     Cell,
@@ -29,6 +31,8 @@ STATES = {
     "struck": "struck without measuring",
 }
 MOST_ROWS = 12
+#: Of the columns of the best settings, in parts of those that there are.
+WIDTHS = {"setting": 40, "work": 26, "state": 16, "runs": 7, "against the best": 17, "why": 26}
 
 
 def search_view(results: Results, label: str) -> View | None:
@@ -44,7 +48,7 @@ def search_view(results: Results, label: str) -> View | None:
         "heats": table(
             ["heat", "measured, and what for", "took (s)", "best after it", "nothing better by"],
             [_heat(one, _names(found)) for one in found.heats],
-            style=PROSE,
+            style=replace(PROSE, widths=(6, 50, 9, 21, 14)),
         ),
     }
 
@@ -103,7 +107,10 @@ def _best_settings(found: Searched) -> Table:
         ]
         for one in shown
     ]
-    return table([*columns, *(["why"] if reasons else [])], rows, style=PROSE)
+    columns += ["why"] if reasons else []
+    whole = sum(WIDTHS[name] for name in columns)
+    widths = [round(100 * WIDTHS[name] / whole) for name in columns]
+    return table(columns, rows, style=replace(PROSE, widths=widths))
 
 
 def _against(one: Considered) -> str:
