@@ -322,6 +322,20 @@ def test_the_rule_of_thumb_knows_what_waiting_costs():
     assert few > enough + 1, "requests that two workers cannot carry wait longer and longer"
 
 
+@given(
+    st.lists(st.floats(0.1, 36_000), min_size=1, max_size=60),
+    st.integers(1, 100),
+    st.integers(1, 8),
+    st.sampled_from(["fifo", "shortest"]),
+)
+@settings(max_examples=40, deadline=2000)
+def test_the_rule_of_thumb_ends_whatever_the_lengths_and_the_rate(lengths, share, workers, order):
+    load = {"arrivals": "poisson", "requests": len(lengths), "rate": f"{share}%", "files": 0}
+    one = replace(point(workers, discipline=order, **load), seconds=tuple(lengths))
+    alone = replace(point(workers, files=1), seconds=(max(lengths),)).expected
+    assert math.isfinite(one.expected) and one.expected < alone + math.log(400 * len(lengths))
+
+
 @pytest.mark.slow
 def test_a_search_under_a_load_comes_close_to_what_serves_soonest(tmp_path):
     """Of 24 settings a third is measured; what does not carry the load is never the best."""

@@ -27,7 +27,14 @@ from parallel_transcription.study.configuration import complete
 from parallel_transcription.study.dimensions import NAMES
 from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.runs import FIRST_HEAT
-from parallel_transcription.study.searching import GAIN, SHARE, objective_of, searched, work_of
+from parallel_transcription.study.searching import (
+    GAIN,
+    SHARE,
+    is_searched,
+    objective_of,
+    searched,
+    work_of,
+)
 from parallel_transcription.study.settings import P95, Settings
 from parallel_transcription.study.study import expand_grid
 
@@ -291,6 +298,8 @@ def elsewhere_of(results: Results, label: str, objective: str) -> Elsewhere:
         seconds = _lengths(machine, objective)
         for name, row in space.items():
             configuration = _configuration(row)
+            if not is_searched(configuration, objective):
+                continue
             one = GridPoint(name, configuration, 1, 1)
             own = machine.runs["configuration"] == row["configuration"]
             values = [

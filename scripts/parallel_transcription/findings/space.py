@@ -116,12 +116,13 @@ def _p95(
     The moments are those of a Poisson process, evenly spread instead of drawn.
     """
     speed = _speeds(threads, cpus, gpus)
-    every = sum(seconds) / len(seconds) / (share * (gpus or cpus))
+    mean = sum(seconds) / len(seconds)  # the unit of the simulation, so that no time gets large
+    every = 1 / (share * (gpus or cpus))
     spread = [(k + 0.5) * GOLDEN % 1 for k in range(len(seconds))]
     arrivals = list(accumulate(-every * math.log(1 - one) for one in spread))
-    coming = list(zip(arrivals, seconds, strict=True))[::-1]
+    coming = [(at, one / mean) for at, one in zip(arrivals, seconds, strict=True)][::-1]
     waiting: list[tuple[float, float]] = []
-    left: list[tuple[float, float]] = []  # seconds of audio, and when it came
+    left: list[tuple[float, float]] = []  # what is left of each, and when it came
     now, latency = 0.0, []
     while coming or left:
         ends = now + min(left)[0] / speed(len(left)) if left else math.inf
@@ -137,7 +138,7 @@ def _p95(
             waiting.sort()
         while waiting and len(left) < workers:
             left.append(waiting.pop(0))
-    return math.log(np.quantile(latency, 0.95))
+    return math.log(mean * np.quantile(latency, 0.95))
 
 
 def surrogate_of(points: Sequence[Point], log_costs: bool = False) -> Surrogate:
