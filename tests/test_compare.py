@@ -64,6 +64,7 @@ def test_what_was_planted_is_found(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_few_rounds_other_work_and_other_hardware_are_not_compared(tmp_path):
     one = records(2.0, num_workers=1)
     assert outcomes(tmp_path / "1", one, one[:3]) == {"1 worker": NOT_COMPARABLE}

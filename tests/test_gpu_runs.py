@@ -129,6 +129,7 @@ class TestWhichGpuIsWhich:
 
 
 class TestMeters:
+    @pytest.mark.slow
     def test_each_gpu_has_its_own_utilisation_power_and_clocks(self, gpus):
         """GPU 1 works four times as long as GPU 0."""
         gpus.change(seconds=[0.4, 1.6, 0.4])
@@ -178,6 +179,7 @@ class TestMeters:
         assert one["makespan_s"] < 2
         assert one["gpus"][0]["utilisation"] is None
 
+    @pytest.mark.slow
     def test_without_an_energy_counter_power_samples_are_added_up(self, gpus):
         gpus.change(seconds=1, energy_counter=False)
         (gpu,) = the_pass(gpus.run(1))["gpus"]

@@ -154,6 +154,7 @@ def test_requests_that_wait_inside_the_engine_have_no_known_long_run(tmp_path):
     assert [row["standing"] for row in told.evidence] == ["open"]
 
 
+@pytest.mark.slow
 def test_looks_of_a_ladder_begin_with_five_rounds_and_pairs_are_those_of_named_rates(tmp_path):
     many = {"strategy": "multi_model", "instances": 2, "num_workers": 1}
     named = {"strategy": "one_model", "arrivals": "poisson", "requests": 80, "mix": "calls"}

@@ -59,6 +59,7 @@ def test_languages_and_word_times(model, asked, expected):
     assert all(map(str.startswith, found, expected))
 
 
+@pytest.mark.slow
 def test_languages_are_told_apart_by_their_tokens(tmp_path):
     folder = dummy_weights.build("tiny", tmp_path / "model", tokens=5)
     assert not problems(str(folder), language="auto")

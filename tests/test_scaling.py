@@ -62,6 +62,7 @@ def test_the_words_are_those_of_the_evidence(measured):
     assert "it falls beyond 3.4 workers" in next(iter(scaling.sentences(fell, 0.95)))
 
 
+@pytest.mark.slow
 def test_what_only_stays_does_not_fall(tmp_path):
     """Beyond the CPUs throughput stays: the law bends down, but no round shows a fall."""
     stays = study(tmp_path, files=16, cliff=0.0)

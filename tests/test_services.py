@@ -68,6 +68,7 @@ def nothing_is_left():
     assert not left
 
 
+@pytest.mark.slow
 def test_a_service_is_started_asked_and_ended():
     outcome = measure(protocol=replace(QUICK, warmups=1))
     assert outcome["status"] == "ok" and outcome["error"] is None
@@ -109,6 +110,7 @@ def test_what_a_service_does_wrong_is_recorded_in_one_line(kind, status, said):
     assert re.search(said, outcome["error"]) and "\n" not in outcome["error"]
 
 
+@pytest.mark.slow
 def test_a_request_that_is_turned_away_is_in_time_for_nobody():
     outcome = measure("sometimes_busy", requests=30)
     assert outcome["status"] == "ok"
@@ -158,6 +160,7 @@ def test_one_that_should_run_and_does_not_is_said():
     assert "no service 'bad' is ready at 127.0.0.1:9; start it" in outcome["error"]
 
 
+@pytest.mark.slow
 def test_proxies_of_the_environment_are_passed_by(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")

@@ -154,15 +154,13 @@ def _faster(judged: Judged) -> int:
     return sum(r["size"] == statistics.BEYOND and r["ratio"] < 1 for r in judged.rows)
 
 
-_SETTINGS = ("strategy", "instances", "workers", "cpu_threads", "files", "batch_size")
-
-
 def _facts(arm: Any, pair: Pair, errors: dict[str, float]) -> Row:
     in_batches, plain = pair.configurations
     result = pair.result
+    told = ("device", "strategy", "instances", "workers", "cpu_threads", "files", "batch_size")
     return {
         "label": words.name_of(arm),
-        **settings_of(arm, "device", *_SETTINGS),
+        **settings_of(arm, *told),
         "speed_up": 1 / result.ratio,
         "speed_low": None,
         "speed_high": None,
