@@ -369,7 +369,7 @@ def test_a_search_under_a_load_comes_close_to_what_serves_soonest(tmp_path):
     assert true(certificate.best) < 1.25 * min(true(one) for one in space)
     page = _recommended(results, certificate.best)
     assert "the lowest p95 that a search found" in page["loads"][0]["text"]
-    assert "lower by more than 20 %" in page["loads"][0]["text"]
+    assert "is better by more than 25 %" in page["loads"][0]["text"]
     late = [one for one in standings if one.state == "out"]
     assert all("more than it carries" in one.reason for one in late)
 

@@ -90,7 +90,7 @@ def _for_load(one: ForLoad) -> View:
     else:
         what = (
             f"{comes}: the lowest p95 that a search found; with a chance of 90 % no setting of the "
-            f"grid has one that is lower by more than {percent(1 - 1 / (1 + one.better_by))}"
+            f"grid is better by more than {percent(one.better_by)}"
         )
     return {
         "load": clean(one.load, 80),
