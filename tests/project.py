@@ -113,11 +113,8 @@ class Project:
             if source.is_symlink():
                 (folder / part).symlink_to(source.readlink())
             elif source.is_dir():
-                shutil.copytree(
-                    source,
-                    folder / part,
-                    ignore=shutil.ignore_patterns("__pycache__", ".ruff_cache"),
-                )
+                # With what Python compiled of it: else each checkout compiles all of it anew.
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns(".ruff_cache"))
             elif source.exists():
                 shutil.copy2(source, folder / part)
         copy_clips(folder / "audio")
