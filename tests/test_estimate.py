@@ -79,10 +79,19 @@ def test_each_model_is_tried(monkeypatch, tried):
     assert {run.configuration.model for run in tried} == {"mini-en", "dummy-tiny"}
 
 
+def test_starts_of_another_model_are_tried_by_a_start(monkeypatch, tried):
+    """Whose instances wait for each other as long as they are told to."""
+    starts = {"strategy": "multi_model", "instances": 5, "files_in_parallel": 0, "rounds": 1}
+    grid = [
+        {"strategy": "one_model", "rounds": 1, "repeats": 1},
+        starts | {"model": "dummy-tiny", "init_stagger_s": [0, 10], "repeats": 10},
+    ]
+    seconds = (3 + 2 + 5) + 10 * (3 + 3 + 4 * 10)
+    assert f"About {seconds / 60:.0f} min" in estimate.by_trial(plan_of(monkeypatch, grid), 2)
+    assert sorted(run.configuration.files_in_parallel for run in tried) == [0, 2]
+
+
 def test_what_cannot_be_tried_is_said(monkeypatch, tried):
-    starts = [{"strategy": "one_model", "files_in_parallel": 0}]
-    with pytest.raises(InputError, match="transcribes nothing"):
-        estimate.by_trial(plan_of(monkeypatch, starts), 2)
     monkeypatch.setattr(
         estimate, "measure", lambda *_: make_record() | {"status": "failed", "error": "no memory"}
     )

@@ -91,10 +91,11 @@ def expected_s(
     passes = [one for start in record["starts"] for one in start["passes"]]
     warm_s = sum(one["makespan_s"] for one in passes if one["repeat"] < 1)
     pass_s = sum(one["makespan_s"] for one in passes if one["repeat"] >= 1)
-    start_s = _took_s(record) - warm_s - pass_s
+    at_once_s = _took_s(record) - warm_s - pass_s - _staggered_s(tried)
     work = _share(plan, tried, cpus)
     seconds = 0.0
     for point in points:
+        start_s = at_once_s + _staggered_s(point)
         if point.configuration.files_in_parallel == 0:
             seconds += point.repeats * start_s  # each in a process of its own
             continue
@@ -111,6 +112,11 @@ def _arriving_s(plan: Plan, point: GridPoint, record: Mapping[str, Any]) -> floa
         return None
     share = share_of(c.rate)  # of what a closed loop tells, which is then what was tried
     return plan.arriving_s(point.id, share * load.capacity_of(record) if share else math.nan)
+
+
+def _staggered_s(point: GridPoint) -> float:
+    """How long the last instance waits before it loads."""
+    return (point.configuration.instances - 1) * point.configuration.init_stagger_s
 
 
 def _took_s(record: Mapping[str, Any]) -> float:
@@ -151,14 +157,15 @@ def _share(plan: Plan, point: GridPoint, cpus: float) -> float:
 
 
 def _simplest(points: Sequence[GridPoint]) -> GridPoint:
-    """Of the library and few workers; under a load a closed loop, which tells a capacity."""
-    passes = [point for point in points if point.configuration.files_in_parallel > 0]
-    if not passes:
-        raise InputError("a trial tells nothing of a study that transcribes nothing")
+    """Of the library and few workers; under a load a closed loop, which tells a capacity.
+
+    Cold starts alone are told by one of them; where there are passes, these tell of starts as well.
+    """
     # 0 threads are as many as the engine likes
     return min(
-        passes,
+        points,
         key=lambda p: (
+            p.configuration.files_in_parallel == 0,
             p.configuration.arrivals != "closed",
             bool(p.configuration.service),
             p.configuration.total_workers,
