@@ -60,9 +60,30 @@ rule merge_timings:
         " --machines {params.machines:q} > {log:q} 2>&1"
 
 
+rule judge_findings:
+    input:
+        TABLES,
+    output:
+        findings="results/findings.json",
+        scoreboard="results/scoreboard.json",
+    log:
+        "logs/judge_findings.log",
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    resources:
+        timing_slot=SLOTS,
+    params:
+        code=code_of("judge_findings.py"),
+    shell:
+        "python scripts/judge_findings.py --results results --findings {output.findings:q}"
+        " --scoreboard {output.scoreboard:q} > {log:q} 2>&1"
+
+
 rule recommend_settings:
     input:
         TABLES,
+        "results/findings.json",
     output:
         report(
             "results/recommended.yaml",
@@ -105,23 +126,3 @@ rule size_service:
         code=code_of("size_service.py"),
     shell:
         "python scripts/size_service.py --results results --out {output:q} > {log:q} 2>&1"
-
-
-rule judge_findings:
-    input:
-        TABLES,
-    output:
-        findings="results/findings.json",
-        scoreboard="results/scoreboard.json",
-    log:
-        "logs/judge_findings.log",
-    localrule: True
-    conda:
-        "../envs/report.yaml"
-    resources:
-        timing_slot=SLOTS,
-    params:
-        code=code_of("judge_findings.py"),
-    shell:
-        "python scripts/judge_findings.py --results results --findings {output.findings:q}"
-        " --scoreboard {output.scoreboard:q} > {log:q} 2>&1"

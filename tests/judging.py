@@ -37,7 +37,7 @@ def finish(folder: Path, made: dict) -> Results:
     found = []
     if len(made["runs"]):
         found = judged(made)
-        write_recommended(recommend(as_results(made)), folder / "recommended.yaml")
+        write_recommended(recommend(as_results(made), found), folder / "recommended.yaml")
     (folder / "findings.json").write_text(json.dumps(to_json(found)))
     return read_results(folder)
 

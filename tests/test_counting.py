@@ -50,11 +50,15 @@ def test_disturbed_repeats_count_only_where_nothing_else_is_there(disturbed, cou
     assert (found["makespan_s"], found["disturbed"], found["left_out"]) == row
 
 
-def test_a_failed_repeat_does_not_stand_in_for_an_undisturbed_one():
-    """It has no time, so that a round of it and a disturbed one has but the disturbed one."""
+def test_who_died_counts_as_late_where_others_end_well():
+    """And not what was killed beside foreign load; where none ends well there is no time."""
     runs = repeats([3.0, np.nan], [True, False], ["ok", "failed"])
-    assert runs["counts"].to_list() == [True, False]
-    assert configurations(runs)["makespan_s"].to_list() == [3.0]
+    assert runs["counts"].to_list() == [False, True] and runs["died"].to_list() == [False, True]
+    assert configurations(runs)["makespan_s"].to_list() == [math.inf]
+    excused = repeats([3.0, np.nan], [False, True], ["ok", "killed"])
+    assert excused["counts"].to_list() == [True, False]
+    never = repeats([np.nan, np.nan], status=["failed", "killed"])
+    assert not never["counts"].any() and per_round(never).empty
 
 
 def test_disturbed_repeats_count_by_round_and_machine():
@@ -70,10 +74,14 @@ def test_disturbed_repeats_count_by_round_and_machine():
         ([1.0, np.nan, 2.0], ["ok", "timeout", "ok"], (2.0, False)),
         ([1.0, np.nan, np.nan], ["ok", "timeout", "timeout"], (60.0, True)),
         ([50.0, np.nan], ["ok", "timeout"], (55.0, True)),
-        ([1.0, np.nan], ["ok", "failed"], (1.0, False)),
+        ([1.0, np.nan, 2.0], ["ok", "killed", "ok"], (2.0, False)),
+        ([1.0, np.nan, np.nan], ["ok", "failed", "killed"], (60.0, True)),
+        ([1.0, np.nan, np.nan, 3.0], ["ok", "stuck", "stuck", "ok"], (2.0, False)),
     ],
 )
-def test_late_repeats_are_the_largest_and_failed_ones_have_no_time(makespans, status, expected):
+def test_late_repeats_and_deaths_are_the_largest_and_stuck_ones_have_no_time(
+    makespans, status, expected
+):
     runs = repeats(makespans, status=status)
     (row,) = per_round(runs).to_dict("records")
     assert (row["makespan_s"], row["censored"]) == expected

@@ -46,7 +46,7 @@ IDS = {
 KEYS = {
     "id", "number", "question", "claim", "machine", "verdict", "answer", "effect", "evidence",
     "figure", "runs", "change", "more_rounds", "notes", "in_short", "short_question", "chapter",
-    "columns", "group", "shown", "more_minutes", "ladder",
+    "columns", "group", "shown", "more_minutes", "ladder", "doubt",
 }  # fmt: skip
 VERDICTS = {"confirmed", "refuted", "inconclusive", "not measured"}
 

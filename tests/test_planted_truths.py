@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from build_reports import judge_findings, merge_timings, recommend_settings
+from parallel_transcription.published.claims import read_published
+from parallel_transcription.published.scoreboard import scoreboard
 from parallel_transcription.results.finding import Finding
 from parallel_transcription.results.read import Results, read_results
 from parallel_transcription.results.recommended import Recommendation
@@ -1415,6 +1417,335 @@ def damaged_matches_are_left_out_and_named():
 def _torn(record: Record, number: int) -> Record:
     """More than three matches without their last pass, so no whole blocks: not as we write them."""
     return record if number < 4 else record | {"passes": record["passes"][:-1]}
+
+
+# ---------------------------------------------------------------- deaths, stalls, other machines
+
+
+def killed(record: Record, error: str = "killed by SIGKILL", keep: int = 1) -> Record:
+    """The run died after so many passes."""
+    start = record["starts"][0]
+    start |= {"status": "killed", "error": error, "passes": start["passes"][:keep]}
+    return record | {"status": "killed", "error": error}
+
+
+def ended(side: int, first: int, status: str, error: str):
+    """From a match on, a side ends it after four whole blocks."""
+
+    def change(record: Record, number: int) -> Record:
+        if number < first:
+            return record
+        sides = list(record["sides"])
+        sides[side] = sides[side] | {"status": status, "error": error}
+        passes = [one for one in record["passes"] if one["block"] < 4]
+        return record | {"status": status, "error": error, "sides": sides, "passes": passes}
+
+    return change
+
+
+@scenario
+def many_models_that_die_in_every_other_round_are_not_as_good():
+    def change(record: Record, point, number: int) -> Record:
+        return killed(record) if number % 2 and point.strategy == "multi_model" else record
+
+    records = World().records(MATCHED[:2], range(1, 11), change=change)
+    planted = Planted(records, {"one_or_many": (REFUTED, OPEN), "memory_limit": OPEN})
+
+    def check(outcome: Outcome) -> None:
+        assert settings(outcome)[0] == "one_model"
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def a_side_that_crashes_in_two_of_eight_matches_is_not_as_good():
+    change = ended(0, 7, "killed", "killed by SIGSEGV")
+    grid = [arm(w=2, t=1), arm("multi_model", n=2, t=1)]
+    rounds = World(spread=0.03).records(grid, range(1, 7))
+    planted = Planted(
+        rounds + World(spread=0.02).matches(grid, change=change), {"one_or_many": OPEN}
+    )
+
+    def check(outcome: Outcome) -> None:
+        assert any("SIGSEGV" in note for note in outcome.finding("one_or_many").notes)
+        assert settings(outcome)[0] == "multi_model" and outcome.recommended.status == "not yet"
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def a_side_that_hangs_in_every_match_is_not_as_good():
+    change = ended(1, 1, "timeout", "a repeat took longer than 60 s")
+    return met(World(spread=0.02), {"one_or_many": OPEN}, change=change)
+
+
+@scenario
+def a_side_killed_beside_others_may_have_lacked_their_memory():
+    """Alone it may have room: whole blocks count, and it stays a candidate."""
+    change = ended(0, 7, "killed", "killed by SIGKILL (most likely out of memory)")
+    grid = [arm(w=2, t=1), arm("multi_model", n=2, t=1)]
+    rounds = World(spread=0.03).records(grid, range(1, 7))
+    planted = Planted(
+        rounds + World(spread=0.02).matches(grid, change=change), {"one_or_many": CONFIRMED}
+    )
+
+    def check(outcome: Outcome) -> None:
+        assert settings(outcome)[0] == "one_model"
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def who_is_killed_for_memory_has_no_peak_that_fits():
+    def change(record: Record, point, number: int) -> Record:
+        return killed(record, keep=0) if point.strategy == "multi_process" else record
+
+    records = World().records([*T1, *MATCHED[1:]], change=change)
+    planted = Planted(records, {"memory_limit": OPEN, "processes": UNMEASURED})
+
+    def check(outcome: Outcome) -> None:
+        assert "killed" in outcome.finding("processes").answer
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def what_grows_until_it_is_killed_has_come_to_no_plateau():
+    def change(record: Record, point, number: int) -> Record:
+        if point.num_workers == 1:
+            return record
+        for place, one in enumerate(record["starts"][0]["passes"]):
+            one["memory"] = {
+                name: size + 300_000_000 * place for name, size in one["memory"].items()
+            }
+        return killed(record, keep=5)
+
+    grid = [arm(w=2, t=1), arm(w=1, t=1)]
+    records = World().records(grid, repeats=8, change=change)
+    return Planted(records, {"memory_growth": OPEN, "memory_limit": OPEN})
+
+
+def growing(step: float, every: int):
+    """Memory that rises by so many bytes every so many passes."""
+
+    def change(record: Record, point, number: int) -> Record:
+        for place, one in enumerate(record["starts"][0]["passes"]):
+            more = round(step * ((place + every - 1) // every))
+            one["memory"] = {name: size + more for name, size in one["memory"].items()}
+            one["rss_peak_bytes"] = one["memory"]["rss"]
+        return record
+
+    return change
+
+
+@scenario
+def the_peak_of_what_leaks_is_no_bound():
+    records = World().records(T1, repeats=8, change=growing(30e6, 1))
+    return Planted(records, {"memory_growth": REFUTED, "memory_limit": OPEN})
+
+
+@scenario
+def a_leak_in_steps_is_no_plateau():
+    records = World().records(T1, repeats=10, change=growing(100e6, 5))
+    return Planted(records, {"memory_growth": (REFUTED, OPEN)})
+
+
+@scenario
+def one_pass_in_three_of_many_models_stalls():
+    """Its typical pass is as fast, its mean 1.67 times as long."""
+
+    def change(record: Record, point, number: int) -> Record:
+        if point.strategy == "multi_model":
+            one = record["starts"][0]["passes"][1 + number % 3]
+            one["makespan_s"] *= 3
+            for task in one["transcriptions"]:
+                task["finished_s"] *= 3
+        return record
+
+    records = World().records(MATCHED, range(1, 9), repeats=3, change=change)
+    return Planted(records, {"one_or_many": NOT_CONFIRMED, "processes": CONFIRMED})
+
+
+@scenario
+def one_block_of_every_match_stalls():
+    def change(record: Record, number: int) -> Record:
+        passes = [
+            one | {"makespan_s": one["makespan_s"] * (3 if stalls(one, number) else 1)}
+            for one in record["passes"]
+        ]
+        return record | {"passes": passes}
+
+    def stalls(one: Record, number: int) -> bool:
+        return one["side"] == 1 and one["block"] == number % 6
+
+    return met(World(spread=0.02), {"one_or_many": OPEN}, change=change)
+
+
+@scenario
+def the_fast_ones_were_killed_once_each():
+    """The slowest is left alone: that it is the best was not shown."""
+
+    def change(record: Record, point, number: int) -> Record:
+        dies = (point.num_workers == 2 and number == 3) or (
+            point.strategy == "multi_model" and number == 7
+        )
+        return killed(record) if dies else record
+
+    grid = [arm(c=1, t=1), arm(w=2, t=1), arm("multi_model", n=2, t=1)]
+    planted = Planted(World().records(grid, range(1, 13), change=change), {"recommendation": OPEN})
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.recommended.status == "not yet"
+        notes = outcome.finding("recommendation").notes
+        assert sum(note.startswith("Faster, but out") for note in notes) == 2
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def a_single_setting_is_compared_with_nothing():
+    planted = Planted(World().records([arm(w=2, t=1)]), {"recommendation": UNMEASURED})
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.recommended.status == "not compared" and settings(outcome)[1] == 2
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def many_models_ran_on_fewer_cpus():
+    """Each side as fast as it can be: the one CPU is what differs."""
+
+    def change(record: Record, point, number: int) -> Record:
+        if point.strategy == "multi_model":
+            record["host"] = record["host"] | {"affinity_cpus": 1}
+        return record
+
+    def shift(point, number: int) -> float:
+        return 2.0 if point.strategy == "multi_model" else 1.0
+
+    records = World(cpus=8).records(MATCHED, shift=shift, change=change)
+    return Planted(records, {"one_or_many": UNMEASURED, "processes": CONFIRMED})
+
+
+def elsewhere(**facts):
+    """Many models were measured on a host with other facts, and are slower by 20 %."""
+
+    def change(record: Record, point, number: int) -> Record:
+        if point.strategy == "multi_model":
+            record["host"] = record["host"] | facts
+        return record
+
+    def shift(point, number: int) -> float:
+        return 1.2 if point.strategy == "multi_model" else 1.0
+
+    return World().records(MATCHED, shift=shift, change=change)
+
+
+@scenario
+def many_models_ran_on_another_kind_of_cpu():
+    planted = Planted(elsewhere(cpu_model="Another CPU"), {"one_or_many": UNMEASURED})
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.recommended.status != "confirmed"
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def many_models_ran_with_another_engine():
+    versions = {"python": "3.11", "faster-whisper": "1.2.1", "ctranslate2": "4.5.0"}
+    return Planted(elsewhere(versions=versions), {"one_or_many": UNMEASURED})
+
+
+@scenario
+def kinds_of_nodes_that_change_by_round_are_compared():
+    def change(record: Record, point, number: int) -> Record:
+        record["host"] = record["host"] | {"cpu_model": f"CPU {number % 2}"}
+        return record
+
+    records = World().records(MATCHED, range(1, 9), change=change)
+    return Planted(records, {"one_or_many": CONFIRMED})
+
+
+@scenario
+def noise_keeps_settings_and_claims_in_doubt():
+    """Two measurements of the same differ by 15 %: nothing that rests on times may be confirmed."""
+
+    def shift(point, number: int) -> float:
+        return 1.15 if point.replica == 2 else 1.0
+
+    records = World().records([*T1, *T2, *AGAIN], shift=shift)
+    planted = Planted(records, {"noise_floor": REFUTED, "recommendation": OPEN})
+
+    def check(outcome: Outcome) -> None:
+        assert outcome.recommended.status == "in doubt"
+        lines = scoreboard(outcome.results.findings, read_published())
+        by_time = [
+            one for one in lines if one.finding in ("workers_equal_files", "parallel_or_queue")
+        ]
+        assert by_time and not {one.verdict for one in by_time} & {CONFIRMED, REFUTED}
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def what_matches_show_to_lose_is_not_as_good():
+    """Rounds tie three settings; matches show the first choice to be slower by 30 %."""
+    grid = [arm(w=2, t=1), arm("multi_model", n=2, t=1), arm(c=1, t=1)]
+    rounds = World().records(grid)
+    planted = Planted(rounds + World(many=1 / 1.3, spread=0.02).matches(grid[:2]))
+
+    def check(outcome: Outcome) -> None:
+        assert settings(outcome)[0] == "multi_model"
+        assert outcome.recommended.as_good == []
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def the_throughput_of_one_beam_needs_one_beam():
+    grid = [arm(w=2, t=1, beam_size=1), arm("multi_model", n=2, t=1, beam_size=1), arm(w=2, t=1)]
+    records = World().records(grid, shift=lambda p, n: 0.5 if p.beam_size == 1 else 1.0)
+    planted = Planted(records)
+
+    def check(outcome: Outcome) -> None:
+        assert any("beam_size=1" in note for note in outcome.recommended.notes)
+        assert "beam 1" in outcome.finding("recommendation").answer
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def the_faster_of_two_measured_apart_is_recommended_and_not_confirmed():
+    records = World(many=2.0).records(
+        MATCHED[:2], at=lambda p, n: n + 744 * (p.strategy == "one_model")
+    )
+    planted = Planted(records, {"one_or_many": UNMEASURED})
+
+    def check(outcome: Outcome) -> None:
+        assert settings(outcome)[0] == "one_model" and outcome.recommended.status == "not yet"
+
+    planted.check = check
+    return planted
+
+
+@scenario
+def threads_beyond_a_quota_of_one_and_a_half_cost():
+    """Two threads keep 1.5 CPUs busy: they are what four are held against."""
+    world = World(cpus=8, quota=1.5, crowded=1.25, rtf=0.1)
+    grid = [arm(w=1, t=1), arm(w=2, t=1), arm(w=2, t=2)]
+    return Planted(world.records(grid), {"oversubscription": CONFIRMED})
 
 
 # ---------------------------------------------------------------- the tests

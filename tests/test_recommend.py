@@ -224,10 +224,10 @@ def test_what_matches_favour_is_recommended():
     assert any(note.startswith(f"Chosen first: {chosen[0]}.") for note in turned.notes)
 
 
-def test_without_a_runner_up_there_is_nothing_to_lose_against():
+def test_what_stands_alone_is_compared_with_nothing():
     _, tables = tables_of([configuration("one_model", workers=2)])
     block = recommend(tables)["synthetic-a"]
-    assert block.status == "confirmed" and block.confirmation.against is None
+    assert block.status == "not compared" and block.confirmation.against is None
 
 
 def test_models_and_workloads_are_recommended_apart():

@@ -119,6 +119,10 @@ def listing(items: Iterable[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+#: Below it a number is what rounding leaves of a sum that is zero.
+ROUNDING = 1e-9
+
+
 def _is_special(value: Any) -> bool:
     return is_missing(value) or math.isinf(value)
 
@@ -126,8 +130,10 @@ def _is_special(value: Any) -> bool:
 def _decimals(value: float, digits: int) -> int:
     """Decimals with which a finite `value` has so many significant digits, none below zero.
 
-    Counted on the rounded number: 9.996 with three digits is 10.0.
+    Counted on the rounded number: 9.996 with three digits is 10.0. What rounding leaves of sums
+    that are zero counts as zero.
     """
+    value = value if abs(value) > ROUNDING else 0.0
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
     return max(0, digits - 1 - exponent)
 
@@ -238,7 +244,8 @@ def _precision(low: float, high: float) -> Callable[[float], str]:
     """
     top = max(abs(low), abs(high))
     most = _decimals(top, 4) if top else 0
-    decimals = min(most, _decimals(high - low, 2)) if high > low else min(most, 3)
+    width = high - low
+    decimals = min(most, _decimals(width, 2)) if width > ROUNDING else min(most, 3)
     if 0 < low < 10.0 ** (1 - decimals):
         return lambda value: number(value, 2)
     return lambda value: fixed(value, decimals)
@@ -367,6 +374,20 @@ _OPTIONS = {
 }
 
 
+def options(values: Mapping[str, Any]) -> list[str]:
+    """Options of a transcription that are not the defaults, in words: "beam 1", "language en"."""
+    found = []
+    for name, value in values.items():
+        if name == "thread_env":
+            found += [clean(one, 40) for one in str(value).split()] or ["no thread variables"]
+        elif name == "language":
+            found.append(f"language {clean(value, 10)}")
+        else:
+            said = as_written(value) if isinstance(value, float) else clean(value)
+            found.append(_OPTIONS[name].format(said))
+    return found
+
+
 def variant(row: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """What a configuration has that is neither its place in the grid nor a default, in words."""
     found = []
@@ -391,9 +412,5 @@ def variant(row: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
         found.append(f"slowed by {as_written(row['slowdown'] * 100)} %")
     usual = str(defaults["thread_env"]).split()
     found += [clean(one, 40) for one in str(row["thread_env"]).split() if one not in usual]
-    for name, text in _OPTIONS.items():
-        value = row[name]
-        if not is_missing(value) and value != defaults[name]:
-            said = as_written(value) if isinstance(value, float) else clean(value)
-            found.append(text.format(said))
-    return ", ".join(found)
+    others = {n: row[n] for n in _OPTIONS if not is_missing(row[n]) and row[n] != defaults[n]}
+    return ", ".join([*found, *options(others)])

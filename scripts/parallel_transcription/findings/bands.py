@@ -99,11 +99,12 @@ def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterab
             mine = requests[requests["arm"].isin(at["arm"])]
             if mine.empty:
                 continue
-            arm = at.iloc[0]
+            arm, lost = at.iloc[0], _lost(loads, at)
             known = [
-                kept(mine, one, loads.confidence, float(rate), servers, in_looks) for one in asked
+                kept(mine, one, loads.confidence, float(rate), servers, in_looks, lost)
+                for one in asked
             ]
-            row = facts(arm, loads) | _measured(arm, mine, known, float(rate))
+            row = facts(arm, loads) | _measured(arm, mine, known, float(rate), lost)
             rungs.append(_Rung(row, known, mine, at))
         if rungs:
             _judge(rungs, loads)
@@ -141,7 +142,16 @@ def _servers(arm: pd.Series) -> int | None:
     return None if arm["callers"] > arm["total_workers"] else int(arm["callers"])
 
 
-def _measured(arm: pd.Series, mine: pd.DataFrame, known: list[Kept], rate: float) -> Row:
+def _lost(loads: Machine, at: pd.DataFrame) -> set[int]:
+    """Rounds in which a pass at a rate failed, was killed or ran too long."""
+    runs = loads.runs[loads.runs["arm"].isin(at["arm"])]
+    too_long = runs["counts"] & (runs["status"] == "timeout")
+    return set(map(int, runs.loc[runs["died"] | too_long, "round"]))
+
+
+def _measured(
+    arm: pd.Series, mine: pd.DataFrame, known: list[Kept], rate: float, lost: set[int]
+) -> Row:
     worst = max(known, key=lambda one: one.p_meets if one.p_meets == one.p_meets else 1.0)
     mine = mine[mine["counted"]]
     kept_up = mine[~mine["saturated"]]
@@ -154,21 +164,24 @@ def _measured(arm: pd.Series, mine: pd.DataFrame, known: list[Kept], rate: float
         "arm": arm["arm"],
         "rate": rate,
         "streams": rate * float(mine["audio_seconds"].mean()),
-        "rounds": int(mine["round"].nunique()),
+        "rounds": len(set(mine["round"]) | lost),
+        "lost": len(lost),
         "p95_s": float(by_round.median()) if len(by_round) else None,
         "lateness": worst.estimate,
         "low": worst.low,
         "high": worst.high,
         "objective": str(worst.objective),
-        "attainment": _attainment(mine, known),
+        "attainment": _attainment(mine, known, lost),
         "saturated": bool(mine.groupby("round")["saturated"].any().mean() > 0.5),
         "carried": all(one.carried for one in known),
     }
 
 
-def _attainment(mine: pd.DataFrame, known: list[Kept]) -> float:
-    """Share of the requests that kept all objectives, of all that came."""
+def _attainment(mine: pd.DataFrame, known: list[Kept], lost: set[int]) -> float:
+    """Share of the requests that kept all objectives, of all that came; none in a lost round."""
     kept_all = pd.Series(True, index=mine.index)
     for one in known:
         kept_all &= mine["latency"] <= one.objective.allowed(mine["audio_seconds"])
-    return float(kept_all.mean())
+    whole = kept_all[~mine["round"].isin(lost)]
+    rounds = len(set(mine["round"]) | lost)
+    return float(whole.mean()) * (1 - len(lost) / rounds) if len(whole) else 0.0

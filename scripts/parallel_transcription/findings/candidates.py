@@ -21,7 +21,7 @@ MERITS = ("rtfx", "rtfx_low", "rtfx_high", "mean_makespan_s", "makespan_s", "cor
 def candidates(machine: Machine) -> list[Row]:
     """One row per arm with a time: figures of merit, `trouble` (why it is no candidate)."""
     arms = machine.unaltered()
-    slowest = _slowest_files(machine)
+    slowest, highest = _slowest_files(machine), _highest(machine)
     rows = []
     for arm in arms.to_dict("records"):
         times = machine.times(arm["arm"])
@@ -31,6 +31,10 @@ def candidates(machine: Machine) -> list[Row]:
             for name in TROUBLE
             if arm[f"n_{name}"]
         ]
+        ended = machine.matches.ended(arm["arm"], on_its_own=True)
+        if not ended.empty:
+            matches = words.plural(ended["round"].nunique(), "match", "matches")
+            trouble.append(f"{words.listing(sorted(set(ended['status'])))} in {matches}")
         if calm.empty:
             trouble = trouble or ["no time"]
         rows.append(
@@ -39,6 +43,7 @@ def candidates(machine: Machine) -> list[Row]:
                 "task": machine.tasks.get(arm["workload"], arm["workload"]),
                 **_merits(calm, machine.confidence),
                 "rounds": len(calm),
+                **{name: peaks.get(arm["arm"], float("nan")) for name, peaks in highest.items()},
                 "slowest_file_s": slowest.get(arm["arm"], float("nan")),
                 "all_threads": int(arm["total_workers"] * arm["threads"]),
                 "trouble": "; ".join(trouble),
@@ -76,17 +81,30 @@ def _slowest_files(machine: Machine) -> dict[str, float]:
     return {str(arm): float(seconds) for arm, seconds in longest.items()}
 
 
+def _highest(machine: Machine) -> dict[str, dict[str, float]]:
+    """The most memory that any repeat that counts took, by arm (MB): what a limit is held against.
+
+    `peak_mb`: resident on the host, at the peak; where no peak is told, what it has after use.
+    `gpu_peak_mb`: on all GPUs.
+    """
+    runs = machine.runs[machine.runs["counts"] & (machine.runs["status"] == "ok")]
+    most = runs.groupby("arm", sort=True)[["rss_peak_mb", "pss_mb", "uss_mb", "gpu_mem_mb"]].max()
+    peak = most["rss_peak_mb"].where(most["rss_peak_mb"] > 0)
+    for name in ("pss_mb", "uss_mb"):
+        peak = peak.fillna(most[name].where(most[name] > 0))
+    return {"peak_mb": dict(peak), "gpu_peak_mb": dict(most["gpu_mem_mb"])}
+
+
 def broken_limits(row: Row, limits: Mapping[str, Any]) -> list[str]:
     """Which of the study's limits a candidate breaks, in words. An unknown figure breaks it."""
-    # what kills a container is its peak
-    peak = row["rss_peak_mb"] if row["rss_peak_mb"] > 0 else row["memory_mb"]
+    # what kills a container is its highest peak
     checks = [
-        ("max_memory_mb", peak, "MB of memory at the peak"),
+        ("max_memory_mb", row["peak_mb"], "MB of memory at the peak"),
         ("max_cores", row["cores_used"], "cores used"),
         ("max_file_s", row["slowest_file_s"], "s for a file"),
     ]
     if row["device"] == "cuda":
-        checks.append(("max_gpu_memory_mb", row["gpu_memory_mb"], "MB of memory on GPUs"))
+        checks.append(("max_gpu_memory_mb", row["gpu_peak_mb"], "MB of memory on GPUs"))
     broken = []
     for name, value, unit in checks:
         limit = limits.get(name)

@@ -26,8 +26,9 @@ where their text is shown to be as good (`texts`).
    slower than the runner-up by the margin or more (equivalent, or faster, or by the one-sided test,
    Bonferroni over the contests). `not confirmed`: it is shown to be slower by more than the margin;
    the runner-up is then recommended (`settled`). Else `not yet`. Where rounds alone have shown it
-   to be faster beyond all noise (`is_settled`), no match is needed. With no runner-up there is
-   nothing to lose against: two rounds without a failure confirm.
+   to be faster beyond all noise (`is_settled`), no match is needed. With no runner-up: where the
+   others break limits, two rounds without a failure confirm; where others did not always end well
+   it is `not yet`, since they may be faster; where there are no others, `not compared`.
 
 A configuration is dominated, and so not on the Pareto front, if another is at least as good in
 throughput, cores used and memory (the same one), and better in one of them.
@@ -59,6 +60,7 @@ from parallel_transcription.results.finding import Row
 from parallel_transcription.results.recommended import Confirmation
 from parallel_transcription.results.typed import plain
 from parallel_transcription.statistics import Comparison
+from parallel_transcription.study.dimensions import DEFAULTS
 from parallel_transcription.study.settings import THROUGHPUT
 
 GROUP = ["model", "compute_type", "device", "task", "files_in_parallel", "thread_env", "language",
@@ -96,7 +98,7 @@ def choices(machine: Machine) -> list[Choice]:
     """One choice per group.
 
     The first choice is the machine's own: of its main group, with the most candidates, then the
-    most files at once, then by name.
+    most files at once, then the fewest options that are not the defaults, then the fastest.
     """
     if machine not in _CHOICES:
         _CHOICES[machine] = _choices(machine)
@@ -120,10 +122,18 @@ def _choices(machine: Machine) -> list[Choice]:
             place[c.group["model"], c.group["compute_type"], c.group["device"]],
             -sum(r["standing"] != "out" for r in c.table),
             -int(c.group["files_in_parallel"]),
+            len(options_of(c.group)),
+            -float(c.winner["rtfx"]) if c.winner else 0.0,
             str(c.group),
         )
     )
     return result
+
+
+def options_of(group: Row) -> dict[str, Any]:
+    """What a kind of work is done with that is not the default, by the name of the dimension."""
+    named = ("thread_env", "language", "beam_size", "word_timestamps")
+    return {name: group[name] for name in named if group[name] != DEFAULTS[name]}
 
 
 def _choose(machine: Machine, group: Row, rows: list[Row]) -> Choice:
@@ -171,7 +181,32 @@ def settled(machine: Machine, choice: Choice) -> Choice:
     ]
     if not ahead:
         return choice
-    return replace(choice, winner=max(ahead)[2], runner_up=winner, swapped=True)
+    best = max(ahead)[2]
+    table = [
+        row | {"standing": _standing_after(row, winner, best), "ratio_to_best": math.nan}
+        for row in choice.table
+    ]
+    places = {row["arm"]: row for row in table}
+    return replace(
+        choice,
+        table=table,
+        winner=places[best["arm"]],
+        runner_up=places[winner["arm"]],
+        swapped=True,
+    )
+
+
+def _standing_after(row: Row, before: Row, best: Row) -> str:
+    """How a setting stands once matches have put another one in front of what rounds chose.
+
+    What rounds said is of the one that was the fastest there: of the others nothing is known now.
+    """
+    if row is best:
+        return "fastest"
+    if row is before:
+        return "slower"
+    known = row["standing"] in ("tied", "fastest")
+    return "open" if known else str(row["standing"])
 
 
 def met_in_matches(machine: Machine, choice: Choice) -> list[Row]:
@@ -191,11 +226,26 @@ def met_in_matches(machine: Machine, choice: Choice) -> list[Row]:
 
 
 def places(machine: Machine, arms: Iterable[str]) -> dict[str, tuple[float, str]]:
-    """What to sort arms by, the fastest first; those without common rounds come last."""
+    """What to sort arms by, the fastest first; those without a time come last.
+
+    By their times relative to each other in common rounds; where some have none with the others, by
+    the times of each alone, which no comparison can confirm.
+    """
+    relative = machine.relative_times(arms)
+    timed = [arm for arm in relative if len(_calm_times(machine, arm))]
+    if not all(math.isfinite(relative[arm]) for arm in timed):
+        relative |= {
+            arm: statistics.geometric_interval(_calm_times(machine, arm))[0] for arm in timed
+        }
     return {
         arm: (factor if math.isfinite(factor) else math.inf, arm)
-        for arm, factor in machine.relative_times(arms).items()
+        for arm, factor in relative.items()
     }
+
+
+def _calm_times(machine: Machine, arm: str) -> pd.Series:
+    times = machine.times(arm)
+    return times.loc[~times["censored"].astype(bool), "makespan_s"].dropna().astype(float)
 
 
 def _as_fast_as_the_first(machine: Machine, allowed: list[Row]) -> list[Row]:
@@ -277,7 +327,7 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
     if winner is None:
         raise ValueError("there is no winner to confirm")
     if second is None:
-        return Confirmation("confirmed" if winner["rounds"] >= 2 else "not yet")
+        return Confirmation(_alone(winner, choice.table))
     against = second["configuration"]
     found = search_of(machine)
     if found is not None and found.objective != THROUGHPUT:
@@ -291,7 +341,10 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
         statistics.geometric_interval(calm["rtfx"], machine.confidence)
     )
     result = pair.result
-    no_slower = result.alone.p_not_above * len(machine.matches.contests) <= machine.alpha
+    no_slower = (
+        result.alone.p_not_above * len(machine.matches.contests) <= machine.alpha
+        and machine.matches.ended(winner["arm"], on_its_own=True).empty
+    )
     status = "not yet"
     if result.size == statistics.BEYOND:
         status = "confirmed" if result.ratio < 1 else "not confirmed"
@@ -302,6 +355,16 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
         status, result.rounds, against, ratio, low, high, rtfx, rtfx_low, rtfx_high,
         plain(result.level),
     )  # fmt: skip
+
+
+def _alone(winner: Row, table: Iterable[Row]) -> str:
+    """The status of a choice without a runner-up."""
+    others = [row for row in table if row is not winner]
+    if not others:
+        return "not compared"
+    if any(row["trouble"] for row in others) or winner["rounds"] < 2:
+        return "not yet"
+    return "confirmed"
 
 
 def settled_by_rounds(pair: Pair) -> bool:

@@ -14,10 +14,12 @@ from parallel_transcription.findings.questions.noise_floor import NoiseFloor
 from parallel_transcription.findings.remarks import (
     notes_on_runs_apart,
     notes_on_unlike_runs,
+    stalls_seen,
 )
+from parallel_transcription.findings.stalls import differ, stalls
 from parallel_transcription.results.finding import Finding, Verdict
 from parallel_transcription.results.read import Results
-from parallel_transcription.statistics import OPEN, Family
+from parallel_transcription.statistics import OPEN, WITHIN, Family
 
 DECIDED = (Verdict.CONFIRMED, Verdict.REFUTED)
 #: What puts a verdict in doubt; up to the colon it stands on the first page.
@@ -29,6 +31,7 @@ UNLIKE_WHEN_CALM = (
     "Not decided, as foreign load decides it: with the rounds that others disturbed it is {}, "
     "without them {}."
 )
+STALLS = "Not decided, as typical passes are equal and one side stalls more often:"
 CALMER = "Calmer measurements: nothing else on the machine, fixed clock; disturbed rounds anew."
 
 
@@ -93,11 +96,17 @@ def _one(
         return None
     apart = notes_on_runs_apart(machine, machine.asked)
     answer = _with_notes(answer, apart, notes_on_unlike_runs(machine))
-    if not question.by_time or answer.verdict not in DECIDED:
+    moved = question.by_time and answer.verdict not in question.in_spite
+    if not moved or answer.verdict not in DECIDED:
         return answer
     if noisy:
         return _in_doubt(answer, MORE_THAN_NOISE)
-    calm = _rests_on(answer, machine)
+    if question.equal and answer.verdict == Verdict.CONFIRMED:
+        for pair in machine.asked:
+            seen = stalls(machine, pair)
+            if pair.result.size == WITHIN and differ(*seen, machine.alpha):
+                return _in_doubt(answer, f"{STALLS} {stalls_seen(*seen)}")
+    calm = _rests_on(answer, question.tables(machine))
     if calm is not None:
         alone = question.judge(quiet(calm))
         if alone is None or alone.verdict != answer.verdict:
@@ -121,10 +130,11 @@ def _in_doubt(answer: Finding, why: str) -> Finding:
     return replace(
         answer,
         verdict=Verdict.INCONCLUSIVE,
-        answer=f"{why} {answer.answer}",
+        answer=f"{why} By itself: {answer.answer}",
         in_short=why.split(":")[0] + ".",
         change=CALMER,
         notes=[why, *answer.notes],
+        doubt=why,
     )
 
 

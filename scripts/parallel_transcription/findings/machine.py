@@ -31,12 +31,17 @@ GROUP = tuple(field.name for field in fields(Group))
 def groups_of(runs: pd.DataFrame) -> list[Group]:
     """The groups of equal work in a machine's runs, the study's main one first.
 
-    That is the one with the most configurations, then with the most runs.
+    That is the one with the most configurations, then with the most runs; of equal ones of a model
+    the fastest.
     """
     own = runs[runs["unaltered"]]
-    sizes = own.groupby(list(GROUP)).agg(arms=("arm", "nunique"), runs=("run", "nunique"))
-    order = sizes.sort_values(["arms", "runs"], ascending=False, kind="stable").index
-    return [Group(*map(str, key)) for key in order]
+    sizes = own.groupby(list(GROUP)).agg(
+        arms=("arm", "nunique"), runs=("run", "nunique"), rtfx=("rtfx", "median")
+    )
+    order = sizes.reset_index().sort_values(
+        ["arms", "runs", "model", "rtfx"], ascending=[False, False, True, False], kind="stable"
+    )
+    return [Group(*map(str, key)) for key in order[list(GROUP)].itertuples(index=False)]
 
 
 class Machine:
@@ -163,6 +168,11 @@ class Machine:
         return occasions(self.begun, self.allowed)
 
     @cached_property
+    def measured_on(self) -> pd.Series:
+        """What each (arm, round) was measured on; see `counting.marked`."""
+        return self.runs.groupby([self.runs["arm"], self.runs["round"]])["measured_on"].first()
+
+    @cached_property
     def planned(self) -> pd.Series:
         """Rounds planned when each (arm, round) was measured; nan where no record tells."""
         keys = [self.runs["arm"], self.runs["round"]]
@@ -189,7 +199,9 @@ class Machine:
     def _by_occasion(self, arm: str) -> pd.Series:
         times = self.times(arm)
         calm = times[~times["censored"].astype(bool) & times["makespan_s"].notna()]
-        occasion = [self._occasions[arm, number] for number in calm.index]
+        occasion = [
+            (self._occasions[arm, number], self.measured_on[arm, number]) for number in calm.index
+        ]
         return calm["makespan_s"].astype(float).set_axis(occasion)
 
     @cached_property
@@ -284,7 +296,11 @@ class Machine:
         a, b = a[usable.to_numpy()], b[usable.to_numpy()]
         distance = [abs(self.begun[arm_a, n] - self.begun[arm_b, n]) for n in a.index]
         apart = np.array(distance, float) > self.allowed.reindex(a.index).to_numpy(float)
-        a, b = a[~apart], b[~apart]
+        unlike = np.array(
+            [self.measured_on[arm_a, n] != self.measured_on[arm_b, n] for n in a.index]
+        )
+        together = ~apart & ~unlike.astype(bool)
+        a, b = a[together], b[together]
         plans = [self.planned[arm, n] for arm in (arm_a, arm_b) for n in a.index]
         last = int(a.index.max()) if len(a) else 0
         result = statistics.compare(
@@ -298,7 +314,7 @@ class Machine:
         )
         disturbed = (a["disturbed"].to_numpy(bool) | b["disturbed"].to_numpy(bool)).sum()
         untimed = int(np.isnan(np.array(distance, float)).sum())
-        counts = int(apart.sum()), untimed
+        counts = int(apart.sum()), untimed, int((unlike.astype(bool) & ~apart).sum())
         return Pair(arm_a, arm_b, result, int(disturbed), a, b, *counts)
 
     def against(self, arms: pd.DataFrame, dimension: str, base: int) -> Iterator[tuple[Any, Pair]]:
@@ -363,7 +379,8 @@ class Pair:
 
     Of pairs that matches decide, rows per match. `disturbed`: rounds or matches that rest on
     disturbed passes. `apart`: rounds left out since the two sides were measured apart
-    (`together`); `untimed`: rounds of records that do not tell when.
+    (`together`); `untimed`: rounds of records that do not tell when; `unlike`: rounds left out
+    since the two sides were measured on unlike machines (`Machine.measured_on`).
     """
 
     arm_a: str
@@ -374,6 +391,7 @@ class Pair:
     b: pd.DataFrame
     apart: int = 0
     untimed: int = 0
+    unlike: int = 0
 
     @property
     def by_matches(self) -> bool:

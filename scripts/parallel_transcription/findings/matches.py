@@ -7,11 +7,17 @@ match was to decide are judged by matches: two sides that met for others' sake w
 What is compared is the makespan; under a load the p95 of the latency, with the margin of latencies.
 A pass with more requests than its configuration carries counts as late as the limit; a block in
 which both sides had that tells nothing.
+
+A match that a side ended (it failed, hung or died) keeps its whole blocks, but these are of a
+survivor: what the passes that never ended would have taken nobody knows. So a side that ended a
+match is shown neither to be equal nor to be faster, however its other passes look; unless it was
+killed for lack of memory while the others were loaded, which alone it might not have been.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from parallel_transcription import statistics
-from parallel_transcription.results.counting import per_round
+from parallel_transcription.results.counting import killed_for_memory, per_round
 from parallel_transcription.statistics import Comparison
 from parallel_transcription.words import AT_ONCE
 
@@ -86,6 +92,17 @@ class Matches:
         """Arms that ended two matches or more: they will end the next ones as well."""
         ended = self.table[self.table["repeat"] == 0].groupby("arm")["round"].nunique()
         return set(ended.index[ended >= 2])
+
+    def ended(self, arm: str, on_its_own: bool = False) -> pd.DataFrame:
+        """How an arm ended matches, a row each: it failed, hung or died.
+
+        `on_its_own` leaves out what follows from the company: killed for lack of memory while all
+        sides were loaded, whose memory it was.
+        """
+        rows = self.table[(self.table["repeat"] == 0) & (self.table["arm"] == arm)]
+        if on_its_own:
+            rows = rows[~(killed_for_memory(rows) & rows["together"])]
+        return rows
 
     def under_load(self, arm_a: str, arm_b: str) -> bool:
         """Whether it is latencies that are compared."""
@@ -169,10 +186,18 @@ class Matches:
         ]
         settled = statistics.settle_matches(results, list(known.values()))
         self._settled |= {
-            pair: result
+            pair: self._not_by_survivors(pair, result)
             for pair, result in zip(known, settled, strict=True)
             if statistics.looks_at(len(ratios[pair]))
         }
+
+    def _not_by_survivors(self, pair: ArmPair, result: Comparison) -> Comparison:
+        """Open, where a side that ended a match would be shown to be equal, or to be faster."""
+        ended_a, ended_b = (not self.ended(arm, on_its_own=True).empty for arm in pair)
+        faster = (ended_a and result.ratio < 1) or (ended_b and result.ratio > 1)
+        if not (ended_a or ended_b) or (result.size == statistics.BEYOND and not faster):
+            return result
+        return replace(result, size=statistics.OPEN, outcome=statistics.INCONCLUSIVE, slightly="")
 
     def _alike(
         self,

@@ -8,7 +8,7 @@ over what it is allowed; a round keeps an objective if that percentile of latene
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,8 @@ class Kept:
     """How rounds of an arm stand to an objective.
 
     `lateness`: of each round in the long run (`long_run`), shape (n,), infinite where it was
-    saturated, or nothing would settle. `estimate`, `low`, `high`: its geometric mean with the
-    interval at the study's confidence; nan where a round is infinite.
+    saturated, a run of it died, or nothing would settle. `estimate`, `low`, `high`: its geometric
+    mean with the interval at the study's confidence; nan where a round is infinite.
     """
 
     objective: Objective
@@ -121,6 +121,7 @@ def kept(
     rate: float,
     servers: int | None,
     in_looks: bool = False,
+    lost: Collection[int] = (),
 ) -> Kept:
     """How the rounds of an arm stand to an objective, in the long run.
 
@@ -136,17 +137,21 @@ def kept(
         servers: How many requests are served at once; None where that is not known, and so
             nothing of the long run.
         in_looks: Whether rounds were added until there was an answer.
+        lost: Rounds in which a run died: their requests are infinitely late.
     """
     allowed = objective.allowed(own["audio_seconds"])
     known = own.assign(allowed=allowed)[own["service_s"].notna()]
-    values = np.array([
-        math.inf
-        if one["saturated"].any()
-        else math.nan
-        if servers is None
-        else lateness(one, allowed[one.index], objective.percent, rate, servers, known)
-        for _, one in own.groupby("round")
-    ])  # fmt: skip
+
+    def late(one: pd.DataFrame) -> float:
+        if one["saturated"].any():
+            return math.inf
+        if servers is None:
+            return math.nan
+        return lateness(one, allowed[one.index], objective.percent, rate, servers, known)
+
+    of_rounds = {int(str(number)): late(one) for number, one in own.groupby("round")}
+    of_rounds |= dict.fromkeys(lost, math.inf)
+    values = np.array([of_rounds[number] for number in sorted(of_rounds)])
     counted = own[own["counted"]].groupby("round").size()
     carried = bool(counted.min() >= CARRIES[objective.percent])
     return judged(objective, values, carried, confidence, in_looks)

@@ -56,7 +56,7 @@ def matched_pairs(
             pair = machine.compare(one["arm"], other["arm"])
             if pair.result.rounds:
                 cases.append(Case(pair, _facts(one, other)))
-            elif not pair.apart:  # that is said by `remarks.notes_on_runs_apart`
+            elif not (pair.apart or pair.unlike):  # that is said by `remarks.notes_on_runs_apart`
                 notes.append(
                     f"{one['configuration']} and {other['configuration']} have no common round "
                     "with a time on either side; not judged."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from parallel_transcription.findings.bands import bands_of
 from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.objectives import objectives
-from parallel_transcription.results.finding import Row
+from parallel_transcription.results.finding import Finding, Group, Row
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.recommended import (
     Alternative,
@@ -25,6 +25,7 @@ from parallel_transcription.results.recommended import (
     device_list,
 )
 from parallel_transcription.results.typed import plain
+from parallel_transcription.study.dimensions import DEFAULTS
 from parallel_transcription.study.settings import P95
 
 LIMITS = ("max_memory_mb", "max_gpu_memory_mb", "max_cores", "max_file_s", "max_wer_increase")
@@ -53,19 +54,43 @@ def snippet(row: Row) -> str:
     return call(arguments(row), row["strategy"], int(row["instances"]), devices, one_line=True)
 
 
+def _options(row: Row) -> list[str]:
+    """Arguments of `transcribe` that are not what it takes by itself: what was measured."""
+    unlike = {
+        name
+        for name in (
+            "language", "beam_size", "word_timestamps", "condition_on_previous_text",
+            "temperature_fallback",
+        )
+        if row[name] != DEFAULTS[name]
+    }  # fmt: skip
+    found = [f"language={row['language']!r}"] if "language" in unlike else []
+    found += [f"beam_size={int(row['beam_size'])}"] if "beam_size" in unlike else []
+    found += ["word_timestamps=True"] if "word_timestamps" in unlike else []
+    if "condition_on_previous_text" in unlike and not row["batch_size"]:  # batches never do
+        found.append("condition_on_previous_text=False")
+    found += ["temperature=0.0"] if "temperature_fallback" in unlike else []
+    return found
+
+
 def _how_to_transcribe(row: Row) -> list[str]:
     """The call that transcribes, where it is not `WhisperModel.transcribe` as it comes."""
-    options = f"vad_filter={bool(row['vad_filter'])}"
+    options = _options(row)
     if not row["batch_size"]:
-        return [f"Transcribe with model.transcribe(file, {options})."] if row["vad_filter"] else []
+        options += ["vad_filter=True"] if row["vad_filter"] else []
+        return [f"Transcribe with model.transcribe(file, {', '.join(options)})."] if options else []
     cuts = "" if row["vad_filter"] else (
         " Without a voice detector it needs clip_timestamps, windows of 30 s such as "
         '[{"start": 0, "end": 30}, …].'
     )  # fmt: skip
-    return [
-        f"Transcribe with BatchedInferencePipeline(model).transcribe(file, "
-        f"batch_size={int(row['batch_size'])}, without_timestamps=False, {options}).{cuts}"
+    told = [
+        f"batch_size={int(row['batch_size'])}",
+        "without_timestamps=False",
+        f"vad_filter={bool(row['vad_filter'])}",
+        *options,
     ]
+    pipeline = "BatchedInferencePipeline(model)"
+    return [f"Transcribe with {pipeline}.transcribe(file, {', '.join(told)}).{cuts}"]
 
 
 def alternatives(choice: Choice) -> dict[str, Alternative | None]:
@@ -90,8 +115,14 @@ def alternatives(choice: Choice) -> dict[str, Alternative | None]:
     return result
 
 
-def recommendation(machine: Machine, choice: Choice) -> Recommendation:
-    """A choice as recommended.yaml holds it."""
+def recommendation(machine: Machine, choice: Choice, doubt: str = "") -> Recommendation:
+    """A choice as recommended.yaml holds it.
+
+    Args:
+        machine: Whose tables.
+        choice: The choice.
+        doubt: What keeps it open whatever matches say; "" for nothing.
+    """
     group, row = choice.group, choice.winner
     limits = {k: machine.limits.get(k) for k in LIMITS}
     work = {name: group[name] for name in ("model", "compute_type", "device")}
@@ -99,7 +130,9 @@ def recommendation(machine: Machine, choice: Choice) -> Recommendation:
     if row is None:
         return Recommendation(NOTHING, choice.reason, **work, limits=limits)
     fresh = confirmation(machine, choice)
-    notes = [*_how_to_transcribe(row), *services.notes(row)]
+    if doubt:
+        fresh = replace(fresh, status="in doubt")
+    notes = [*([doubt] if doubt else []), *_how_to_transcribe(row), *services.notes(row)]
     if str(row["model"]).startswith(("dummy-", "mini-")):
         notes = [
             f"{row['model']} is a model of this project: put your own model's name or folder, and "
@@ -191,10 +224,12 @@ def _for_load(
     )
 
 
-def _nothing(machine: Machine) -> str:
+def _nothing(machine: Machine, loads: list[ForLoad]) -> str:
     """Why nothing is recommended where no files were handed out at once."""
     if machine.loads is None:
         return "no timed run"
+    if loads:
+        return "no files were handed out at once; what carries which load is under loads"
     if not machine.study["slo"]:
         return "the study has no objectives (slo) that a load must keep"
     return "no load is shown to be within the objectives"
@@ -206,15 +241,28 @@ def _started(arm: Mapping[str, Any], machine: Machine) -> str:
     return str(said.get("command") or said.get("url") or arm["service"])
 
 
-def recommend(results: Results) -> dict[str, Recommendation]:
-    """By machine label: the machine's own choice, the other groups under `others`."""
+def _group(choice: Choice) -> Group:
+    return Group(*(str(choice.group[name]) for name in ("model", "compute_type", "device")))
+
+
+def recommend(results: Results, findings: Iterable[Finding] = ()) -> dict[str, Recommendation]:
+    """By machine label: the machine's own choice, the other groups under `others`.
+
+    Args:
+        results: The tables.
+        findings: What they are judged to be: what puts a choice in doubt stands there.
+    """
+    doubts = {(f.machine, f.group): f.doubt for f in findings if f.id == "recommendation"}
     result = {}
     for label in results.labels:
         machine = Machine(results, label)
         found = [settled(machine, choice) for choice in choices(machine)]
-        made = [recommendation(machine, choice) for choice in found]
+        made = [
+            recommendation(machine, choice, doubts.get((label, _group(choice)), ""))
+            for choice in found
+        ]
+        loads = [*for_loads(machine), *searched_for_loads(machine)]
         if not made:
-            made = [Recommendation(NOTHING, _nothing(machine))]
-        loads = [*for_loads(machine), *searched_for_loads(machine)] or None
-        result[label] = replace(made[0], others=made[1:], loads=loads)
+            made = [Recommendation(NOTHING, _nothing(machine, loads))]
+        result[label] = replace(made[0], others=made[1:], loads=loads or None)
     return result

@@ -30,9 +30,11 @@ from parallel_transcription.findings.remarks import (
     notes_on_unlike_work,
     stalls_note,
     too_few_note,
+    what_never_ended_well,
 )
 from parallel_transcription.findings.rounds import command, more_minutes, more_rounds
 from parallel_transcription.findings.show import with_varying
+from parallel_transcription.results.endings import Ending
 from parallel_transcription.results.finding import (
     Column,
     Effect,
@@ -105,6 +107,8 @@ class Question(ABC):
     sorted_by: ClassVar[tuple[str, ...]] = ()  # columns that order the rows on a page
     most_rows: ClassVar[int] = 48  # on a page; the others are in findings.json
     by_time: ClassVar[bool] = False  # rests on times, which noise and neighbours move
+    in_spite: ClassVar[frozenset[Verdict]] = frozenset()  # verdicts that these cannot bring about
+    equal: ClassVar[bool] = False  # claims that two sides are equal, which stalls would belie
     figure: ClassVar[str | None] = ""  # its figure; "" is the one named as the question
     decided: ClassVar[int] = NEVER  # its place among those that name pairs for matches to decide
 
@@ -121,6 +125,10 @@ class Question(ABC):
     @abstractmethod
     def judge(self, machine: Machine) -> Finding | None:
         """The finding; None where the study does not ask the question."""
+
+    def tables(self, machine: Machine) -> Machine:
+        """Those of a machine's tables that the question rests on."""
+        return machine
 
     def deciding(self, machine: Machine) -> Iterable[tuple[str, str]]:
         """Pairs of arms that matches should decide, in order of weight; ratio = first / second."""
@@ -141,10 +149,21 @@ class Question(ABC):
         runs: Iterable[str] = (),
         notes: Iterable[str] = (),
         why: str = "",
+        ended: Ending | None = None,
     ) -> Finding:
-        """The finding where the tables do not hold what the question needs."""
+        """The finding where the tables do not hold what the question needs.
+
+        Args:
+            machine: Whose tables.
+            evidence: Rows that are known all the same.
+            runs: Configurations that it would rest on.
+            notes: On what went wrong.
+            why: What is lacking, if not what the question says.
+            ended: How those ended that would have told, where none of them ended well.
+        """
         how = f" To measure it{self.to_measure_on}: {self.to_measure}" if self.to_measure else ""
-        text = str(machine.ended) if machine.ended else f"{why or self.lacks}{how}"
+        told = machine.ended or ended
+        text = str(told) if told else f"{why or self.lacks}{how}"
         answer = Answer(text, "", None)
         return self.finding(machine, Verdict.NOT_MEASURED, answer, evidence, runs, notes=notes)
 
@@ -326,7 +345,8 @@ class PairedQuestion(Question):
             return None
         if not self.is_measured(cases):
             notes = [*cases.notes, *notes_on_failures(machine, cases.arms)]
-            return self.not_measured(machine, cases.evidence, cases.runs, notes)
+            why = what_never_ended_well(machine, cases.arms)
+            return self.not_measured(machine, cases.evidence, cases.runs, notes, ended=why)
         every = Judged(machine, cases, machine.correct([c.pair.result for c in cases.tested]))
         self.compared(every)
         rows = every.rows
@@ -356,7 +376,7 @@ class PairedQuestion(Question):
                 too_few_note(judged.results),
                 correction_note(machine, judged.results),
                 looks_note(machine, judged.results),
-                stalls_note(machine, judged.results),
+                stalls_note(machine, judged.pairs, judged.results),
                 *notes_on_unlike_work(machine, judged.pairs),
                 *notes_on_failures(machine, cases.arms),
             ],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings.machine import Machine, Pair
 from parallel_transcription.findings.rounds import last_round, min_rounds
+from parallel_transcription.findings.stalls import STALLED, Seen, stalls
+from parallel_transcription.results.endings import Ending, none_ended_well
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.statistics import Comparison, Look
 from parallel_transcription.untrusted import in_brief
@@ -40,9 +43,13 @@ def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
         return notes
     for _, row in arms.sort_values("arm").iterrows():
         bad = []
-        for status in ("failed", "killed"):
+        ends_well = row["n_ok"] > 0
+        for status in ("failed", "killed", "stuck"):
             if row[f"n_{status}"]:
-                bad.append(f"{status} in {words.plural(int(row[f'n_{status}']), 'repeat')}")
+                late = (
+                    " (counted as later than the limit)" if ends_well and status != "stuck" else ""
+                )
+                bad.append(f"{status} in {words.plural(int(row[f'n_{status}']), 'repeat')}{late}")
         if row["n_timeout"]:
             bad.append(
                 f"ran into the time limit in {words.plural(int(row['n_timeout']), 'repeat')} "
@@ -63,6 +70,18 @@ def notes_on_failures(machine: Machine, arms: pd.DataFrame | None) -> list[str]:
                 "the same."
             )
     return notes
+
+
+def what_never_ended_well(machine: Machine, arms: pd.DataFrame | None) -> Ending | None:
+    """How the arms of which no run ended well ended; None where there are none."""
+    if arms is None:
+        return None
+    never = arms[(arms["n_ok"] == 0) & (arms["n_saturated"] == 0)]
+    ended = none_ended_well(machine.runs[machine.runs["arm"].isin(never["arm"])])
+    if ended is None:
+        return None
+    what = ended.what[0].lower() + ended.what[1:]
+    return replace(ended, what=f"One side never ended well: {what}")
 
 
 def notes_on_unlike_work(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
@@ -96,11 +115,21 @@ def _unlike(known: pd.Series, pairs: Iterable[Pair]) -> list[tuple[tuple[str, st
     return sorted(unlike, key=lambda one: -abs(one[1] - one[2]))
 
 
-def stalls_note(machine: Machine, results: Iterable[Comparison]) -> str:
-    """What "equal" leaves open: rare stalls that so few rounds need not have."""
-    within = [result for result in results if result.size == statistics.WITHIN]
-    if not within:
+def stalls_note(machine: Machine, pairs: Iterable[Pair], results: Iterable[Comparison]) -> str:
+    """What "equal" leaves out: stalls that were seen, or rare ones that so few need not have."""
+    equal = [
+        (pair, result)
+        for pair, result in zip(pairs, results, strict=True)
+        if result.size == statistics.WITHIN
+    ]
+    if not equal:
         return ""
+    worst = max(
+        (stalls(machine, pair) for pair, _ in equal), key=lambda s: s[0].stalls + s[1].stalls
+    )
+    if worst[0].stalls + worst[1].stalls:
+        return f"Equal is said of typical passes. {stalls_seen(*worst)}"
+    within = [result for _, result in equal]
     least = min(within, key=lambda r: r.passes if r.by_matches else r.rounds)
     passes = least.by_matches
     count = least.passes if passes else least.rounds
@@ -109,6 +138,14 @@ def stalls_note(machine: Machine, results: Iterable[Comparison]) -> str:
         f"Equal is said of typical {'passes' if passes else 'rounds'}: a stall in up to {share} of "
         f"{'passes' if passes else 'runs'} may have been missed in "
         f"{words.integer(count) + ' passes' if passes else words.plural(count, 'round')}."
+    )
+
+
+def stalls_seen(a: Seen, b: Seen) -> str:
+    """How often both sides of a pair stalled."""
+    return (
+        f"Passes over {STALLED:g} times as long as usual: {a.stalls} of {a.passes} on one side of "
+        f"a pair, {b.stalls} of {b.passes} on the other."
     )
 
 
@@ -132,6 +169,7 @@ def notes_on_matches(machine: Machine, pairs: Iterable[Pair], explored: int) -> 
         f"{words.plural(len(machine.matches.contests), 'contest')} of the machine share the level "
         f"of {100 * machine.alpha:g} %."
     ]
+    notes += [*_notes_on_ended(machine, of_matches), *_notes_on_contradictions(machine, of_matches)]
     near = [
         pair
         for pair in of_matches
@@ -148,6 +186,43 @@ def notes_on_matches(machine: Machine, pairs: Iterable[Pair], explored: int) -> 
             f"{words.plural(explored, 'further pair')} explored in rounds only and open; the "
             "verdict rests on the others, at and near the recommended settings."
         )
+    return notes
+
+
+def _notes_on_contradictions(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
+    """A sentence on pairs that rounds and matches decide, each beyond the margin, the other way."""
+    before, unlike = len(machine.asked), []
+    for pair in pairs:
+        in_rounds = machine.compare(pair.arm_a, pair.arm_b, in_rounds=True).result
+        sizes = {pair.result.size, in_rounds.size}
+        if sizes == {statistics.BEYOND} and (pair.result.ratio > 1) != (in_rounds.ratio > 1):
+            unlike.append((pair, in_rounds))
+    del machine.asked[before:]
+    if not unlike:
+        return []
+    pair, in_rounds = unlike[0]
+    one, other = pair.configurations
+    return [
+        f"Rounds and matches contradict each other in {words.plural(len(unlike), 'pair')}, each "
+        f"beyond the margin: {one} takes {words.times(in_rounds.ratio)} times as long as {other} "
+        f"in rounds, {words.times(pair.result.ratio)} times in matches. What is said follows "
+        "matches, whose sides take turns; find out what changed on the machine in between."
+    ]
+
+
+def _notes_on_ended(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
+    """Sentences on sides that ended matches, whose other passes decide nothing in their favour."""
+    notes = []
+    for arm in sorted({arm for pair in pairs for arm in (pair.arm_a, pair.arm_b)}):
+        ended = machine.matches.ended(arm)
+        if not ended.empty:
+            matches = words.plural(ended["round"].nunique(), "match", "matches")
+            why = in_brief(ended["error"].iloc[0])
+            notes.append(
+                f"{ended['configuration'].iloc[0]} ended {matches} ({ended['status'].iloc[0]}"
+                + (f": {why}" if why else "")
+                + "): it is shown neither to be equal nor to be faster."
+            )
     return notes
 
 
@@ -249,6 +324,16 @@ def notes_on_runs_apart(machine: Machine, pairs: Iterable[Pair]) -> list[str]:
             "the machine in between would pass for a difference."
         )
         notes += _anew(machine, apart)
+    unlike = [p for p in known if p.unlike]
+    if unlike:
+        one, other = unlike[0].configurations
+        notes.append(
+            "Measured on unlike machines: not compared. In "
+            f"{words.plural(sum(p.unlike for p in unlike), 'round')} of "
+            f"{words.plural(len(unlike), 'pair')} (such as {one} and {other}) the two sides ran on "
+            "another kind of machine, with other packages, or one on fewer CPUs than it needs."
+        )
+        notes += _anew(machine, unlike)
     if any(p.untimed for p in known):
         notes.append(
             "Some records do not tell when they were measured: such rounds are paired by their "

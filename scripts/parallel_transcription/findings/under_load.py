@@ -95,6 +95,10 @@ class LoadQuestion(Question):
             loads.family, loads.more_s = machine.family, machine.more_s
         return loads
 
+    def tables(self, machine: Machine) -> Machine:
+        """The loads; all where there are none."""
+        return self.loads_of(machine) or machine
+
 
 class PairedLoadQuestion(LoadQuestion, PairedQuestion):
     """Pairs of configurations under the same load; ratio = p95 of A / p95 of B."""

@@ -110,6 +110,8 @@ def judge_claim(finding: Finding | None, rule: Rule) -> Judged:
         verdict, numbers = _above(chosen, rule.rows.above)
     else:
         verdict, numbers = _by_values(chosen, rule.rows)
+    if finding.doubt and verdict != Verdict.NOT_MEASURED:  # it is of all times of the group
+        return Judged(Verdict.INCONCLUSIVE, f"{finding.doubt} {numbers}", finding.in_short)
     return Judged(verdict, numbers, numbers)
 
 

@@ -367,6 +367,11 @@ RUNS: tuple[Column, ...] = (
     Column("client_cpu_s", "meter", "CPU time of the process that asked the service, of `cpu_s`.",
            "s"),
     Column("run_s", "number", "What the whole run took: its process, loading, all passes.", "s"),
+    Column(
+        "host_kind",
+        "text",
+        "Short hash of the kind of machine (CPU model, cores, CPUs) and of the packages' versions.",
+    ),
     _derived("arm", "text", "`configuration` and `workload`: one side of a comparison."),
     _derived(
         "threads",
@@ -383,13 +388,25 @@ RUNS: tuple[Column, ...] = (
     _derived(
         "counts",
         "flag",
-        "`ok` or `timeout`, and not disturbed; disturbed ones that are `ok` where the round has "
-        "no other.",
+        "`ok` or `timeout`, and not disturbed; `died`; disturbed ones that are `ok` where the "
+        "round has no other.",
+    ),
+    _derived(
+        "measured_on",
+        "text",
+        "`host_kind`; and `usable_cpus` where these were fewer than the run could put to use and "
+        "than others of the machine's runs had: only runs that agree in it are compared.",
     ),
     _derived(
         "excused",
         "flag",
         "Late, stuck or killed, and disturbed: nothing follows from it for the configuration.",
+    ),
+    _derived(
+        "died",
+        "flag",
+        "Failed or was killed (not `excused`) where others of its `arm` end well: counts as later "
+        "than the limit.",
     ),
 )  # fmt: skip
 

@@ -3,7 +3,9 @@
 - Disturbed repeats count only where their round has nothing else (column `counts`).
 - A late repeat (status `timeout`) counts as the largest: "more than the limit". One that was
   disturbed never counts: what it would have taken alone is not known.
-- Failed, stuck and killed repeats have no time.
+- Failed, stuck and killed repeats have no time. Where others of their arm end well, one that failed
+  or was killed counts as late as well (`died`): who answers every other time is not as fast as who
+  always does. An arm that never ends well has no times.
 - What ended late or was killed beside foreign load is no failure of its configuration (`excused`).
 - A load beyond what its configuration carries (`saturated`) counts as later than the limit.
 - A/A replicas and planted slow-downs (`unaltered`), batches, loads by a hub's name and requests
@@ -25,6 +27,7 @@ MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or th
 _OMP_THREADS = r"(?:^| )OMP_NUM_THREADS=(\d+)(?:[ ,]|$)"  # which it takes instead where it is set
 _LATE = ("timeout", "saturated")
 _HAS_TIME = ("ok", *_LATE)
+_DEATHS = ("failed", "killed")
 _BY_LOAD = ("timeout", "stuck", "killed")  # endings that a foreign load can bring about
 LEAST_CLOCK = 0.9  # of a GPU, against what is usual for the configuration
 
@@ -78,12 +81,30 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
         & (runs["load"] == "folder")
         & (runs["arrivals"] == "at_once"),
     )
+    runs = runs.assign(measured_on=_measured_on(runs))
     excused = runs["disturbed"] & runs["status"].isin(_BY_LOAD)
-    return runs.assign(counts=_counts(runs), excused=excused)
+    ends_well = (runs["status"] == "ok").groupby([runs["machine"], runs["arm"]]).transform("any")
+    died = runs["status"].isin(_DEATHS) & ~excused & ends_well
+    runs = runs.assign(excused=excused, died=died)
+    return runs.assign(counts=_counts(runs))
+
+
+def _measured_on(runs: pd.DataFrame) -> pd.Series:
+    """What two runs must agree in to be compared, beside the work and the time."""
+    cpus = runs["usable_cpus"]
+    most = cpus.groupby(runs["machine"]).transform("max")
+    held_back = (cpus < most) & (cpus < runs["in_use"] * runs["threads"])
+    return runs["host_kind"] + (" on " + cpus.astype("string") + " CPUs").where(held_back, "")
+
+
+def killed_for_memory(runs: pd.DataFrame) -> pd.Series:
+    """Which were killed by SIGKILL, as the system does for lack of memory, and are not excused."""
+    killed = (runs["status"] == "killed") & ~runs["excused"]
+    return killed & runs["error"].str.contains("SIGKILL")
 
 
 def _counts(runs: pd.DataFrame) -> pd.Series:
-    calm = runs["status"].isin(_HAS_TIME) & ~runs["disturbed"]
+    calm = (runs["status"].isin(_HAS_TIME) & ~runs["disturbed"]) | runs["died"]
     calm_round = calm.groupby([runs["machine"], runs["arm"], runs["round"]]).transform("any")
     return calm | ((runs["status"] == "ok") & ~calm_round)
 
@@ -113,7 +134,7 @@ def median(values: ArrayLike, late: ArrayLike) -> Median:
 def times(runs: pd.DataFrame) -> pd.DataFrame:
     """The repeats that count, with their time as `value` (s): the limit where `late`."""
     counted = runs[runs["counts"]]
-    late = counted["status"].isin(_LATE)
+    late = counted["status"].isin(_LATE) | counted["died"]
     value = counted["makespan_s"].where(~late, counted["timeout_s"])
     return counted.assign(late=late, value=value)[value.notna()]
 
@@ -138,6 +159,6 @@ def per_round(runs: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows.values(), index=index, columns=["makespan_s", "censored"])
     table["disturbed"] = groups["disturbed"].any()
     table["repeats"] = groups.size()
-    had_time = runs[runs["status"].isin(_HAS_TIME)].groupby(keys, sort=True).size()
+    had_time = runs[runs["status"].isin(_HAS_TIME) | runs["died"]].groupby(keys, sort=True).size()
     table["left_out"] = had_time - table["repeats"]
     return table.join(groups[list(METERS)].median())[columns]

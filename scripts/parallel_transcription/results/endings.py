@@ -26,10 +26,12 @@ class Ending:
 def none_ended_well(runs: pd.DataFrame) -> Ending | None:
     """What became of all runs; None where there are none, or one pass ended well.
 
+    One that came to more load than is carried (`saturated`) is a result.
+
     Args:
         runs: Rows of the table of runs, of one machine.
     """
-    if runs.empty or (runs["status"] == "ok").any():
+    if runs.empty or runs["status"].isin(("ok", "saturated")).any():
         return None
     every = plural(runs["run"].nunique(), "run")
     statuses = set(runs["status"])

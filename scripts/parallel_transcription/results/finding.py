@@ -115,7 +115,8 @@ class Column:
 class Finding:
     """The answer to one question on one machine, for one group of equal work.
 
-    `evidence` rows all have the same keys. `figure` is the id of its figure, None where there is
+    `doubt`: what keeps it open whatever its own rule says; "" for nothing. `evidence` rows all have
+    the same keys. `figure` is the id of its figure, None where there is
     nothing to draw. `shown` are the rows of evidence that a page shows, in their order there.
     """
 
@@ -141,6 +142,7 @@ class Finding:
     group: Group | None = None
     more_minutes: MoreMinutes | None = None
     ladder: list[Row] = field(default_factory=list)  # looks at the matches that decide it
+    doubt: str = ""
 
     @property
     def shown_rows(self) -> list[Row]:

@@ -20,7 +20,7 @@ from parallel_transcription.results import columns
 from parallel_transcription.results.counting import marked
 from parallel_transcription.results.heats import runs_of
 from parallel_transcription.results.records import read_matches, read_records
-from parallel_transcription.results.rows import Row, rows_of, rows_of_match
+from parallel_transcription.results.rows import HOST_KIND, Row, rows_of, rows_of_match
 from parallel_transcription.study.configuration import canonical_json
 
 #: What a record says beforehand of itself alone, and not of how it will be judged.
@@ -74,8 +74,7 @@ class Hardware:
         if len(host.get("gpus") or []) > len(self.facts.get("gpus") or []):
             self.facts["gpus"] = host["gpus"]
         self.facts["scheduler"] = (record.get("job") or {}).get("scheduler")
-        kind = ("cpu_model", "physical_cores", "logical_cpus", "virtualised")
-        self.hosts.add(canonical_json({key: host.get(key) for key in kind}))
+        self.hosts.add(canonical_json({key: host.get(key) for key in HOST_KIND}))
         left = ("affinity_cpus", "cgroup_cpus", "cgroup_memory_mb")
         self.limits.add(canonical_json({key: host.get(key) for key in left}))
         self.versions.add(canonical_json(host.get("versions")))

@@ -69,7 +69,11 @@ class Alternative(Measured):
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What matches say of the winner against the runner-up."""
+    """What matches say of the winner against the runner-up.
+
+    `status`: `confirmed`, `not confirmed`, `not yet`; `not compared`, where nothing else was
+    measured; `in doubt`, where noise or foreign load keeps the comparison open.
+    """
 
     status: str
     matches: int = 0

@@ -20,6 +20,8 @@ from parallel_transcription.untrusted import hide_homes, hide_places
 #: Kinds of requests by the length of their audio (s), where a mix has no names for them.
 PARTS = ((10.0, "up to 10 s"), (60.0, "10 to 60 s"))
 LONGEST_PART = "over 60 s"
+#: Facts that tell one kind of machine from another.
+HOST_KIND = ("cpu_model", "physical_cores", "logical_cpus", "virtualised")
 Row = dict[str, Any]  # cells by column; what is not known may be missing
 
 
@@ -209,7 +211,13 @@ def _run_columns(record: Mapping[str, Any]) -> Row:
         "gpus": configuration.gpus,
         "planned_rounds": (record.get("planned") or {}).get("rounds"),
         **_cpus_of(host, affinity),
+        "host_kind": _host_kind(host),
     }
+
+
+def _host_kind(host: Mapping[str, Any]) -> str:
+    told = {key: host.get(key) for key in (*HOST_KIND, "versions")}
+    return hashlib.sha256(canonical_json(told).encode()).hexdigest()[:8]
 
 
 def _cpus_of(host: Mapping[str, Any], affinity: list[int] | None) -> Row:

@@ -146,7 +146,6 @@ class Batching(PairedQuestion):
         )
         if len(judged.rows) > 1:
             yield "The best of several pairs is a little flattered by chance."
-        yield "The recommended settings are chosen among runs without batches."
 
 
 def _faster(judged: Judged) -> int:

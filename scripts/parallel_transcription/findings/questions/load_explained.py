@@ -44,6 +44,7 @@ class LoadExplained(LoadQuestion):
     """Latency split into service alone, queue and interference."""
 
     id, order = "load_explained", 6
+    by_time = True
     asks = "Why are requests late: do they wait, or do they disturb each other?"
     asks_in_short = "Do requests lose more in the queue than to each other?"
     claim = "What requests lose to others they lose in the queue, not by being served side by side."

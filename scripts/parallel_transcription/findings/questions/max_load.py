@@ -4,8 +4,9 @@ Claim: some configuration keeps all objectives of `slo` at some rate that was me
 
 Per configuration, over its rates from the lowest up (`objectives`): a rate is *met* when all
 objectives are shown to be kept in the long run and all lower rates are met; it is *missed* when one
-is shown not to be kept, and at all higher rates too. A saturated rate keeps none. The answer is a
-band: from the highest rate met to the lowest one missed. Rates in between are open and widen it.
+is shown not to be kept, and at all higher rates too. A saturated rate keeps none, and a round in
+which a run died or ran too long keeps none either. The answer is a band: from the highest rate met
+to the lowest one missed. Rates in between are open and widen it.
 With `ladder` rounds were added, and rates chosen, by what was seen: that is paid for (`climb`).
 Verdict:
   confirmed     some configuration has a rate that is met
@@ -44,6 +45,8 @@ class MaxLoad(LoadQuestion):
     """The largest rate within the objectives, by configuration."""
 
     id, order = "max_load", 1
+    by_time = True
+    in_spite = frozenset({Verdict.CONFIRMED})  # others on the machine make requests later only
     asks = "Which load does this machine carry?"
     asks_in_short = "Does this machine carry a load within the objectives?"
     claim = "Some settings keep the study's objectives at a rate that was measured."
@@ -151,6 +154,13 @@ def _notes(loads: Machine, rows: list[Row]) -> list[str]:
             "Some passes have too few requests for a percentile of the objectives: 20 for a p90, "
             "40 for a p95, 200 for a p99."
         )
+    for row in rows:
+        if row["lost"]:
+            notes.append(
+                f"{row['label']} at {words.number(row['rate'])} requests per s: in {row['lost']} "
+                f"of {words.plural(row['rounds'], 'round')} a pass failed, was killed or ran too "
+                "long; its requests count as infinitely late."
+            )
     limited = loads.runs["generator_limited"].astype(bool)
     if limited.any():
         notes.append(

@@ -3,13 +3,16 @@
 Claim: the memory of a process that transcribes again and again stops growing.
 
 Per configuration, over processes with LEAST_PASSES or more counted passes: the slope of the
-process's own memory (USS after each pass) over the later half of its passes, by Theil and Sen, in
-MB per pass; the first half is warming up. One value per process, a t interval over processes.
+process's own memory (USS after each pass) over the later half of its passes, in MB per pass; the
+first half is warming up. By Theil and Sen, whom one odd pass does not move. One value per process,
+a t interval over processes.
   leak       the slope is shown to be above GROWTH of the memory per pass
-  plateau    the slope is shown to be below it
+  plateau    the slope is shown to be below it, no process was killed for lack of memory, and since
+             its last rise by more than STEP of it the memory has been level for longer than it took
+             to come there (memory also grows in steps, which a slope does not see)
   undecided  otherwise
 Verdict:
-  confirmed     every configuration has come to a plateau
+  confirmed     every configuration has come to a plateau, and none was killed for lack of memory
   refuted       some configuration leaks
   inconclusive  otherwise
   not measured  no configuration with LEAST_PROCESSES processes of so many passes
@@ -27,11 +30,13 @@ from parallel_transcription.findings.evidence import settings_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
 from parallel_transcription.findings.remarks import by_verdict, starts
+from parallel_transcription.results.counting import killed_for_memory
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 LEAST_PASSES = 6
 LEAST_PROCESSES = 2
 GROWTH = 0.002  # of the memory, per pass: doubled after 500 passes
+STEP = 0.02  # of the memory
 LEAK, PLATEAU, UNDECIDED = "leak", "plateau", "undecided"
 
 
@@ -71,7 +76,7 @@ class MemoryGrowth(Question):
         verdict = Verdict.INCONCLUSIVE
         if LEAK in outcomes:
             verdict = Verdict.REFUTED
-        elif all(outcome == PLATEAU for outcome in outcomes):
+        elif all(outcome == PLATEAU for outcome in outcomes) and not _killed(machine):
             verdict = Verdict.CONFIRMED
         worst = max(rows, key=lambda r: (r["slope_mb"] / r["uss_mb"], r["configuration"]))
         level = machine.confidence
@@ -89,12 +94,28 @@ class MemoryGrowth(Question):
         effect = effect_of("growth of memory, the steepest", worst["slope_mb"], ends, "MB", level)
         short = f"{counts[PLATEAU]} of {len(rows)} came to a plateau."
         configurations = [row["configuration"] for row in rows]
-        return self.finding(machine, verdict, Answer(text, short, effect), rows, configurations)
+        notes = [
+            f"{name}: a process was killed, as the system does for lack of memory."
+            for name in sorted(_killed(machine))
+        ]
+        answer = Answer(text, short, effect)
+        return self.finding(machine, verdict, answer, rows, configurations, notes=notes)
+
+
+def growing_configurations(machine: Machine) -> list[str]:
+    """Those whose memory is shown to go on growing."""
+    return [row["configuration"] for row in _rows(machine) if row["outcome"] == LEAK]
+
+
+def _killed(machine: Machine) -> set[str]:
+    """Configurations of which some process was killed for lack of memory."""
+    runs = machine.runs[machine.runs["ordinary"] & killed_for_memory(machine.runs)]
+    return set(runs["configuration"])
 
 
 def _rows(machine: Machine) -> list[Row]:
     """Per configuration with processes enough: the slope over the later half of the passes."""
-    passes = _passes(machine)
+    passes, killed = _passes(machine), _killed(machine)
     rows = []
     for configuration, group in passes.groupby("configuration", sort=True):
         processes = [p for _, p in group.groupby("process") if len(p) >= LEAST_PASSES]
@@ -104,7 +125,9 @@ def _rows(machine: Machine) -> list[Row]:
         mean, low, high = statistics.t_interval(slopes, machine.confidence)
         size = float(np.mean([process["uss_mb"].iloc[-1] for process in processes]))
         first = group.iloc[0]
-        outcome = LEAK if low > GROWTH * size else PLATEAU if high < GROWTH * size else UNDECIDED
+        level = np.mean([_is_level(process) for process in processes]) > 0.5
+        flat = high < GROWTH * size and level and configuration not in killed
+        outcome = LEAK if low > GROWTH * size else PLATEAU if flat else UNDECIDED
         rows.append(
             {
                 **settings_of(first, "device"),
@@ -127,6 +150,14 @@ def _passes(machine: Machine) -> pd.DataFrame:
     runs = machine.runs
     known = runs[runs["ordinary"] & (runs["status"] == "ok") & (runs["uss_mb"] > 0)]
     return known.assign(process=known["run"]).sort_values(["process", "repeat"])
+
+
+def _is_level(process: pd.DataFrame) -> bool:
+    """Whether more passes have passed since the memory of a process rose than had until then."""
+    memory = process["uss_mb"].to_numpy(float)
+    rises = np.flatnonzero(np.diff(memory) > STEP * memory[:-1]) + 1
+    last = int(rises[-1]) if len(rises) else 0
+    return len(memory) - 1 - last > last
 
 
 def _later_slope(process: pd.DataFrame) -> float:

@@ -8,9 +8,10 @@ workers in use. Per strategy, instances and workers in use: the highest resident
 (over its passes; of several processes together), one value per run. The bound is the upper
 tolerance limit for SHARE of such runs at the study's confidence, of a normal law (Hahn and Meeker,
 Statistical Intervals, 1991): what to put into a container's limit, with BESIDE of it for what else
-runs in there.
+runs in there. A run that was killed for lack of memory has no peak that is known, and memory that
+grows with every pass (`memory_growth`) has no bound: neither lets "below the limit" stand.
 Verdict:
-  confirmed     every bound is below the limit
+  confirmed     every bound is below the limit, no run was killed for memory, none goes on growing
   refuted       some run's peak was above it
   inconclusive  otherwise
   not measured  no peaks of 3 runs of a configuration, or no limit is known
@@ -27,7 +28,9 @@ from parallel_transcription.findings import show
 from parallel_transcription.findings.evidence import settings_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
-from parallel_transcription.findings.remarks import by_verdict, starts
+from parallel_transcription.findings.questions.memory_growth import growing_configurations
+from parallel_transcription.findings.remarks import MOST_NAMED, by_verdict, starts
+from parallel_transcription.results.counting import killed_for_memory
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 SHARE = 0.99
@@ -70,7 +73,8 @@ class MemoryLimit(Question):
             return self.not_measured(
                 machine, rows, why="Neither the study nor the machine tells a limit of memory."
             )
-        verdict = _verdict(rows, limit)
+        killed, growing = _killed(machine), growing_configurations(machine)
+        verdict = _verdict(rows, limit, bounded=not killed and not growing)
         worst = max(rows, key=lambda r: (r["bound_mb"], r["configuration"]))
         of_one = [r for r in rows if r["strategy"] == "one_model"]
         named = max(of_one or rows, key=lambda r: (r["workers_in_use"], r["bound_mb"]))
@@ -94,10 +98,33 @@ class MemoryLimit(Question):
             rows,
             [row["configuration"] for row in rows],
             notes=[
+                *_notes_on_what_has_no_bound(machine, killed, growing),
                 "What else runs in the container (a server, its requests) comes on top.",
                 "Peaks of several processes are added up, with what they share counted in each.",
             ],
         )
+
+
+def _killed(machine: Machine) -> dict[str, int]:
+    """How many passes of each configuration were killed for lack of memory."""
+    runs = machine.runs[machine.runs["ordinary"] & killed_for_memory(machine.runs)]
+    return {str(name): len(own) for name, own in runs.groupby("configuration")}
+
+
+def _notes_on_what_has_no_bound(
+    machine: Machine, killed: dict[str, int], growing: list[str]
+) -> list[str]:
+    notes = [
+        f"{name}: {words.plural(passes, 'pass', 'passes')} killed, as the system does for lack of "
+        "memory; how much these would have taken is not known."
+        for name, passes in sorted(killed.items())
+    ]
+    if growing:
+        notes.append(
+            f"{words.listing(growing[:MOST_NAMED])}: memory goes on growing with every pass, so "
+            "the bound holds for as many passes as were measured."
+        )
+    return notes
 
 
 def _rows(machine: Machine) -> list[Row]:
@@ -141,10 +168,10 @@ def _limit(machine: Machine) -> tuple[float | None, str]:
     return next(((float(mb), whose) for mb, whose in told if mb), (None, ""))
 
 
-def _verdict(rows: list[Row], limit: float) -> Verdict:
+def _verdict(rows: list[Row], limit: float, bounded: bool) -> Verdict:
     if any(row["peak_mb"] > limit for row in rows):
         return Verdict.REFUTED
-    if all(row["bound_mb"] < limit for row in rows):
+    if bounded and all(row["bound_mb"] < limit for row in rows):
         return Verdict.CONFIRMED
     return Verdict.INCONCLUSIVE
 

@@ -47,6 +47,7 @@ class OneAgainstOthers(PairedQuestion):
     """One model with N workers against N models in another form."""
 
     number = 2
+    equal = True
     to_measure = (
         "a study with both strategies, 2 or more instances, and as many workers in one_model, in "
         "at least 4 rounds."

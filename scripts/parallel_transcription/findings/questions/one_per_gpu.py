@@ -29,6 +29,7 @@ class OnePerGpu(PairedQuestion):
     """One model on a list of GPUs against one on each of them."""
 
     id, number, order = "one_per_gpu", 5, 2
+    equal = True
     asks = "Is one model on a list of GPUs as good as one model per GPU?"
     asks_in_short = "Is it as fast as one per GPU?"
     claim = (

@@ -5,11 +5,12 @@ the margin.
 
 Every setting with threads x workers in use > CPUs is compared with a reference that is fixed
 before any time is looked at and fills the machine: its threads x workers in use fit the CPUs and
-are three quarters of them or more. The setting with equal num_workers and the most cpu_threads
-among them (all else equal); if there is none, that with the most threads x workers in use, fewest
-workers first. Strategies are judged apart. Ratio = makespan of the oversubscribed setting /
-reference; Holm over all of them. Settings that ran into the time limit count as at least that
-long. Beside it, involuntary context switches per second against those of the reference.
+are three quarters of them or more (of CPUs that are not whole, such as 1.5 under a quota: else the
+next whole number, which keeps all of them busy). The setting with equal num_workers and the most
+cpu_threads among them (all else equal); if there is none, that with the most threads x workers in
+use, fewest workers first. Strategies are judged apart. Ratio = makespan of the oversubscribed
+setting / reference; Holm over all of them. Settings that ran into the time limit count as at least
+that long. Beside it, involuntary context switches per second against those of the reference.
 Verdict:
   confirmed     some setting is slower by more than the margin, none is faster by more than it
   refuted       all are decided, and none is slower by more than the margin
@@ -84,9 +85,11 @@ class Oversubscription(PairedQuestion):
         arms = arms.assign(load=arms["in_use"] * arms["threads"])
         keys = [*CONDITIONS, "strategy", "files_in_parallel", "callers"]
         for _, group in arms.groupby(keys, sort=True):
-            full = min(FILLS * cpus, max(1, math.floor(cpus)))  # of 1.5 CPUs, one thread is most
-            fitting = group[(group["load"] <= cpus) & (group["load"] >= full)]
-            for _, arm in group[group["load"] > cpus].iterrows():
+            fitting = group[(group["load"] <= cpus) & (group["load"] >= FILLS * cpus)]
+            if fitting.empty:  # of 1.5 CPUs two threads are the least that keep all busy
+                fitting = group[group["load"] == math.ceil(cpus)]
+            within = max(cpus, fitting["load"].max())
+            for _, arm in group[group["load"] > within].iterrows():
                 reference = _reference(fitting, arm)
                 if reference is not None:
                     pair = machine.compare(arm["arm"], reference["arm"])
@@ -181,7 +184,7 @@ def _counts(judged: Judged, slower: list[Row]) -> str:
     rows, faster = judged.rows, len(_beyond(judged, slower=False))
     same = judged.count(statistics.WITHIN)
     return (
-        f"of {words.plural(len(rows), 'oversubscribed setting')} on {rows[0]['cpus']:g} CPUs, "
+        f"of {words.plural(len(rows), 'oversubscribed setting')} on {words.cpus(rows[0]['cpus'])}, "
         f"{len(slower)} {'is' if len(slower) == 1 else 'are'} slower by more than the margin, "
         + (f"{faster} faster by more than it, " if faster else "")
         + f"{same} equivalent, {len(rows) - len(slower) - faster - same} open."

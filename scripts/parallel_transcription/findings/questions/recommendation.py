@@ -7,13 +7,14 @@ Verdict:
   confirmed     status "confirmed"
   refuted       status "not confirmed"
   inconclusive  status "not yet"
-  not measured  nothing can be recommended
+  not measured  nothing can be recommended, or there is nothing to compare it with
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import show
@@ -22,6 +23,7 @@ from parallel_transcription.findings.choose import (
     choices,
     confirmation,
     met_in_matches,
+    options_of,
     settled,
 )
 from parallel_transcription.findings.evidence import ladder, settings_of
@@ -39,6 +41,7 @@ VERDICTS = {
     "confirmed": Verdict.CONFIRMED,
     "not confirmed": Verdict.REFUTED,
     "not yet": Verdict.INCONCLUSIVE,
+    "not compared": Verdict.NOT_MEASURED,
 }
 
 
@@ -97,7 +100,7 @@ class Recommended(Question):
             return self.not_measured(machine, rows, why=f"Nothing can be recommended: {reason}.")
         choice, fresh = made[0], confirmation(machine, made[0])
         met = _met(machine, choice)
-        return self.finding(
+        answer = self.finding(
             machine,
             VERDICTS[fresh.status],
             _answer(machine, choice, fresh),
@@ -111,6 +114,9 @@ class Recommended(Question):
             ],
             ladder(met),
         )
+        if fresh.status == "not compared":
+            return replace(answer, change="Further settings in the study, to compare it with.")
+        return answer
 
 
 def _met(machine: Machine, choice: Choice) -> list[Pair]:
@@ -151,13 +157,20 @@ def _or_zero(value: float) -> float:
     return value if value and math.isfinite(value) else 0.0
 
 
+def _work(choice: Choice) -> str:
+    """The kind of work that a choice is for: "4 files at once with tiny (int8, beam 1)"."""
+    group = choice.group
+    told = ", ".join([str(group["compute_type"]), *words.options(options_of(group))])
+    files = words.plural(int(group["files_in_parallel"]), "file")
+    return f"{files} at once with {group['model']} ({told})"
+
+
 def _answer(machine: Machine, choice: Choice, fresh: Confirmation) -> Answer:
     row, level = choice.winner or {}, machine.confidence
     merit = (row["rtfx"], row["rtfx_low"], row["rtfx_high"])
     on_gpus = row["gpu_memory_mb"] > 0
     parts = [
-        f"For {words.plural(int(row['files_in_parallel']), 'file')} at once with {row['model']} "
-        f"({row['compute_type']}): {words.name_of(row)}, "
+        f"For {_work(choice)}: {words.name_of(row)}, "
         f"{words.plural(int(row['callers']), 'caller')}. It does "
         f"{words.estimate(*merit, level, REAL_TIME)} on {words.number(row['cores_used'])} cores "
         f"and {words.number(row['memory_mb'])} MB"
@@ -196,6 +209,10 @@ def _in_matches(choice: Choice, fresh: Confirmation) -> Iterable[str]:
         yield "Every round shows it to be faster than the runner-up, further than noise reaches."
     elif choice.runner_up is not None:
         yield "Matches have not decided it against the runner-up yet."
+    elif fresh.status == "not compared":
+        yield "Nothing else was measured, so there is nothing that it is faster than."
+    elif fresh.status == "not yet":
+        yield "It is compared with none: the others did not always end well."
 
 
 def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
@@ -206,6 +223,7 @@ def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
             f"Chosen first: {words.name_of(choice.runner_up)}. Matches show it to be slower "
             "by more than the margin than what is recommended."
         )
+    yield from _faster_but_out(machine, choice)
     yield from _faster_as_seen(machine, choice)
     yield from _of_search(machine, row)
     sound = [r for r in choice.table if not r["trouble"]]
@@ -218,6 +236,18 @@ def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:
             yield (
                 f"At the edge of the grid: {int(row[name])} {thing} are the most that were "
                 "measured; more may be faster."
+            )
+
+
+def _faster_but_out(machine: Machine, choice: Choice) -> Iterable[str]:
+    """Settings that did more where they ended well, and did not always."""
+    winner = choice.winner or {}
+    for row in choice.table:
+        if row["trouble"] and row["rtfx"] > winner["rtfx"] * (1 + machine.margin):
+            times = words.times(row["rtfx"] / winner["rtfx"])
+            yield (
+                f"Faster, but out: {words.name_of(row)} ({row['trouble']}). Where it ended well it "
+                f"did {times} times as much."
             )
 
 
@@ -262,8 +292,4 @@ def _remarks(machine: Machine, others: list[Choice]) -> Iterable[str]:
             yield f"Limit {name}: {words.number(float(value))}."
     for choice in others:
         settings = words.name_of(choice.winner or {})
-        yield (
-            f"{words.plural(int(choice.group['files_in_parallel']), 'file')} at once with "
-            f"{choice.group['model']} ({choice.group['compute_type']}): "
-            f"{settings}, {confirmation(machine, choice).status}."
-        )
+        yield f"{_work(choice)}: {settings}, {confirmation(machine, choice).status}."

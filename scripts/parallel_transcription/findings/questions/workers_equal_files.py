@@ -28,7 +28,7 @@ from typing import Any
 
 from parallel_transcription import statistics, words
 from parallel_transcription.findings import near, show
-from parallel_transcription.findings.evidence import CONDITIONS
+from parallel_transcription.findings.evidence import BOUNDS, CONDITIONS
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Case, Cases, Judged, PairedQuestion
 from parallel_transcription.findings.remarks import by_verdict, starts
@@ -173,11 +173,12 @@ class WorkersEqualFiles(PairedQuestion):
         return Answer(" ".join(parts), _in_short(rows), judged.effect(head, name))
 
     def remarks(self, judged: Judged, verdict: Verdict) -> Iterable[str]:
-        """What cannot help."""
-        if any(not row["fits_cpus"] for row in judged.rows):
+        """What did not help, where the rows show it."""
+        more = [r for r in judged.rows if r["relation"] == MORE and not r["fits_cpus"]]
+        if more and all(row["standing"] in ("equivalent", "slower") for row in more):
             yield (
                 f"Where files {words.TIMES} threads exceed the CPUs, workers beyond the CPUs "
-                "cannot help."
+                "did not help."
             )
 
 
@@ -268,11 +269,17 @@ def _cpu(work: Comparison) -> Row:
 def _in_short(rows: list[Row]) -> str:
     parts = []
     for relation, name in ((FEWER, "Fewer workers"), (MORE, "more")):
-        some = [r["ratio"] for r in rows if r["relation"] == relation]
+        some = [row for row in rows if row["relation"] == relation]
         if some:
-            ends = dict.fromkeys(words.number(end) for end in (min(some), max(some)))
-            parts.append(f"{name}: {' to '.join(ends)} times as long")
+            ratios = [row["ratio"] for row in some]
+            ends = dict.fromkeys(words.number(end) for end in (min(ratios), max(ratios)))
+            parts.append(f"{name}: {_at_least(some)}{' to '.join(ends)} times as long")
     return f"{'; '.join(parts)}."
+
+
+def _at_least(rows: list[Row]) -> str:
+    """Before ratios of which some are bounds: the time limit was reached."""
+    return "at least " if any(row["remark"] == BOUNDS["at least"] for row in rows) else ""
 
 
 def _told(some: list[Row], relation: str, fits: bool) -> str:
@@ -293,5 +300,5 @@ def _told(some: list[Row], relation: str, fits: bool) -> str:
     spread = low if len(some) == 1 else f"{low} to {high}"
     return (
         f"{relation.capitalize()} than files{place}: {words.listing(counts)} "
-        f"(makespan {spread} times that of workers = files)."
+        f"(makespan {_at_least(some)}{spread} times that of workers = files)."
     )

@@ -129,13 +129,19 @@ def _status(mine: Recommendation) -> str:
     told = mine.confirmation
     count = told.matches if told else 0
     matches = plural(count, "match", "matches")
-    alone = "the only candidate" if told and told.against is None else "by far, in rounds alone"
+    alone = "the only one within the limits" if told and told.against is None else (
+        "by far, in rounds alone"
+    )  # fmt: skip
     return {
         "confirmed": f"confirmed in {matches}" if count else f"confirmed: {alone}",
         "not confirmed": f"not confirmed: slower than the runner-up in {matches}",
         "not yet": f"not yet decided after {matches}"
         if count
-        else "not yet decided against the runner-up",
+        else "not yet decided against the runner-up"
+        if told and told.against
+        else "not yet: the others did not always end well",
+        "not compared": "the only settings that were measured",
+        "in doubt": "in doubt: noise or foreign load would decide it",
     }.get(mine.status, clean(mine.status, 60))
 
 
