@@ -48,6 +48,12 @@ if not os.access(".snakemake" if os.path.exists(".snakemake") else ".", os.W_OK)
         "results, logs and .snakemake"
     )
 
+for folder in ("results", "logs"):
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise WorkflowError(
+            f"{ROOT}/{folder} is no folder, and has to be one: move it out of the way"
+        )
+
 SCREEN = take_over(workflow)
 
 update_config(config, typed(command_line_config(workflow)))

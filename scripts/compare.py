@@ -15,6 +15,7 @@ from parallel_transcription import words
 from parallel_transcription.errors import run
 from parallel_transcription.findings.over_time import NOT_COMPARABLE, SLOWER, Changed, over_time
 from parallel_transcription.results.read import Results, read_tables
+from parallel_transcription.study.study import check_values
 
 NOTHING_COMPARED = 3
 
@@ -48,10 +49,12 @@ def main() -> int:
     parser.add_argument("now", type=Path, help="results folder of now")
     parser.add_argument("--margin", type=float, help="that of the study of now unless given")
     given = parser.parse_args()
+    if given.margin is not None:
+        check_values({"equivalence_margin": given.margin}, "--margin")
     before, now = results_of(given.before), results_of(given.now)
     confidence = float(now.study["confidence"])
-    margin = given.margin or float(now.study["equivalence_margin"])
-    found = over_time(before, now, margin, confidence)
+    margin = now.study["equivalence_margin"] if given.margin is None else given.margin
+    found = over_time(before, now, float(margin), confidence)
     print(table(found, confidence))
     if all(one.outcome == NOT_COMPARABLE for one in found):
         return NOTHING_COMPARED

@@ -25,8 +25,9 @@ from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import Merged, merge_matches, merge_records
 from parallel_transcription.results.records import record_files, set_aside
 from parallel_transcription.results.studies import of_one_study, without_other_work
-from parallel_transcription.study.settings import DEFAULTS
-from parallel_transcription.study.study import expand_grid, settings_from_json
+from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.settings import DEFAULTS, SETTINGS
+from parallel_transcription.study.study import check_values, expand_grid, settings_from_json
 from parallel_transcription.untrusted import hide_homes
 from parallel_transcription.words import plural
 
@@ -133,9 +134,17 @@ def _settings_found(results: Path) -> dict[str, Any]:
     known = results / "study.json"
     if known.exists():
         try:
-            return {**DEFAULTS, **json.loads(known.read_text(encoding="utf-8"))}
-        except (ValueError, TypeError):
+            told = json.loads(known.read_text(encoding="utf-8"))
+            found = {**DEFAULTS, **{key: one for key, one in told.items() if one is not None}}
+        except (ValueError, TypeError, AttributeError, RecursionError):
             raise TableError(f"{known} is no study's settings; remove it") from None
+        names = {key.name for key in SETTINGS} & told.keys()
+        given = {name: found[name] for name in names if found[name] is not None}
+        try:
+            check_values(given, str(known))
+        except StudyError as error:
+            raise TableError(f"{error}\nremove {known}, or put it right") from None
+        return found
     return {**DEFAULTS, "name": "collected", "file": "", "grid": []}
 
 

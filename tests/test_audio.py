@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parallel_transcription.inputs import inspected
+from parallel_transcription.inputs import inspected, patterns
 from parallel_transcription.inputs.audio import inspect
 from parallel_transcription.inputs.inspected import inspect_all
 from parallel_transcription.inputs.patterns import AudioError, expand, natural_key
@@ -139,6 +140,45 @@ def test_patterns_that_name_no_file(folder, pattern, message):
     touch(folder, "audio/a.wav", "audio/a.txt")
     with pytest.raises(AudioError, match=message):
         expand(["audio/a.wav", pattern], folder)
+
+
+def test_links_that_go_round_are_not_followed(folder):
+    touch(folder, "a/x.wav", "a/b/y.wav")
+    (folder / "a" / "round").symlink_to(".")
+    (folder / "a" / "b" / "back").symlink_to("..")
+    assert expanded(["**/*.wav"], folder) == ["a/b/y.wav", "a/x.wav"]
+    assert expanded(["a/**/*.wav"], folder) == ["a/b/y.wav", "a/x.wav"]
+    assert expanded([f"{folder}/**/y.wav"], folder) == [f"{folder}/a/b/y.wav"]
+
+
+def test_hidden_folders_are_passed_over(folder):
+    touch(folder, ".cache/x.wav", "a/.y.wav", "a/z.wav")
+    assert expanded(["**/*.wav"], folder) == ["a/z.wav"]
+
+
+def test_a_pattern_that_goes_through_too_much_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(patterns, "MOST_ENTRIES", 5)
+    touch(folder, *(f"{k}.txt" for k in range(9)))
+    with pytest.raises(AudioError, match="begin it with the folder"):
+        expand(["**/*.wav"], folder)
+
+
+def test_wildcards_take_links_to_nothing_and_pipes_for_files(folder):
+    """Data that was not fetched, or is not mounted, is refused; nothing waits for a pipe."""
+    touch(folder, "a.wav")
+    (folder / "b.wav").symlink_to("nowhere.wav")
+    os.mkfifo(folder / "c.wav")
+    os.mkfifo(folder / "d.unknown")
+    found = expand(["*"], folder).files
+    assert [path.name for path in found] == ["a.wav", "b.wav", "c.wav"]
+    with pytest.raises(AudioError, match=r"'b\.wav' does not exist"):
+        patterns.check_files(found[1:], folder)
+
+
+def test_all_patterns_that_match_nothing_are_named(folder):
+    with pytest.raises(AudioError) as refused:
+        expand(["x*.wav", "y.wav", "z*.wav"], folder)
+    assert len(str(refused.value).splitlines()) == 3
 
 
 def test_no_patterns(folder):
@@ -643,3 +683,86 @@ def test_a_file_that_ends_its_process_is_named_beside_the_others(folder, monkeyp
         inspect_all(["a.wav", "b.wav", "c.wav"], folder / "kept")
     first, second = str(caught.value).splitlines()
     assert "is empty" in first and "'c.wav' ends the process that decodes it" in second
+
+
+# ----------------------------------------------------------------------------- sizes in headers
+
+
+def _chunk(name: bytes, data: bytes, order: str = "<") -> bytes:
+    return name + struct.pack(f"{order}I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def _wave(head: bytes = b"RIFF", order: str = "<", *more: bytes) -> bytes:
+    form = struct.pack(f"{order}HHIIHH", 1, 1, 16000, 32000, 2, 16)
+    tone = struct.pack(f"{order}64000h", *(9000 * (-1) ** (k // 40) for k in range(64000)))
+    body = b"WAVE" + _chunk(b"fmt ", form, order) + _chunk(b"data", tone, order) + b"".join(more)
+    return head + struct.pack(f"{order}I", len(body)) + body
+
+
+def _with_size_of_64_bits() -> bytes:
+    plain = _wave()
+    size = struct.pack("<QQQI", len(plain) + 28, 128000, 64000, 0)
+    head = b"BW64" + b"\xff" * 4 + b"WAVE" + _chunk(b"ds64", size)
+    return head + plain[12:].replace(b"data" + struct.pack("<I", 128000), b"data" + b"\xff" * 4)
+
+
+def _sphere() -> bytes:
+    lines = (
+        "NIST_1A\n   1024\nsample_count -i 64000\nsample_n_bytes -i 2\nchannel_count -i 1\n"
+        "sample_rate -i 16000\nsample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
+    )
+    return lines.encode().ljust(1024) + _wave()[44:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("big.wav", _wave(b"RIFX", ">")),
+        ("long.wav", _with_size_of_64_bits()),
+        ("corpus.sph", _sphere()),
+    ],
+)
+def test_a_size_in_the_header_is_held_against_the_file(folder, name, content):
+    (folder / name).write_bytes(content)
+    assert inspect(name)["seconds"] == pytest.approx(4.0, abs=0.01)
+    (folder / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="is cut off"):
+        inspect(name)
+
+
+def test_a_second_chunk_of_samples_is_told(folder):
+    notes = _chunk(b"LIST", b"INFOICMT\4\0\0\0abcd")
+    (folder / "two.wav").write_bytes(_wave(b"RIFF", "<", notes, _chunk(b"data", _wave()[44:])))
+    with pytest.raises(AudioError, match="goes on behind"):
+        inspect("two.wav")
+    (folder / "one.wav").write_bytes(_wave(b"RIFF", "<", notes))
+    assert inspect("one.wav")["seconds"] == pytest.approx(4.0, abs=0.01)
+
+
+def test_an_mp4_that_ends_within_its_media_is_cut_off(folder):
+    write_sound(folder / "a.mp4", "aac", 44100, seconds=4.0)
+    whole = (folder / "a.mp4").read_bytes()
+    behind = struct.pack(">I4s", 5000, b"mdat") + bytes(992)
+    (folder / "b.mp4").write_bytes(whole + behind)
+    with pytest.raises(AudioError, match="is cut off"):
+        inspect("b.mp4")
+    (folder / "c.mp4").write_bytes(whole + struct.pack(">I4s", 1000, b"free") + bytes(992))
+    assert inspect("c.mp4")["seconds"] == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+def test_what_a_player_has_cut_away_in_front_is_not_missing(folder, codec):
+    """An edit list begins 2 s in: FFmpeg hands on packets before that, to be thrown away."""
+    write_sound(folder / "a.m4a", codec, 44100, seconds=10.0)
+    whole = (folder / "a.m4a").read_bytes()
+    place = whole.index(b"elst") + 12  # of one edit: its length in ms, where in the media it begins
+    edit = struct.pack(">II", 6000, 2 * 44100 + 1024)
+    (folder / "cut.m4a").write_bytes(whole[:place] + edit + whole[place + 8 :])
+    found = inspect("cut.m4a")
+    assert found["seconds"] == pytest.approx(6.0, abs=0.15)
+    assert not found.get("remark")
+
+
+def test_packets_without_a_length_leave_no_gaps(folder):
+    write_sound(folder / "a.mkv", "alac", 44100, seconds=4.0)
+    assert not inspect("a.mkv").get("remark")

@@ -461,6 +461,8 @@ COMMANDS = {
     "merging half a study": ((*MERGING, "--study", "{"), 1, ["--study", "not JSON"]),
     "merging foreign files": ("merge_timings.py --results foreign --out o", 1,
                               ["study.json", "remove it"]),
+    "merging beside odd settings": ("merge_timings.py --results odd --out o", 1,
+                                    ["odd/study.json: ", "confidence", "remove"]),
     "deciding without a study": (("decide.py", "--results", "empty", *NO_STUDY, "--log", "l",
                                   "--out", "o"), 1, ["--study", "{}"]),
     "judging nothing": (f"judge_findings.py --results empty {JUDGED}", 1,
@@ -482,6 +484,8 @@ COMMANDS = {
     "a report of no form": (f"write_report.py findings --results empty {PAGES}", 2, ["--out-pdf"]),
     "reports of nothing": ("build_reports.py --results empty", 1, ["empty/*/runs/"]),
     "a report without a kind": ("write_report.py", 2, ["kind"]),
+    **{f"a margin of {m}": (f"compare.py --margin={m} empty empty", 2,
+                            ["--margin: equivalence_margin: "]) for m in (5, "inf", "nan", 0, -1)},
     "comparing nothing": ("compare_verdicts.py a=nowhere", 2, ["a=nowhere", "No such file"]),
     "comparing foreign findings": ("compare_verdicts.py a=foreign/findings.json", 2, ["a=foreign"]),
 }  # fmt: skip
@@ -501,6 +505,8 @@ def place(tmp_path_factory):
         "recommended.yaml": "- a", "scoreboard.json": "{}",
     }.items():  # fmt: skip
         (foreign / name).write_text(text)
+    (folder / "odd").mkdir()
+    (folder / "odd" / "study.json").write_text('{"confidence": "high", "search": 3}')
     return folder
 
 

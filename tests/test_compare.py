@@ -64,6 +64,17 @@ def test_what_was_planted_is_found(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("factor", "outcome"), [(2.0, SLOWER), (1.12, OPEN)])
+def test_four_rounds_of_many_settings_tell_what_is_far_apart(tmp_path, factor, outcome):
+    """States of processes reach 10 %: what is further out in every round is no chance of theirs."""
+    cases = range(1, 16)
+    before, now = (
+        [r for w in cases for r in records(s, count=4, num_workers=w, seed=w + 50 * (s > 2))]
+        for s in (2.0, 2.0 * factor)
+    )
+    assert set(outcomes(tmp_path, before, now).values()) == {outcome}
+
+
 @pytest.mark.slow
 def test_few_rounds_other_work_and_other_hardware_are_not_compared(tmp_path):
     one = records(2.0, num_workers=1)

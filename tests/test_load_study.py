@@ -88,6 +88,29 @@ def test_a_trace_that_cannot_be_is_refused(project, lines, told):
         study(project, block)
 
 
+def test_requests_that_come_for_years_are_refused(project):
+    """Of a rate, or of a trace in milliseconds; what nobody could wait for is no pass."""
+    with pytest.raises(StudyError, match=r"rate: 0\.00001 per second is .* for requests: 100000"):
+        study(project, {"arrivals": "poisson", "rate": "0.00001", "requests": 100000})
+    moments = [f"{1_700_000_000_000 + 60_000 * k},5" for k in range(12_000)]
+    (project / "day.csv").write_text("\n".join(["seconds,audio_seconds", *moments]))
+    with pytest.raises(StudyError, match="milliseconds"):
+        study(project, {"arrivals": "trace:day.csv", "rate": "", "requests": 0})
+
+
+def test_a_quote_without_its_pair_is_one_short_line(project):
+    lines = ["seconds,audio_seconds", '0,"5', *(f"{k},5" for k in range(1, 30_000))]
+    (project / "day.csv").write_text("\n".join(lines))
+    with pytest.raises(StudyError, match=r"day\.csv") as refused:
+        study(project, {"arrivals": "trace:day.csv", "rate": "", "requests": 0})
+    assert len(str(refused.value)) < 500
+
+
+def test_a_rate_of_many_digits_is_refused(project):
+    with pytest.raises(StudyError, match="rate"):
+        study(project, {"arrivals": "poisson", "rate": "1" + "0" * 400, "requests": 40})
+
+
 def test_a_slo_and_a_margin_are_checked(project):
     with pytest.raises(StudyError, match=r"slo\.p95: 0 is too small"):
         study(project, {}, slo={"p95": 0})

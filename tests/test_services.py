@@ -230,11 +230,27 @@ def test_protocols_differ_in_what_is_posted_where():
         ({"protocol": "openai", "url": "http://127.0.0.1:{port}"}, "for a command; give the port"),
         ({"protocol": "openai", "url": "http://h:99999"}, "is no address"),
         ({"protocol": "openai", "url": "http://h", "fields": {"a": "{b}"}}, r"\.fields\.a: \{b\}"),
+        (
+            {"protocol": "openai", "command": "true {port} {rate:d}"},
+            r"\{rate:d\} stands for nothing",
+        ),
+        ({"protocol": "openai", "command": "true {port!r}"}, r"\{port!r\} stands for nothing"),
+        ({"protocol": "openai", "command": "  ", "url": "http://h"}, r"\.command: is blank"),
+        ({"protocol": "openai", "command": "true {port}", "env": {"A=B": "1"}}, "'A=B' is no name"),
+        ({"protocol": "openai", "command": "true {port}", "env": {"": "1"}}, "'' is no name"),
+        ({"protocol": "openai", "url": "http://a b:80"}, "is no address"),
+        ({"protocol": "openai", "url": "http://a..b:80"}, "is no address"),
     ],
 )
 def test_a_service_that_cannot_be_is_refused_with_its_key(said, problem):
     with pytest.raises(StudyError, match=rf"s\.yaml: services\.asr.*{problem}"):
         check_services([], {"asr": said}, "s.yaml", here=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "asr.example.org", "node-7", "a_b", "h."])
+def test_hosts_are_names_and_addresses(host):
+    said = {"protocol": "openai", "url": f"http://{host}:80"}
+    assert check_services([], {"asr": said}, "s.yaml", here=True)["asr"].url == said["url"]
 
 
 @pytest.mark.parametrize(

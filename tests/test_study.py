@@ -158,6 +158,60 @@ def test_all_problems_are_named_at_once():
     assert len(str(error.value).splitlines()) == 3
 
 
+def test_what_is_wrong_in_several_places_is_named_at_once(tmp_path):
+    """Audio, mixes, traces, services and models, each with all that is wrong of its kind."""
+    loads = {"arrivals": ["trace:a.csv", "trace:b.csv"], "mix": ["m", "n", "o"]}
+    study = {
+        "audio": ["x*.wav", "y.wav"],
+        "mixes": {"m": ["c.wav"], "n": ["d.wav"]},
+        "grid": [
+            {"strategy": "one_model", "model": ["tinny", "./nowhere"]},
+            {"strategy": "one_model", "model": "mini-en", **loads},
+        ],
+    }
+    with pytest.raises(StudyError) as refused:
+        build_study(study, "mine.yaml", tmp_path)
+    named = ("'x*.wav'", "'y.wav'", "mixes.m[0]", "mixes.n[0]", "mix: 'o'", "'a.csv'", "'b.csv'",
+             "'tinny'", "'./nowhere'")  # fmt: skip
+    lines = str(refused.value).splitlines()
+    assert all(any(one in line for line in lines) for one in named), lines
+    assert all(line.startswith("mine.yaml: ") for line in lines)
+
+
+def test_whole_floats_are_integers_wherever_a_study_has_integers():
+    """JSON's schemas take 5.0 for an integer; what counts rounds does not."""
+    whole = {key.name for key in SETTINGS if key.schema.get("type") == "integer"}
+    assert {"rounds", "repeats", "warmups", "min_rounds", "remeasure"} <= whole
+    for name in whole:
+        key = next(key for key in SETTINGS if key.name == name)
+        value = build(GOOD | {name: float(key.schema["minimum"] + 1)}).settings[name]
+        assert type(value) is int, name
+    block = GOOD["grid"][0] | {"rounds": 4.0, "repeats": 2.0, "num_workers": [1.0, 2.0]}
+    as_integers = GOOD["grid"][0] | {"rounds": 4, "repeats": 2}
+    found, known = (build(GOOD | {"grid": [one]}) for one in (block, as_integers))
+    assert found.points == known.points
+    assert [type(point.rounds) for point in found.points.values()] == [int, int]
+    packed = build(GOOD | {"packing": {"jobs": 2.0, "cores": 1.0}}).settings["packing"]
+    assert type(packed["jobs"]) is int
+
+
+def test_a_number_that_may_be_broken_stays_as_it_is():
+    assert build(GOOD | {"together_h": 2.0}).settings["together_h"] == 2.0
+
+
+@pytest.mark.parametrize("label", ["runs.csv", "study.json", "findings.pdf", "prepared", "x.yaml"])
+def test_a_machine_has_no_name_of_a_file_of_results(label):
+    with pytest.raises(StudyError, match="folders of results"):
+        build(GOOD | {"machine": label})
+    with pytest.raises(StudyError):
+        build(GOOD | {"machines": {label: "local"}})
+
+
+def test_no_machine_is_called_as_all_of_them():
+    with pytest.raises(StudyError, match="auto"):
+        build(GOOD | {"machines": {"auto": "local"}})
+
+
 def test_more_rounds_can_be_asked_for_a_part_of_the_grid():
     """What the report prints to decide an open question: only these, at least so many rounds."""
     study = copy.deepcopy(GOOD)

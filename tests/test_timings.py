@@ -1,5 +1,7 @@
 """Tables hold what the records hold: every number is checked against the record it came from."""
 
+import os
+
 import pandas as pd
 import pytest
 
@@ -221,6 +223,15 @@ def test_half_a_letter_in_a_text_ends_nothing(tmp_path):
     tables = merge_records(save(tmp_path, record), DEFAULTS)
     write_tables(tables, tmp_path)
     assert "a?b \U0001f600" in (tmp_path / "timings.csv").read_text(encoding="utf-8")
+
+
+def test_a_file_whose_name_is_no_utf8_is_left_out_by_name(tmp_path):
+    odd = tmp_path / "runs" / os.fsdecode(b"caf\xe9.json")
+    odd.parent.mkdir()
+    odd.write_text("no JSON")
+    tables = merge_records([*save(tmp_path, make_record()), odd], DEFAULTS)
+    write_tables(tables, tmp_path)
+    assert r"caf\xe9.json" in (tmp_path / "left_out.csv").read_text(encoding="utf-8")
 
 
 def test_a_renamed_or_moved_record_is_left_out(tmp_path):

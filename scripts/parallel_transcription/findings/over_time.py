@@ -113,7 +113,11 @@ def _compared(
     means = [float(np.exp(v.mean())) if len(v) else math.nan for v in values]
     known = Changed(label, name, OPEN, before=means[0], after=means[1])
     if late:
-        return replace(known, outcome=NOT_COMPARABLE, why="some passes ran into timeout_s")
+        return replace(
+            known,
+            outcome=NOT_COMPARABLE,
+            why="some passes ran into timeout_s, failed or were killed",
+        )
     rounds = [len(v) for v in values]
     if min(rounds) < statistics.LEAST_ROUNDS:
         why = f"{rounds[0]} and {rounds[1]} rounds; {statistics.LEAST_ROUNDS} of each are the least"
@@ -125,7 +129,12 @@ def _compared(
     low, high = means_of_both.tconfint_diff(alpha=1 - confidence, usevar="unequal")
     bound = math.log1p(margin)
     p_equal, (below, above) = means_of_both.ttost_ind(-bound, bound, usevar="unequal")
-    floor = 4.0 ** -min(rounds)  # states of processes, as in comparisons of pairs
+    # states of processes, as in comparisons of pairs: none where all rounds are further apart
+    floor, far = 4.0 ** -min(rounds), bound + statistics.STATES
+    slower, faster = (
+        0.0 if later.min() - sooner.max() > far else floor
+        for later, sooner in (reversed(values), values)
+    )
     shown = p_equal <= 1 - confidence
     return replace(
         known,
@@ -133,8 +142,8 @@ def _compared(
         ratio=means[1] / means[0],
         low=math.exp(low),
         high=math.exp(high),
-        p_slower=max(floor, 1 - float(above[1])),
-        p_faster=max(floor, 1 - float(below[1])),
+        p_slower=max(slower, 1 - float(above[1])),
+        p_faster=max(faster, 1 - float(below[1])),
     )
 
 
@@ -144,7 +153,10 @@ def _corrected(found: list[Changed], alpha: float) -> list[Changed]:
     if not tested:
         return found
     p_values = [min(1.0, 2 * min(found[k].p_slower, found[k].p_faster)) for k in tested]
-    for k, p in zip(tested, statistics.adjust(p_values), strict=True):
+    for k, p, alone in zip(tested, statistics.adjust(p_values), p_values, strict=True):
+        if p > alpha >= alone and found[k].outcome == OPEN:
+            why = f"it would be told alone, among {len(tested)} it takes more rounds"
+            found[k] = replace(found[k], why=why)
         if p <= alpha:
             slower = found[k].p_slower < found[k].p_faster
             found[k] = replace(found[k], outcome=SLOWER if slower else FASTER)

@@ -2,7 +2,8 @@
 
 FFmpeg passes over missing ends in silence, and tells guesses (from bit rates and sizes) in the same
 field as claims. So headers that FFmpeg does not hold to are read here: those of the containers that
-say a size (RIFF, RF64, AIFF, CAF, Wave64, AU, ASF), and Xing's and Fraunhofer's of MP3.
+say a size (RIFF, RF64, BW64, AIFF, 8SVX, CAF, Wave64, AU, ASF, NIST SPHERE, DSF, SoX, VOC, boxes of
+MP4), and Xing's and Fraunhofer's of MP3. RealMedia and GXF are not held to theirs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 #: Containers of which FFmpeg tells the length that stands in their header or index.
 _TIMED = frozenset(
@@ -51,6 +52,7 @@ _BEGINNINGS = [
         re.escape(_WAVE64),
     )
 ]
+_SPHERE = re.compile(rb"(sample_count|sample_n_bytes|channel_count) -i (\d+)")
 LONGEST_OGG_PAGE = 65307  # bytes, RFC 3533
 _SEARCHED = 1 << 24  # bytes behind the last packet: tags and indexes lie there too
 #: Chunks that follow the samples of a WAV file.
@@ -143,9 +145,24 @@ def goes_on(path: Path, size: int, end: int) -> bool:
         rest = file.read(1 << 16)
     if not rest.strip(b"\0"):
         return False
+    if _more_samples(rest):
+        return True
     known = _NOTES.match(rest)  # an odd length is padded, or is not
     chunk = rest[:4].isascii() and rest[:4].decode("latin-1").isprintable()
     return not known and not (chunk and int.from_bytes(rest[4:8], "little") <= size - end)
+
+
+def _more_samples(rest: bytes) -> bool:
+    """Whether another chunk of samples, of which decoders know nothing, is among what follows."""
+    place = 0
+    while len(chunk := rest[place : place + 8]) == 8:
+        if chunk[:4] == b"data":
+            return True
+        if not _NOTES.match(chunk):
+            return False
+        place += 8 + int.from_bytes(chunk[4:], "little")
+        place += place % 2
+    return False
 
 
 def end_of_page(file: BinaryIO, place: int) -> int:
@@ -161,6 +178,29 @@ def end_of_page(file: BinaryIO, place: int) -> int:
         return place
     sizes = page[last + 27 : last + 27 + page[last + 26]]
     return start + last + 27 + len(sizes) + sum(sizes)
+
+
+def is_cut_in_a_box(path: Path, size: int) -> bool:
+    """Whether an MP4 file ends within a box of its media, as one in fragments may (ISO 14496-12).
+
+    Its index tells of what was there when it was written, so FFmpeg passes over the missing end.
+    """
+    with path.open("rb") as file:
+        place = 0
+        while place + 8 <= size:
+            file.seek(place)
+            head = file.read(16)
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if place == 0 and kind != b"ftyp":
+                return False
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8:  # 0: to the end of the file; else no box
+                return False
+            place += length
+            if place > size:
+                return kind in (b"mdat", b"moof")
+    return False
 
 
 def only_zeros_follow(path: Path, place: int) -> bool:
@@ -198,7 +238,7 @@ def _in_chunks(layout: _Chunks, file: BinaryIO, head: bytes, size: int) -> Sampl
         if chunk[:name] == b"ds64":
             long_size = int.from_bytes(file.read(16)[8:], "little")
         elif chunk[:name] == layout.samples:
-            if head.startswith(b"RF64") and long_size:
+            if head.startswith((b"RF64", b"BW64")) and long_size:
                 return Samples(position, position + long_size)
             return None if _is_open(length, of_file, size, width) else Samples(
                 position, position + length)  # fmt: skip
@@ -223,7 +263,9 @@ def _is_placeholder(length: int) -> bool:
 
 
 _WAVE = _Chunks(12, b"data", "<I")
+_WAVE_OF_BIG_ENDS = _Chunks(12, b"data", ">I")
 _AIFF = _of_chunks(_Chunks(12, b"SSND", ">I"))
+_8SVX = _of_chunks(_Chunks(12, b"BODY", ">I"))
 
 
 def _riff(file: BinaryIO, head: bytes, size: int) -> Samples | None:
@@ -236,6 +278,8 @@ def _riff(file: BinaryIO, head: bytes, size: int) -> Samples | None:
 
 
 def _form(file: BinaryIO, head: bytes, size: int) -> Samples | None:
+    if head[8:12] == b"8SVX":
+        return _8SVX(file, head, size)
     return _AIFF(file, head, size) if head[8:12] in (b"AIFF", b"AIFC") else None
 
 
@@ -256,14 +300,60 @@ def _asf(file: BinaryIO, head: bytes, size: int) -> Samples | None:
     return None if broadcast or not length else Samples(0, length)
 
 
+def _sphere(file: BinaryIO, head: bytes, size: int) -> Samples | None:
+    """NIST SPHERE: a head of lines, "name -i number"; samples that are shortened have no size."""
+    file.seek(0)
+    first = file.read(_HEAD)
+    known = {name: int(number) for name, number in _SPHERE.findall(first)}
+    needed = [known.get(name, 0) for name in (b"sample_count", b"sample_n_bytes", b"channel_count")]
+    begin = int(first[8:16]) if first[8:16].strip().isdigit() else 0
+    if b"shorten" in first[:begin] or not all((begin, *needed)):
+        return None
+    count, width, channels = needed
+    return Samples(begin, begin + count * width * channels)
+
+
+def _dsf(file: BinaryIO, head: bytes, size: int) -> Samples | None:
+    """DSF: the size of the whole file."""
+    length = int.from_bytes(head[12:20], "little")
+    return Samples(28, length) if length else None
+
+
+def _sox(file: BinaryIO, head: bytes, size: int) -> Samples | None:
+    """SoX's own: samples of four bytes behind a head of a size, in the order of its machine."""
+    order: Literal["little", "big"] = "little" if head.startswith(b".SoX") else "big"
+    begin = 4 + int.from_bytes(head[4:8], order)
+    count = int.from_bytes(head[8:16], order)
+    return Samples(begin, begin + 4 * count) if count else None
+
+
+def _voc(file: BinaryIO, head: bytes, size: int) -> Samples | None:
+    """VOC: blocks, each with its size, up to one of type 0."""
+    begin = place = int.from_bytes(head[20:22], "little")
+    while place + 4 <= size:
+        file.seek(place)
+        block = file.read(4)
+        if block[0] == 0:
+            break
+        place += 4 + int.from_bytes(block[1:], "little")
+    return Samples(begin, place)
+
+
 _READERS: tuple[tuple[bytes, Callable[[BinaryIO, bytes, int], Samples | None]], ...] = (
     (b"RIFF", _riff),
     (b"RF64", _of_chunks(_WAVE)),
+    (b"BW64", _of_chunks(_WAVE)),
+    (b"RIFX", _of_chunks(_WAVE_OF_BIG_ENDS)),
     (b"FORM", _form),
     (b"caff", _of_chunks(_Chunks(8, b"data", ">q", padded=1))),
     (_WAVE64, _of_chunks(_Chunks(40, b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a"), "<q",
                                  counted=24, padded=8))),
     (b".snd", _au),
+    (b"NIST_1A", _sphere),
+    (b"DSD ", _dsf),
+    (b".SoX", _sox),
+    (b"XoS.", _sox),
+    (b"Creative Voice File\x1a", _voc),
     (_ASF, _asf),
 )  # fmt: skip
 

@@ -35,6 +35,9 @@ _MAGIC = (
 )  # fmt: skip
 
 
+MOST_ENTRIES = 300_000  # that a pattern with ** may go through
+
+
 class AudioError(InputError):
     """A pattern or a file that cannot be used; the message names it, the fault and a remedy."""
 
@@ -60,22 +63,32 @@ class Matched(NamedTuple):
 def expand(patterns: Sequence[str], base: str | os.PathLike[str]) -> Matched:
     """The files that patterns name, each once, in the order of the patterns.
 
-    A pattern is a file or has wildcards (`*`, `?`, `[…]`, `**` for any folders); relative ones
-    start at `base`, and so do the paths returned for them. Files of one pattern are sorted by
-    name, numbers by value (`2.wav` before `10.wav`). Wildcards pass over folders, hidden files and
-    what is no audio by its ending nor by its first bytes; a file named by itself is taken.
+    A pattern is a file or has wildcards (`*`, `?`, `[…]`, `**` for any folders, but for links to
+    some); relative ones start at `base`, and so do the paths returned for them. Files of one
+    pattern are sorted by name, numbers by value (`2.wav` before `10.wav`). Wildcards pass over
+    folders, hidden files and what is no audio by its ending nor by its first bytes; what has the
+    ending of audio is taken, so that it is refused if it is a link to nothing. A file named by
+    itself is taken.
 
-    Raises AudioError for a pattern that matches nothing or names a folder, and for no patterns.
+    Raises AudioError with a line for each pattern that matches nothing, names a folder or goes
+    through too many files, and for no patterns.
     """
     if not patterns:
         raise AudioError("no audio is named; give files or patterns such as 'audio/*.flac'")
     files: dict[str, Path] = {}
     others: dict[str, Path] = {}
+    bad = []
     for pattern in patterns:
-        matched = _matches(pattern, Path(base))
+        try:
+            matched = _matches(pattern, Path(base))
+        except AudioError as error:
+            bad.append(str(error))
+            continue
         for kept, found in ((files, matched.files), (others, matched.passed_over)):
             for path in found:
                 kept.setdefault(os.path.abspath(Path(base) / path), path)
+    if bad:
+        raise AudioError("\n".join(bad))
     return Matched(list(files.values()), [p for key, p in others.items() if key not in files])
 
 
@@ -91,14 +104,42 @@ def _matches(pattern: str, base: Path) -> Matched:
         return Matched([Path(expanded)], [])
     if not glob.has_magic(expanded):
         raise AudioError(f"{pattern!r}: there is no such file; correct the name")
-    found = glob.glob(expanded, root_dir=base, recursive=True)
-    names = sorted(map(Path, found), key=natural_key)
-    there = [p for p in names if p.suffix.lower() not in NOT_AUDIO and (base / p).is_file()]
+    found = _in_all_folders(expanded, base) if "**" in expanded else [
+        Path(name) for name in glob.glob(expanded, root_dir=base)
+    ]  # fmt: skip
+    names = sorted(found, key=natural_key)
+    there = [p for p in names if p.suffix.lower() not in NOT_AUDIO and _may_be_audio(base / p)]
     files = [path for path in there if _looks_like_audio(base / path)]
     if not files:
         only = " but folders and files that are no audio" if found else ""
         raise AudioError(f"{pattern!r} matches nothing{only}; correct the pattern")
     return Matched(files, [path for path in there if path not in files])
+
+
+def _in_all_folders(pattern: str, base: Path) -> list[Path]:
+    """What a pattern with `**` matches; links to folders, which may go round, are not followed."""
+    parts = Path(pattern).parts
+    first = next(k for k, part in enumerate(parts) if glob.has_magic(part))
+    top, rest = Path(*parts[:first]), parts[first:]
+    rest = (*rest, "*") if rest[-1] == "**" else rest  # files, too
+    entries = 0
+    for _, folders, files in os.walk(base / top):
+        entries += len(folders) + len(files)
+        if entries > MOST_ENTRIES:
+            raise AudioError(
+                f"{pattern!r} goes through more than {MOST_ENTRIES:,} files and folders; begin it "
+                "with the folder that holds the audio"
+            )
+    found = (path.relative_to(base / top) for path in (base / top).glob("/".join(rest)))
+    hidden = any(part.startswith(".") for part in rest)
+    return [
+        top / path for path in found if hidden or not any(p.startswith(".") for p in path.parts)
+    ]
+
+
+def _may_be_audio(path: Path) -> bool:
+    """A file; or what is called like one, and no folder: a pipe, or a link to nothing."""
+    return path.is_file() or (path.suffix.lower() in AUDIO and not path.is_dir())
 
 
 def _looks_like_audio(path: Path) -> bool:

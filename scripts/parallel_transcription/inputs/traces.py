@@ -13,6 +13,7 @@ COLUMNS = ("seconds", "audio_seconds")
 MOST_REQUESTS = 20_000
 LEAST_REQUESTS = 10
 LARGEST = 10_000_000  # bytes
+LONGEST_S = 604_800.0  # a week, which is the longest that a pass may take
 
 
 class TraceError(InputError):
@@ -37,7 +38,15 @@ def read(path: Path, name: str) -> list[tuple[float, float]]:
         raise TraceError(f"{name!r} {error.fault}; {error.remedy}") from None
     except UnicodeDecodeError:
         raise TraceError(f"{name!r} is no text in UTF-8; give a CSV file") from None
-    lines = csv.DictReader(text.splitlines())
+    try:
+        return _requests(csv.DictReader(text.splitlines(), strict=True), name)
+    except csv.Error as error:
+        raise TraceError(
+            f"{name!r} is no CSV ({error}); look for a quote without its pair"
+        ) from None
+
+
+def _requests(lines: csv.DictReader[str], name: str) -> list[tuple[float, float]]:
     lacking = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
     if lacking:
         raise TraceError(
@@ -48,9 +57,10 @@ def read(path: Path, name: str) -> list[tuple[float, float]]:
     for number, row in enumerate(lines, 2):
         at, length = (_number(row.get(column)) for column in COLUMNS)
         if at is None or length is None or length <= 0:
+            said = ", ".join(repr((row.get(column) or "")[:40]) for column in COLUMNS)
             raise TraceError(
-                f"{name!r}, line {number}: {row.get(COLUMNS[0])!r}, {row.get(COLUMNS[1])!r} are "
-                "no moment and length in seconds; correct or remove the line"
+                f"{name!r}, line {number}: {said} are no moment and length in seconds; correct or "
+                "remove the line"
             )
         if requests and at < requests[-1][0]:
             raise TraceError(
@@ -61,6 +71,12 @@ def read(path: Path, name: str) -> list[tuple[float, float]]:
     if not LEAST_REQUESTS <= len(requests) <= MOST_REQUESTS:
         raise TraceError(
             f"{name!r} has {len(requests)} requests; give {LEAST_REQUESTS} to {MOST_REQUESTS}"
+        )
+    lasts = requests[-1][0] - requests[0][0]
+    if lasts > LONGEST_S:
+        raise TraceError(
+            f"{name!r} takes {lasts:g} s from its first request to its last one, a pass at most "
+            f"{LONGEST_S:g} s; cut it, or give seconds where its moments are in milliseconds"
         )
     return requests
 

@@ -54,7 +54,7 @@ def contents(container: Any, path: Path) -> Contents:
     claimed = claims.seconds(container, path)
     tag = claims.tag_behind(path, path.stat().st_size)
     end = total = last = 0.0
-    first, last_byte, stops = None, 0, False
+    first, last_byte, stops, untold = None, 0, False, 0
     try:
         for packet in container.demux():
             if not packet.size or packet.time_base is None or (packet.pos or 0) >= tag:
@@ -64,7 +64,8 @@ def contents(container: Any, path: Path) -> Contents:
             begin = packet.pts if packet.pts is not None else packet.dts
             until = (float(begin * packet.time_base) if begin is not None else end) + seconds
             end = max(end, until)
-            if packet.stream.index == stream.index:
+            if packet.stream.index == stream.index and not packet.is_discard:  # before a cut
+                untold += not packet.duration
                 first = until - seconds if first is None else min(first, until - seconds)
                 last, total = max(last, until), total + seconds
     except av.error.InvalidDataError:
@@ -72,13 +73,16 @@ def contents(container: Any, path: Path) -> Contents:
     span = last - (first or 0.0)
     if not claims.has_times(container):
         end = span = total
+    elif untold:  # packets without a length leave no gaps that one could tell
+        total = span
     return Contents(claimed, end, total, span, last_byte or None, stops)
 
 
 def check_contents(path: Path, size: int, held: Contents) -> None:
     """Refuse a file whose end is missing, or of which something is not read. Raises AudioError."""
     samples = claims.samples(path, size)
-    if (samples and samples.end > size) or _cut_in_a_page(path, size):
+    cut = _cut_in_a_page(path, size) or claims.is_cut_in_a_box(path, size)
+    if (samples and samples.end > size) or cut:
         raise fault_of(path, "is cut off: its end is missing", COPY)
     if held.last_byte and claims.another_begins(path, held.last_byte):
         raise _joined(path, "holds another file behind its end, which no decoder reads")
@@ -144,7 +148,7 @@ def is_short(seconds: float, expected_s: float) -> bool:
 def _is_wave(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(12)
-    return head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE"
+    return head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:] == b"WAVE"
 
 
 def _cut_in_a_page(path: Path, size: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,6 +37,7 @@ def before_first_job(
             workflow, and what this machine lacks.
     """
     _check_folders(plan)
+    _check_prepared(plan)
     for remark in plan.study.remarks:
         warn(remark)
     if on_cluster:
@@ -60,6 +62,20 @@ def _check_folders(plan: Plan) -> None:
         raise InputError(
             f"{error.filename}: {reason(error)}; no run could be recorded there"
         ) from None
+
+
+def _check_prepared(plan: Plan) -> None:
+    """Refuse manifests that are no JSON: a job that reads one fails when its record is gone."""
+    damaged = []
+    for path in sorted((plan.results / "prepared").glob("*/*.json")):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            damaged.append(str(path))
+    if damaged:
+        raise InputError(
+            f"cut off or damaged: {', '.join(damaged)}; remove it and start again: it is made anew"
+        )
 
 
 def _adopt_records(workflow: Any) -> None:

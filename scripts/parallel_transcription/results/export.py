@@ -15,7 +15,9 @@ from parallel_transcription.untrusted import hide_homes, hide_places
 
 def write_tables(merged: Merged, folder: Path) -> None:
     """Write `machines.json`; as Parquet and CSV `timings`, `runs`, `matches` and `left_out`."""
-    named = [(hide_homes(file), hide_places(reason)) for file, reason in merged.left_out]
+    named = [
+        (hide_homes(_in_utf8(file)), hide_places(_in_utf8(why))) for file, why in merged.left_out
+    ]
     left_out = pd.DataFrame(named, columns=list(LEFT_OUT_COLUMNS), dtype="str")
     tables = {
         "timings": merged.timings,
@@ -28,6 +30,11 @@ def write_tables(merged: Merged, folder: Path) -> None:
         write_whole(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
     for name, table in tables.items():
         write_whole(folder / f"{name}.csv", partial(_safe(table).to_csv, index=False))
+
+
+def _in_utf8(text: str) -> str:
+    """Text with the bytes of names that are not UTF-8 as escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 #: How a cell begins that a spreadsheet runs (OWASP, CSV injection), full-width forms included.

@@ -7,6 +7,7 @@ study; each ends with one line that names file, line and remedy.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import os
@@ -31,6 +32,30 @@ _NAMES = {"int": "an integer", "bool": "a boolean", "null": "null"}
 
 class StudyError(InputError):
     """What is wrong with a study: file, key, value and remedy, one line each."""
+
+
+class Problems:
+    """What is wrong with a study in several places, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """One more."""
+        self._lines.append(line)
+
+    @contextlib.contextmanager
+    def of(self) -> Iterator[None]:
+        """What is refused inside is kept for later."""
+        try:
+            yield
+        except StudyError as error:
+            self._lines += str(error).split("\n")
+
+    def end(self) -> None:
+        """Raises StudyError with a line for each, if there are any."""
+        if self._lines:
+            raise StudyError("\n".join(dict.fromkeys(self._lines)))
 
 
 def read_study_file(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,25 @@ def one_or_list(schema: dict[str, Any]) -> dict[str, Any]:
     """A value, or a list of at least one."""
     alternatives = schema.get("anyOf", [schema])
     return {"anyOf": [*alternatives, {"type": "array", "minItems": 1, "items": schema}]}
+
+
+def as_whole(value: Any, schema: Mapping[str, Any]) -> Any:
+    """A value that its schema allows, with integers where the schema has them: 5.0 is 5.
+
+    JSON's schemas take 5.0 for an integer, Python's `range` does not.
+    """
+    if isinstance(value, float):
+        kinds = {one.get("type") for one in (schema, *schema.get("anyOf", ()))}
+        return int(value) if "integer" in kinds and "number" not in kinds else value
+    nested = [one for one in schema.get("anyOf", ()) if one.get("type") in ("array", "object")]
+    for one in (schema, *nested):
+        if isinstance(value, list) and "items" in one:
+            value = [as_whole(inner, one["items"]) for inner in value]
+        if isinstance(value, Mapping):
+            known, others = one.get("properties", {}), one.get("additionalProperties")
+            others = others if isinstance(others, Mapping) else {}
+            value = {key: as_whole(v, known.get(key, others)) for key, v in value.items()}
+    return value
 
 
 #: Dimensions whose values may follow the machine (`study.following`).

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from parallel_transcription import words
 from parallel_transcription.inputs import patterns, traces
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.dimensions import NAMES
-from parallel_transcription.study.file import StudyError
+from parallel_transcription.study.file import Problems, StudyError
 from parallel_transcription.study.grid import GridPoint
 from parallel_transcription.study.rates import share_of
 
 TRACE = "trace:"
+LONGEST_PASS_S = traces.LONGEST_S
 #: Requests from which on at least one of two is expected beyond a percentile: n ≥ 2 / (1 - p).
 CARRIES = {50: 10, 90: 20, 95: 40, 99: 200}
 #: Dimensions in which configurations differ that get the same rate for the same share.
@@ -45,6 +47,10 @@ class Loads:
     mixes: Mapping[str, tuple[Part, ...]]
     traces: Mapping[str, list[tuple[float, float]]]
 
+    def beside(self, audio: list[Path]) -> Loads:
+        """These, and the study's files as the mix of the empty name."""
+        return replace(self, mixes={"": (Part("", 1.0, tuple(audio)),), **self.mixes})
+
     def files(self, mix: str) -> list[Path]:
         """The files of a mix, each once."""
         return list(dict.fromkeys(file for part in self.mixes[mix] for file in part.files))
@@ -59,7 +65,6 @@ def trace_of(configuration: Configuration) -> str | None:
 def read_loads(
     configurations: Iterable[Configuration],
     mixes: Mapping[str, Any],
-    audio: list[Path],
     file: str,
     root: Path,
 ) -> Loads:
@@ -68,28 +73,46 @@ def read_loads(
     Args:
         configurations: Those of the grid.
         mixes: The study's setting.
-        audio: The study's files: the mix of the empty name.
         file: The study's, for messages.
         root: The folder that patterns and traces are relative to.
 
     Raises:
-        StudyError: for a mix that is not there or has no files, and for what is no trace.
+        StudyError: with a line for each mix that is not there or has no files, and for what is no
+            trace, or one that takes longer than a pass may.
     """
-    found: dict[str, tuple[Part, ...]] = {"": (Part("", 1.0, tuple(audio)),)}
+    problems, configurations = Problems(), list(configurations)
+    found: dict[str, tuple[Part, ...]] = {}
     for name, said in mixes.items():
-        found[name] = tuple(_parts(name, said, file, root))
+        with problems.of():
+            found[name] = tuple(_parts(name, said, file, root))
+    known = ", ".join(sorted(mixes)) or "none"
+    for mix in sorted({one.mix for one in configurations} - {"", *mixes}):
+        problems.add(f"{file}: mix: {mix!r} is none of mixes ({known}); name it there")
     read: dict[str, list[tuple[float, float]]] = {}
+    for trace in sorted({trace for one in configurations if (trace := trace_of(one))}):
+        try:
+            read[trace] = traces.read(root / trace, trace)
+        except traces.TraceError as error:
+            problems.add(f"{file}: arrivals: {error}")
     for one in configurations:
-        if one.mix not in found:
-            known = ", ".join(sorted(mixes)) or "none"
-            raise StudyError(f"{file}: mix: {one.mix!r} is none of mixes ({known}); name it there")
-        trace = trace_of(one)
-        if trace is not None and trace not in read:
-            try:
-                read[trace] = traces.read(root / trace, trace)
-            except traces.TraceError as error:
-                raise StudyError(f"{file}: arrivals: {error}") from None
+        with problems.of():
+            _check_lasts(one, file)
+    problems.end()
     return Loads(found, read)
+
+
+def _check_lasts(configuration: Configuration, file: str) -> None:
+    """Refuse requests that come for longer than any pass may take."""
+    rate = configuration.rate
+    if not rate or share_of(rate) is not None:
+        return
+    seconds = 1.25 * configuration.requests / float(rate)
+    if seconds > LONGEST_PASS_S:
+        raise StudyError(
+            f"{file}: rate: {rate} per second is {words.duration(seconds)} for requests: "
+            f"{configuration.requests}; a pass may take {words.duration(LONGEST_PASS_S)}, so give "
+            "fewer requests or a higher rate"
+        )
 
 
 def _parts(name: str, said: Any, file: str, root: Path) -> Iterable[Part]:

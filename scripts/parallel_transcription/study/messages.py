@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 #: Names that a pattern excludes.
-_RESERVED = re.compile(r"\^\(\?!\(\?:([a-z|]+)\)\$\)")
+_RESERVED = re.compile(r".*?\(\?!\(\?:(prepared[a-z|]+)")
 #: Keys of earlier versions, and what does their work now.
 REPLACED = {
     "confirmation_rounds": "; the best settings are confirmed by matches: decide: {minutes: 3}"
@@ -65,7 +65,8 @@ def _explain(error: ValidationError) -> str:
         case "required":
             missing = [key for key in rule if key not in value]
             docs = {s.name: s.doc for s in SETTINGS}
-            return "missing key " + ", ".join(f"{key!r} ({docs.get(key, '')})" for key in missing)
+            told = ", ".join(f"{k!r} ({docs[k]})" if k in docs else repr(k) for k in missing)
+            return f"missing key {told}; give it"
         case "enum":
             close = _boolean_hint(value) or _did_you_mean(value, rule)
             if len(rule) == 1:
@@ -87,6 +88,8 @@ def _explain(error: ValidationError) -> str:
             text = f"{shown} is {_article(_kind(value))}, not {_article(wanted)}"
             return f"{text}{_boolean_hint(value)}. {remedy}".rstrip(". ")
         case "minItems":
+            if value:
+                return f"a list of {len(value)}; give {error.validator_value} values"
             return "an empty list; give at least one value, or leave the key out"
         case "minProperties":
             return "an empty mapping; name at least one key, or leave it out"
@@ -127,7 +130,12 @@ def _form(error: ValidationError) -> str:
     if name in BY_NAME:
         return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
     reserved = _RESERVED.match(str(error.validator_value))
-    taken = f"; {reserved[1].replace('|', ', ')} are folders of results" if reserved else ""
+    taken = (
+        f"; {reserved[1].replace('|', ', ')} are folders of results, and .csv, .json and the like "
+        "are its files"
+        if reserved
+        else ""
+    )
     return f"give up to 64 letters, digits, '.', '_' and '-', a letter or digit first{taken}"
 
 

@@ -11,7 +11,7 @@ import math
 STEPS = (1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0, 2.24, 2.5, 2.8,
          3.15, 3.55, 4.0, 4.5, 5.0, 5.6, 6.3, 7.1, 8.0, 9.0)  # fmt: skip
 #: What a study may write: requests per second, or a share of what the machine carries.
-PATTERN = r"^(?:[0-9]+(?:\.[0-9]+)?|[1-9][0-9]{0,2}%)?$"
+PATTERN = r"^(?:[0-9]{1,9}(?:\.[0-9]{1,12})?|[1-9][0-9]{0,2}%)?$"
 
 
 def written(value: object) -> str:

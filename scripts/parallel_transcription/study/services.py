@@ -6,6 +6,7 @@ prepared model's folder, `{python}` for this one, and `{port}` for a free port.
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import string
@@ -38,6 +39,10 @@ _PRESETS: dict[str, dict[str, Any]] = {
 }
 WYOMING = "wyoming"
 PORT = "{port}"
+#: A name of a host (RFC 1123) or an address; that of IPv6 comes without its brackets.
+_HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f:.%]*:.*"
+)
 _PLACEHOLDERS = (*NAMES, "python", "port")
 
 
@@ -124,6 +129,12 @@ def _problems(service: ServiceOfStudy, said: Mapping[str, Any], here: bool) -> I
             f".{key}: {{{one}}} stands for nothing{closest(one, _PLACEHOLDERS)}; known are the "
             "dimensions by name, {model}, {python} and {port}; a plain brace is written twice"
         )
+    for name in service.env:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            yield f".env: {name!r} is no name of a variable; use letters, digits and _"
+    if service.command and not service.command.strip():
+        yield ".command: is blank; give the command that starts it"
+        return
     if not service.command and "url" not in said:
         yield ": give the command that starts it, or the url of one that runs already"
     elif service.command and PORT not in service.command and "url" not in said:
@@ -133,7 +144,8 @@ def _problems(service: ServiceOfStudy, said: Mapping[str, Any], here: bool) -> I
     schemes = ("tcp",) if service.protocol == WYOMING else ("http", "https")
     try:
         parts = urlsplit(service.url.replace(PORT, "1"))
-        right = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        right = parts.scheme in schemes and parts.port != 0 and bool(_HOST.fullmatch(host))
     except ValueError:
         right = False
     if not right:
@@ -148,8 +160,13 @@ def _problems(service: ServiceOfStudy, said: Mapping[str, Any], here: bool) -> I
 
 
 def _unknown_in(text: str) -> list[str]:
+    """Placeholders that stand for nothing, or ask for a form that texts have not (`{port:d}`)."""
     try:
-        named = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        parts = [part for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError:
         return [text]
-    return [name for name in named if name not in _PLACEHOLDERS]
+    return [
+        f"{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
+        for _, name, form, conversion in parts
+        if name not in _PLACEHOLDERS or form or conversion
+    ]

@@ -10,8 +10,11 @@ from parallel_transcription.study.keys import Key, following, integer, one_or_li
 from parallel_transcription.study.runs import MOST_ROUNDS
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-#: A machine's label names a folder of results and a report, beside these.
-MACHINE_LABEL = r"^(?!(?:prepared|models|figures|reports|findings)$)" + LABEL[1:]
+#: A machine's label names a folder of results and a report, beside these and other files.
+MACHINE_LABEL = (
+    r"^(?!(?:prepared|models|figures|reports|findings)$)"
+    r"(?!.*\.(?:csv|parquet|json|yaml|pdf|html)$)" + LABEL[1:]
+)
 #: Questions whose pairs matches can decide, in order of weight (`Question.decided`).
 DECIDABLE = (
     "recommendation",
@@ -129,7 +132,7 @@ SETTINGS: tuple[Key, ...] = (
         {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": MACHINE_LABEL},
+            "propertyNames": {"pattern": "^(?!auto$)" + MACHINE_LABEL[1:]},
             "additionalProperties": {
                 "anyOf": [
                     {

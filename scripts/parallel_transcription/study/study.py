@@ -19,11 +19,18 @@ from parallel_transcription.inputs.model_names import (
     ModelError,
     parse_model,
 )
+from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.configuration import ConfigurationError
 from parallel_transcription.study.dimensions import DIMENSIONS
-from parallel_transcription.study.file import StudyError, problems_in, read_study_file
+from parallel_transcription.study.file import (
+    Problems,
+    StudyError,
+    problems_in,
+    read_study_file,
+)
 from parallel_transcription.study.following import resolved
 from parallel_transcription.study.grid import GridPoint, expand_block, matches, schedule
+from parallel_transcription.study.keys import as_whole
 from parallel_transcription.study.ladders import check_ladder, rungs
 from parallel_transcription.study.loads import Loads, capacities, read_loads
 from parallel_transcription.study.messages import closest, schema_problems, short
@@ -148,13 +155,19 @@ def build_study(
     machines = _machines(settings, file, on_cluster)
     settings = resolved(settings, machines, file)
     grid, points = _of_blocks(settings, file), expand_grid(settings, file)
-    found = _audio_files(settings["audio"], file, root)
-    under_load = [p.configuration for p in points.values() if p.configuration.under_load]
-    loads = read_loads(under_load, settings["mixes"], found.files, file, root)
     every = [point.configuration for point in points.values()]
-    here = None in machines.values()
-    services = check_services(every, settings["services"], file, here)
-    _check_models(points, file, root)
+    under_load = [one for one in every if one.under_load]
+    here, problems = None in machines.values(), Problems()
+    with problems.of():
+        found = _audio_files(settings["audio"], file, root)
+    with problems.of():
+        named = read_loads(under_load, settings["mixes"], file, root)
+    with problems.of():
+        services = check_services(every, settings["services"], file, here)
+    with problems.of():
+        _check_models(points, file, root)
+    problems.end()
+    loads = named.beside(found.files)
     only = settings.get("only")
     wanted = [p for p in grid.values() if matches(p.configuration, p.id, only)]
     if not wanted:
@@ -189,6 +202,7 @@ def _checked_settings(config: Mapping[str, Any], file: str) -> Settings:
         more = len(problems) - _MOST_PROBLEMS
         problems[_MOST_PROBLEMS:] = [f"and {more} more problems"] if more > 0 else []
         raise StudyError("\n".join(f"{file}: {problem}" for problem in problems))
+    config = as_whole(config, study_schema())
     settings = cast(Settings, {**DEFAULTS, "name": _name_of(file), **config})
     settings["decide"] = {"minutes": DECIDE_MINUTES, **settings["decide"]}
     if "margin" in settings["decide"]:
@@ -376,20 +390,28 @@ def _audio_files(named: list[str], file: str, root: Path) -> patterns.Matched:
 
 def _check_models(points: Mapping[str, GridPoint], file: str, root: Path) -> None:
     configurations = [point.configuration for point in points.values()]
+    problems = Problems()
     for name in sorted({one.model for one in configurations}):
-        try:
-            models.identity(parse_model(name), root)
-        except ModelError as error:
-            raise StudyError(f"{file}: model: {error}") from None
-        _check_loads(name, [one.load for one in configurations if one.model == name], file)
-        try:
-            can = model_options.abilities_of(parse_model(name), root)
-        except ModelError:
-            can = None  # it is not whole: said when it is prepared, and other models go on
-        asking = (one for one in configurations if one.model == name)
-        found = [p for one in asking for p in model_options.problems(name, can, one)] if can else []
-        if found:
-            raise StudyError("\n".join(f"{file}: {one}" for one in dict.fromkeys(found)))
+        with problems.of():
+            asking = [one for one in configurations if one.model == name]
+            _check_model(name, asking, file, root)
+    problems.end()
+
+
+def _check_model(name: str, asking: list[Configuration], file: str, root: Path) -> None:
+    """Refuse a model that is not there, or that cannot do what some configurations ask of it."""
+    try:
+        models.identity(parse_model(name), root)
+    except ModelError as error:
+        raise StudyError(f"{file}: model: {error}") from None
+    _check_loads(name, [one.load for one in asking], file)
+    try:
+        can = model_options.abilities_of(parse_model(name), root)
+    except ModelError:
+        return  # it is not whole: said when it is prepared, and other models go on
+    found = [p for one in asking for p in model_options.problems(name, can, one)] if can else []
+    if found:
+        raise StudyError("\n".join(f"{file}: {one}" for one in dict.fromkeys(found)))
 
 
 def _check_loads(name: str, loads: list[str], file: str) -> None:
