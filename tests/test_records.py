@@ -165,3 +165,21 @@ def test_damaged_records_are_measured_again_by_the_next_snakemake(checkout):
     assert named() == foreign
     assert {path: path.stat().st_ino for path in kept} == kept, "no other run is done again"
     assert "transcribe" not in checkout.planned()
+
+
+@pytest.mark.slow
+def test_a_manifest_that_was_cut_is_named_before_a_record_is_lost(checkout):
+    """Its job would fail when Snakemake has removed the record that is to be made again."""
+    runs = checkout.folder / "results" / "test-machine" / "runs"
+    before = {path: path.read_bytes() for path in runs.glob("*.json")}
+    manifest = next((checkout.folder / "results" / "prepared" / "audio").glob("*.json"))
+    manifest.write_bytes(manifest.read_bytes()[:100])
+    done = checkout.snakemake("--until", "merge_timings")
+    said = done.stdout + done.stderr
+    assert (
+        done.returncode != 0
+        and f"cut off or damaged: {manifest.relative_to(checkout.folder)}" in said
+    )
+    assert {path: path.read_bytes() for path in runs.glob("*.json")} == before
+    manifest.unlink()
+    assert "transcribe" not in checkout.planned("--until", "merge_timings")
