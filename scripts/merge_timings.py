@@ -129,6 +129,13 @@ def _private(value: Any) -> Any:
     return hide_homes(value) if isinstance(value, str) else value
 
 
+def _given(value: Any) -> Any:
+    """Settings without those that are none (null), as a study leaves them out."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _given(inner) for key, inner in value.items() if inner is not None}
+
+
 def _settings_found(results: Path) -> dict[str, Any]:
     """The settings of the last study merged here, or the defaults."""
     known = results / "study.json"
@@ -138,8 +145,7 @@ def _settings_found(results: Path) -> dict[str, Any]:
             found = {**DEFAULTS, **{key: one for key, one in told.items() if one is not None}}
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise TableError(f"{known} is no study's settings; remove it") from None
-        names = {key.name for key in SETTINGS} & told.keys()
-        given = {name: found[name] for name in names if found[name] is not None}
+        given = _given({name: found[name] for name in {key.name for key in SETTINGS} & told.keys()})
         try:
             check_values(given, str(known))
         except StudyError as error:

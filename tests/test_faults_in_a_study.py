@@ -51,7 +51,7 @@ def test_a_study_goes_on_beside_its_faulty_runs(tmp_path):
     project = Project(tmp_path / "checkout", STUDY)
     planted = project.folder / "scripts" / "sitecustomize.py"
     planted.write_text(sitecustomize(in_call=PLANTED))
-    project.run("--until", "judge_findings", "recommend_settings")
+    project.run("--until", "recommend_settings")
     found = statuses(project)
     assert {key: status for key, (status, _) in found.items()} == {
         ("one_model", 1): "ok",

@@ -52,7 +52,7 @@ def study_of(*services: str, **settings) -> dict:
 
 
 def _to_the_answers(folder, study):
-    Project(folder, study).run("--until", "judge_findings", "recommend_settings")
+    Project(folder, study).run("--until", "recommend_settings")
 
 
 @pytest.fixture(scope="module")

@@ -212,6 +212,16 @@ def test_no_machine_is_called_as_all_of_them():
         build(GOOD | {"machines": {"auto": "local"}})
 
 
+@pytest.mark.parametrize(
+    "value", ["OMP_NUM_THREADS=many", "OMP_NUM_THREADS=1 OMP_NUM_THREADS=2", "MKL_NUM_THREADS=2x"]
+)
+def test_variables_of_threads_are_set_once_and_to_numbers(value):
+    """OpenMP passes over what it does not understand, and says so where nobody reads it."""
+    with pytest.raises(StudyError, match="thread_env"):
+        build(changed(("grid", 0, "thread_env"), value))
+    build(changed(("grid", 0, "thread_env"), "OMP_NUM_THREADS=2,1 OMP_WAIT_POLICY=PASSIVE"))
+
+
 def test_more_rounds_can_be_asked_for_a_part_of_the_grid():
     """What the report prints to decide an open question: only these, at least so many rounds."""
     study = copy.deepcopy(GOOD)

@@ -229,11 +229,31 @@ _RULES = (
         lambda c: "nothing can be planted in a service; leave slowdown out",
     ),
     _Rule(
+        "thread_env",
+        lambda c: bool(_wrong_variables(c.thread_env)),
+        lambda c: (
+            f"{_wrong_variables(c.thread_env)[0]!r} stands there a second time or is no number of "
+            "threads; give each variable once, and numbers such as OMP_NUM_THREADS=2"
+        ),
+    ),
+    _Rule(
         "init_stagger_s",
         lambda c: c.init_stagger_s > 0 and c.instances == 1,
         lambda c: "a stagger needs several instances; set it to 0 or instances above 1",
     ),
 )
+
+
+def _wrong_variables(thread_env: str) -> list[str]:
+    """Variables that are set twice, or that count threads by something else than a number."""
+    wrong, seen = [], set()
+    for one in thread_env.split():
+        name, _, value = one.partition("=")
+        counts = name.endswith("_NUM_THREADS")
+        if name in seen or (counts and not re.fullmatch(r"[0-9]+(,[0-9]+)*", value)):
+            wrong.append(one)
+        seen.add(name)
+    return wrong
 
 
 def _similar(language: str) -> str:

@@ -165,6 +165,9 @@ def _check_keys(node: yaml.MappingNode, file: str) -> None:
             raise StudyError(f"{where}a list or mapping is no key; keys are words")
         kind = key.tag.rpartition(":")[2]
         if kind == "merge":
+            if key.value in lines:
+                raise StudyError(f"{where}<< stands there a second time; give one, with a list")
+            lines[key.value] = line
             continue
         if kind != "str":
             raise StudyError(

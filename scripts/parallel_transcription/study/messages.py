@@ -128,7 +128,8 @@ def _form(error: ValidationError) -> str:
             "a multiple such as 2*cpus"
         )
     if name in BY_NAME:
-        return f"give {BY_NAME[name].doc[0].lower()}{BY_NAME[name].doc[1:]}".rstrip(".")
+        doc = BY_NAME[name].doc
+        return f"give {doc[0].lower() if doc[1].islower() else doc[0]}{doc[1:]}".rstrip(".")
     reserved = _RESERVED.match(str(error.validator_value))
     taken = (
         f"; {reserved[1].replace('|', ', ')} are folders of results, and .csv, .json and the like "
