@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from parallel_transcription import words
 from parallel_transcription.errors import InputError
 from parallel_transcription.inputs import inspected
 from parallel_transcription.jobs import estimate
@@ -89,6 +90,17 @@ def test_starts_of_another_model_are_tried_by_a_start(monkeypatch, tried):
     seconds = (3 + 2 + 5) + 10 * (3 + 3 + 4 * 10)
     assert f"About {seconds / 60:.0f} min" in estimate.by_trial(plan_of(monkeypatch, grid), 2)
     assert sorted(run.configuration.files_in_parallel for run in tried) == [0, 2]
+
+
+def test_starts_alone_are_tried_by_how_they_start(monkeypatch, tried):
+    starts = {"instances": 2, "files_in_parallel": 0, "rounds": 1, "repeats": 5}
+    grid = [
+        starts | {"strategy": ["multi_model", "multi_process"], "load": ["cold", "cached"]},
+        starts | {"strategy": "multi_model", "init_stagger_s": 1},
+    ]
+    told = estimate.by_trial(plan_of(monkeypatch, grid), 2)
+    assert len({(r.configuration.strategy, r.configuration.load) for r in tried}) == len(tried) == 5
+    assert f"About {words.duration(4 * 5 * 3 + 5 * (3 - 1 + 1))}" in told
 
 
 def test_what_cannot_be_tried_is_said(monkeypatch, tried):

@@ -134,12 +134,22 @@ def _points_of_search(plan: Plan) -> list[GridPoint]:
 
 
 def _alike(points: Iterable[GridPoint]) -> dict[tuple[object, ...], list[GridPoint]]:
-    """Those that a trial of one tells of together."""
+    """Those that a trial of one tells of together.
+
+    Passes tell of starts of their model as well. Where there are starts alone, processes and hubs
+    take unlike times, and each kind is tried: a start takes a second or two.
+    """
     found: dict[tuple[object, ...], list[GridPoint]] = {}
     for point in points:
         c = point.configuration
         key = (c.model, c.compute_type, c.device, c.under_load)
         found.setdefault(key, []).append(point)
+    for kind, own in list(found.items()):
+        if all(point.configuration.files_in_parallel == 0 for point in own):
+            del found[kind]
+            for point in own:
+                c = point.configuration
+                found.setdefault((*kind, c.strategy, c.load), []).append(point)
     return found
 
 
