@@ -348,13 +348,13 @@ def load(row: Mapping[str, Any]) -> str:
 def of_work(row: Mapping[str, Any]) -> str:
     """A configuration and what it is given: "one model, 2 workers, 1 thread, 4 files"."""
     files = int(row["files_in_parallel"])
-    given = load(row) or (plural(files, "file") if files else f"start from {LOADS[row['load']]}")
+    given = load(row) or (plural(files, "file") if files else f"start {LOADS[row['load']]}")
     return f"{name_of(row)}, {given}"
 
 
 #: What a cold start loads from.
 LOADS = {
-    "folder": "a folder",
+    "folder": "from a folder",
     "cached": "by name, cache filled",
     "cold": "by name, cache empty",
 }
