@@ -76,7 +76,7 @@ class MemoryGrowth(Question):
         verdict = Verdict.INCONCLUSIVE
         if LEAK in outcomes:
             verdict = Verdict.REFUTED
-        elif all(outcome == PLATEAU for outcome in outcomes) and not _killed(machine):
+        elif all(outcome == PLATEAU for outcome in outcomes) and not killed_configurations(machine):
             verdict = Verdict.CONFIRMED
         worst = max(rows, key=lambda r: (r["slope_mb"] / r["uss_mb"], r["configuration"]))
         level = machine.confidence
@@ -96,7 +96,7 @@ class MemoryGrowth(Question):
         configurations = [row["configuration"] for row in rows]
         notes = [
             f"{name}: a process was killed, as the system does for lack of memory."
-            for name in sorted(_killed(machine))
+            for name in sorted(killed_configurations(machine))
         ]
         answer = Answer(text, short, effect)
         return self.finding(machine, verdict, answer, rows, configurations, notes=notes)
@@ -107,15 +107,15 @@ def growing_configurations(machine: Machine) -> list[str]:
     return [row["configuration"] for row in _rows(machine) if row["outcome"] == LEAK]
 
 
-def _killed(machine: Machine) -> set[str]:
-    """Configurations of which some process was killed for lack of memory."""
+def killed_configurations(machine: Machine) -> dict[str, int]:
+    """How many passes of each configuration were killed for lack of memory; others lack."""
     runs = machine.runs[machine.runs["ordinary"] & killed_for_memory(machine.runs)]
-    return set(runs["configuration"])
+    return {str(name): len(own) for name, own in runs.groupby("configuration")}
 
 
 def _rows(machine: Machine) -> list[Row]:
     """Per configuration with processes enough: the slope over the later half of the passes."""
-    passes, killed = _passes(machine), _killed(machine)
+    passes, killed = _passes(machine), killed_configurations(machine)
     rows = []
     for configuration, group in passes.groupby("configuration", sort=True):
         processes = [p for _, p in group.groupby("process") if len(p) >= LEAST_PASSES]

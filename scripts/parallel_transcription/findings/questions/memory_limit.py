@@ -28,9 +28,11 @@ from parallel_transcription.findings import show
 from parallel_transcription.findings.evidence import settings_of
 from parallel_transcription.findings.machine import Machine
 from parallel_transcription.findings.question import Answer, Question, effect_of
-from parallel_transcription.findings.questions.memory_growth import growing_configurations
+from parallel_transcription.findings.questions.memory_growth import (
+    growing_configurations,
+    killed_configurations,
+)
 from parallel_transcription.findings.remarks import MOST_NAMED, by_verdict, starts
-from parallel_transcription.results.counting import killed_for_memory
 from parallel_transcription.results.finding import Finding, Row, Verdict
 
 SHARE = 0.99
@@ -73,7 +75,7 @@ class MemoryLimit(Question):
             return self.not_measured(
                 machine, rows, why="Neither the study nor the machine tells a limit of memory."
             )
-        killed, growing = _killed(machine), growing_configurations(machine)
+        killed, growing = killed_configurations(machine), growing_configurations(machine)
         verdict = _verdict(rows, limit, bounded=not killed and not growing)
         worst = max(rows, key=lambda r: (r["bound_mb"], r["configuration"]))
         of_one = [r for r in rows if r["strategy"] == "one_model"]
@@ -103,12 +105,6 @@ class MemoryLimit(Question):
                 "Peaks of several processes are added up, with what they share counted in each.",
             ],
         )
-
-
-def _killed(machine: Machine) -> dict[str, int]:
-    """How many passes of each configuration were killed for lack of memory."""
-    runs = machine.runs[machine.runs["ordinary"] & killed_for_memory(machine.runs)]
-    return {str(name): len(own) for name, own in runs.groupby("configuration")}
 
 
 def _notes_on_what_has_no_bound(

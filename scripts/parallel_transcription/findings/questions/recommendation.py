@@ -212,7 +212,7 @@ def _in_matches(choice: Choice, fresh: Confirmation) -> Iterable[str]:
     elif fresh.status == "not compared":
         yield "Nothing else was measured, so there is nothing that it is faster than."
     elif fresh.status == "not yet":
-        yield "It is compared with none: the others did not always end well."
+        yield "It is compared with none: nothing else keeps the limits and always ended well."
 
 
 def _told_of(machine: Machine, choice: Choice) -> Iterable[str]:

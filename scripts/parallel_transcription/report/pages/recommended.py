@@ -139,7 +139,7 @@ def _status(mine: Recommendation) -> str:
         if count
         else "not yet decided against the runner-up"
         if told and told.against
-        else "not yet: the others did not always end well",
+        else "not yet: nothing to compare it with",
         "not compared": "the only settings that were measured",
         "in doubt": "in doubt: noise or foreign load would decide it",
     }.get(mine.status, clean(mine.status, 60))
