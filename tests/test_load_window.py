@@ -106,6 +106,15 @@ def test_a_backlog_without_end_is_given_up_long_before_all_requests_came():
     assert sum(one.status == "saturated" for one in counted(window)) > 200
 
 
+def test_a_window_that_is_given_up_twice_ends_with_what_was_being_served():
+    """The backlog drops what waits; those in service then last beyond the end of patience."""
+    slow = load(rate=400.0, requests=400, give_up_s=0.2)
+    began = time.monotonic()
+    window = play(slow, 1, {"short": 2.0, "long": 2.0})
+    assert "in the system" in window.given_up and time.monotonic() - began < 10
+    assert all(one.status in ("ok", "saturated") for one in counted(window))
+
+
 def test_an_error_fails_its_request_and_no_other():
     window = LoadWindow(load(), 1, ["short", "long"], 1, 1)
 

@@ -164,6 +164,8 @@ class LoadWindow(Window):
     def _give_up(self, why: str) -> None:
         """Drop what nobody has taken; those that are being served are waited for."""
         with self._changed:
+            if self.given_up is not None:  # all was dropped that could be
+                return
             self.given_up = why
             for _, _, request in self._queue:
                 if request.counted:
