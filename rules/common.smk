@@ -61,7 +61,8 @@ ON_CLUSTER = is_on_cluster(workflow, sys.argv[1:])
 with ending_the_workflow("The study is not valid:\n"):
     STUDY = load_study(study_files(workflow, "config/config.yaml"), ROOT, config, ON_CLUSTER)
     HASHES = Path(".snakemake/parallel_transcription/hashes")
-    PLAN = Plan(STUDY, ROOT, Path("results"), measuring_code(HASHES), HASHES)
+    MEASURING_CODE = measuring_code(HASHES)
+    PLAN = Plan(STUDY, ROOT, Path("results"), MEASURING_CODE, HASHES)
     SLURM_RESOURCES = {
         machine: cluster.resources(asked or {}) for machine, asked in STUDY.machines.items()
     }

@@ -22,6 +22,7 @@ rule decide:
     params:
         study=lambda wildcards: PLAN.settings_json(wildcards.machine),
         set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
+        code=MEASURING_CODE,
     shell:
         "python scripts/decide.py --results results --study {params.study:q} --log {log:q}"
         " --out {output:q} --parent $PPID"

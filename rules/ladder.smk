@@ -21,6 +21,7 @@ rule ladder:
     params:
         study=lambda wildcards: PLAN.settings_json(wildcards.machine),
         set_aside=lambda wildcards: PLAN.set_aside(wildcards.machine),
+        code=MEASURING_CODE,
     shell:
         "python scripts/climb_ladder.py --results results --study {params.study:q} --log {log:q}"
         " --out {output:q} --parent $PPID"

@@ -17,13 +17,19 @@ from parallel_transcription.findings.explored import explored
 from parallel_transcription.findings.search import Heat, Standing, Stop
 from parallel_transcription.findings.searching import Elsewhere, Searching, elsewhere_of
 from parallel_transcription.jobs.campaign import Campaign, from_command_line, run_campaign
-from parallel_transcription.jobs.match import is_measured_match, key_of, measure_match, sides_of
-from parallel_transcription.jobs.transcribe import Run
+from parallel_transcription.jobs.match import (
+    is_like,
+    is_measured_match,
+    key_of,
+    measure_match,
+    sides_of,
+)
+from parallel_transcription.jobs.transcribe import Run, is_measured
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
-from parallel_transcription.results.records import read_matches, record_files
+from parallel_transcription.results.records import read_matches, read_records, record_files
 from parallel_transcription.results.searched import (
     Certificate,
     Considered,
@@ -47,12 +53,25 @@ class Search(Campaign):
         self._elsewhere = self._of_other_machines()
 
     def _drop_outdated(self) -> None:
-        """Remove what was measured with other code, files or protocol: it is measured anew."""
+        """Remove what was measured with other code, files or protocol: it is measured anew.
+
+        Of rounds as well, since no rule measures again what a search chooses from.
+        """
+        searched = self._plan.searched
         for path, record in read_matches(self._records(HEATS), []):
             ids = [side["configuration_id"] for side in record["sides"]]
-            known = all(one in self._plan.searched for one in ids)
-            if known and not is_measured_match(path, self._sides(ids)):
+            sides = self._sides(known) if (known := [one for one in ids if one in searched]) else []
+            if len(known) < len(ids):  # of a grid that had more
+                same = all(is_like(record, side) for side in sides)
+            else:
+                same = is_measured_match(path, sides)
+            if not same:
                 path.unlink()
+        for path, record in read_records(self._records("runs"), []):
+            if record["configuration_id"] in searched:
+                told = self._plan.specification(self._machine, path.stem)
+                if not is_measured(path, told):
+                    path.unlink()
 
     def _sides(self, ids: Sequence[str]) -> list[Run]:
         told = self._plan.sides(self._machine, ids)
@@ -93,7 +112,7 @@ class Search(Campaign):
         file = self._results / self._machine / HEATS / f"{match_id(key, number)}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         log = self._log.with_name(f"{file.stem}.log")
-        record = measure_match(sides, number, blocks, seed, file, log)
+        record = measure_match(sides, number, blocks, seed, file, log, least=1)
         failed = f" ({record['status']}: {in_brief(record['error'])})" if record["error"] else ""
         self.say(f"search: {self.told()}{failed}")
 

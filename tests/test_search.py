@@ -33,10 +33,11 @@ from parallel_transcription.findings.search import (
     Search,
     Stop,
 )
-from parallel_transcription.findings.searching import Searching
+from parallel_transcription.findings.searching import Searching, space_of
 from parallel_transcription.findings.space import Point
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.report.pages.recommended import recommended_view
+from parallel_transcription.results.heats import runs_of
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.searched import Certificate, Searched
 from parallel_transcription.statistics.surrogate import Seen, Surrogate
@@ -44,7 +45,7 @@ from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.rates import on_ladder
 from parallel_transcription.study.runs import FIRST_HEAT
-from parallel_transcription.study.searching import searched
+from parallel_transcription.study.searching import searched, work_of
 from parallel_transcription.study.settings import DEFAULTS
 from parallel_transcription.study.study import build_study
 from planted_loads import load_record
@@ -209,6 +210,37 @@ class TestPlanner:
         bests = [one.best for one in state.certificates()]
         assert bests[0] == point(4, 1).id and bests[1].endswith("x")
 
+    def test_what_has_no_rival_is_measured_alone(self):
+        lone = [Point("lone", point(1).configuration, 4, (10.0,), "lone")]
+        heat = Search(lone).at([]).next(math.inf)
+        assert [side.id for side in heat.sides] == ["lone"]
+        state, why, _ = play([*SPACE, *lone], peak)
+        assert why == FOUND and {one.best for one in state.certificates()} >= {"lone"}
+
+    def test_where_rules_agree_the_first_heat_has_two_sides(self):
+        space = [point(2, batch_size=size) for size in (0, 2, 4, 8)]
+        heat = Search(space).at([]).next(math.inf)
+        assert len({side.id for side in heat.sides}) == 2
+
+    def test_the_last_one_that_may_keep_the_limits_is_measured(self):
+        out = Known({p.id: "over the limit" for p in SPACE[1:]})
+        seen = [Measured(p.id, 1, peak(p), 5.0) for p in SPACE[1:]]
+        heat = Search(SPACE).at(seen, out).next(math.inf)
+        assert [side.id for side in heat.sides] == [SPACE[0].id]
+
+    def test_a_budget_that_is_spent_begins_no_further_kind_of_work(self):
+        other = [Point(p.id + "x", p.configuration, p.cpus, p.seconds, "other") for p in SPACE]
+        seen = [Measured(p.id, 1, peak(p), 50.0) for p in SPACE[:2]]
+        state = Search([*SPACE, *other]).at(seen)
+        assert state.next(99.0) == Stop(OVER)
+        assert {side.why for side in state.next(101.0).sides} == {"seed"}
+
+    def test_the_grid_takes_as_long_as_its_configurations_have_rounds(self):
+        seen = [Measured(p.id, 1, peak(p), 5.0) for p in SPACE]
+        once, most = (Search(SPACE, rounds=one).at(seen).grid_s for one in (1, 10))
+        rounds = [10, *[1] * (len(SPACE) - 1)]
+        assert once < Search(SPACE, rounds=rounds).at(seen).grid_s < 2 * once < most
+
     def test_records_of_another_machine_say_what_to_expect(self):
         far = [Point("far" + p.id, p.configuration, p.cpus, p.seconds, "far") for p in SPACE]
 
@@ -281,6 +313,41 @@ def test_a_search_that_cannot_be_is_refused(change, told):
     values = study(search={}) | {"audio": [f"audio/{CLIP}"]} | change
     with pytest.raises(StudyError, match=told):
         build_study(values, "study.yaml", ROOT)
+
+
+def test_all_the_time_of_a_heat_counts_whoever_ended_it():
+    def side(status, loaded):
+        loads = [{"finished_s": loaded}]
+        start = {"loads": loads, "passes": [], "status": status}
+        return {"configuration_id": status, "status": status, "start": start, "warmups": []}
+
+    def heat(*sides, passes=()):
+        return {
+            "match": "a" * 12 + "-m001", "started_at": 0.0, "finished_at": 100.0,
+            "protocol": {"passes": 2}, "sides": list(sides), "passes": list(passes),
+        }  # fmt: skip
+
+    turns = [{"side": k, "block": 0, "makespan_s": 10.0} for k in (0, 1)]
+    crashed = runs_of(heat(side("ok", 5.0), side("failed", None)))
+    assert [run["finished_at"] for run in crashed] == [0.0, 100.0]
+    late = runs_of(heat(side("ok", 5.0), side("ok", 15.0), side("timeout", 5.0), passes=turns))
+    assert [run["finished_at"] for run in late] == [15.0, 25.0, 60.0]
+    well = runs_of(heat(side("ok", 5.0), side("ok", 15.0), passes=turns))
+    assert [run["finished_at"] for run in well] == [37.5, 62.5]
+
+
+def test_rungs_of_a_ladder_are_no_part_of_a_search():
+    asked = load_study() | {"ladder": {}, "slo": {"p95": 5}}
+    built = build_study(asked, "study.yaml", ROOT)
+    assert set(space_of(built.settings)) == set(searched(built.settings, built.wanted.values()))
+
+
+def test_a_share_of_a_capacity_is_the_same_rate_only_for_the_same_options():
+    def work(rate, batch_size):
+        of_load = {"strategy": "one_model", "arrivals": "poisson", "requests": 60, "rate": rate}
+        return work_of(complete(of_load | {"batch_size": batch_size}))
+
+    assert work("2", 0) == work("2", 4) and work("70%", 0) != work("70%", 4)
 
 
 # ---------------------------------------------------------------- under a load

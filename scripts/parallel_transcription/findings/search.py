@@ -32,7 +32,7 @@ import scipy
 from parallel_transcription.findings.space import Point, distance, surrogate_of
 from parallel_transcription.statistics.surrogate import Array, Posterior, Seen, Surrogate
 
-LEAST_SIDES, MOST_SEEDS = 2, 5  # of a heat; of the first one
+LEAST_SEEDS, MOST_SEEDS = 2, 5  # of the first heat, where the group has as many
 CHALLENGERS = 3  # in a heat, beside the best so far
 NEIGHBOUR = 4  # every so many challengers is a neighbour of the best
 LEAST_CHANCE = 0.05  # of keeping the limits, below which a configuration is struck
@@ -125,7 +125,8 @@ class Search:
     Args:
         space: The configurations; each group of them has a best of its own.
         gain: What is worth finding (log value).
-        rounds: Of the whole grid, which a share of the time is a share of.
+        rounds: Of the whole grid, which a share of the time is a share of: of each configuration,
+            or the same of all.
         elsewhere: Points of other machines.
         there: What was measured of them.
     """
@@ -134,11 +135,12 @@ class Search:
         self,
         space: Sequence[Point],
         gain: float = 0.02,
-        rounds: int = 5,
+        rounds: int | Sequence[int] = 5,
         elsewhere: Sequence[Point] = (),
         there: Sequence[Measured] = (),
     ):
-        self.space, self.gain, self.rounds = list(space), math.log1p(gain), rounds
+        self.space, self.gain = list(space), math.log1p(gain)
+        self.rounds = np.broadcast_to(np.asarray(rounds, float), len(self.space))
         points = [*space, *elsewhere]
         self._place = {point.id: k for k, point in enumerate(space)}
         self._elsewhere = {point.id: len(space) + k for k, point in enumerate(elsewhere)}
@@ -201,7 +203,7 @@ class State:
         of_runs = (
             sum(one.grid_s for one in known) / sum(one.seconds for one in known) if known else 1
         )
-        return float(self._seconds.sum()) * self._search.rounds * of_runs
+        return float(self._seconds @ self._search.rounds) * of_runs
 
     def groups(self) -> list[list[int]]:
         """Places of the space, group by group."""
@@ -284,6 +286,8 @@ class State:
         groups = self.groups()
         for group in groups:
             if not any(self.space[k].id in self._runs for k in group):
+                if self._runs and self.spent_s >= budget_s:
+                    return Stop(OVER)
                 return self._heat([Side(self.space[k].id, "seed") for k in self._seeds(group)])
         certificates = self.certificates()
         open_groups = [
@@ -321,7 +325,10 @@ class State:
         for strategy in dict.fromkeys(points[k].configuration.strategy for k in allowed):
             of_it = [k for k in allowed if points[k].configuration.strategy == strategy]
             found.append(max(of_it, key=lambda k: float(self.values.mean[k])))
-        return list(dict.fromkeys(found))[:MOST_SEEDS]
+        seeds = list(dict.fromkeys(found))[:MOST_SEEDS]
+        rest = [k for k in allowed if k not in seeds]  # rules that agree name a single one
+        rest.sort(key=lambda k: -float(self.values.mean[k]))
+        return [*seeds, *rest[: max(0, LEAST_SEEDS - len(seeds))]]
 
     def _closest(self, allowed: Sequence[int], workers: float, threads: float) -> int:
         """The point with about so many workers of so many threads, of the fewest instances."""
@@ -342,7 +349,7 @@ class State:
             chosen = fit[:CHALLENGERS]
             sides = [Side(self.space[k].id, "most to gain") for k in chosen]
             cost = float(sum(self._seconds[k] for k in chosen))
-            return (math.inf if len(sides) >= LEAST_SIDES and cost <= left else 0.0), sides
+            return (math.inf if sides and cost <= left else 0.0), sides
         reach = sorted(fit, key=lambda k: -float(self.values.mean[k] + 3 * self.values.sd[k]))
         fit = reach[:MOST_DRAWN]
         sides, worth = [Side(self.space[best].id, "best so far")], 0.0
@@ -369,7 +376,7 @@ class State:
             spent += float(self._seconds[chosen_one])
             sides.append(Side(self.space[chosen_one].id, why))
             gains.measure(chosen_one)
-        return (max(worth, 1e-12) / spent if len(sides) >= LEAST_SIDES else 0.0), sides
+        return (max(worth, 1e-12) / spent if len(sides) > 1 else 0.0), sides
 
     def _neighbour(self, best: int, among: Sequence[int]) -> int:
         places = self._search._values.places

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pandas as pd
@@ -35,8 +35,8 @@ from parallel_transcription.study.searching import (
     searched,
     work_of,
 )
-from parallel_transcription.study.settings import P95, Settings
-from parallel_transcription.study.study import expand_grid
+from parallel_transcription.study.settings import P95
+from parallel_transcription.study.study import grid_of
 
 #: Passes of a side in a heat: at most, and in the first one; and what a process takes to begin (s).
 MOST_BLOCKS, FIRST_BLOCKS, BEGIN_S = 4, 2, 0.5
@@ -89,7 +89,7 @@ class Searching:
         cpus = self._machine.cpus or cpus or 1.0
         seconds = _lengths(self._machine, self.objective)
         points = [_point(one, cpus, seconds) for one in self._space.values()]
-        rounds = max((one.rounds for one in self._space.values()), default=0)
+        rounds = [one.rounds for one in self._space.values()]
         far = elsewhere_of(results, label, self.objective) if elsewhere is None else elsewhere
         gain = float(self._asked.get("gain", GAIN))
         self.search = Search(points, gain, rounds, *far)
@@ -156,7 +156,7 @@ def space_of(settings: Mapping[str, Any]) -> dict[str, GridPoint]:
     """The configurations that a study's search may choose from; none without a search."""
     if settings.get("search") is None or not settings.get("grid"):
         return {}
-    points = expand_grid(cast(Settings, settings), str(settings.get("file", "")))
+    points = grid_of(settings, str(settings.get("file", "")))  # rungs are a ladder's to measure
     return searched(settings, points.values())
 
 
@@ -187,21 +187,24 @@ def _window(runs: pd.DataFrame) -> pd.Series:
     return runs["window_s"] if "window_s" in runs else runs["makespan_s"]
 
 
-def measured(machine: Machine, space: Container[str], objective: str) -> list[Measured]:
+def measured(
+    machine: Machine, space: Container[str], objective: str, by: str = "configuration"
+) -> list[Measured]:
     """What was measured of a space: a value for each (configuration, round), oldest round first.
 
     Args:
         machine: Its tables, those of loads where the objective is `p95`.
         space: Ids of configurations.
         objective: What the value is of.
+        by: The column that has the ids.
     """
-    runs = machine.runs[[one in space for one in machine.runs["configuration"]]]
+    runs = machine.runs[[one in space for one in machine.runs[by]]]
     if runs.empty:
         return []
     begins = BEGIN_S + runs["load_s"].fillna(0) + runs["warmup_s"].fillna(0)
     passes = int(machine.study.get("repeats", 1)) * _window(runs)
-    runs = runs.assign(grid_s=begins + passes)
-    took = runs.groupby(["arm", "round"])[["configuration", "run_s", "grid_s"]].first()
+    runs = runs.assign(grid_s=begins + passes, id=runs[by])
+    took = runs.groupby(["arm", "round"])[["id", "run_s", "grid_s"]].first()
     rounds = machine.rounds
     slowest = _slowest(machine) if objective == "slowest_file" else None
     found = []
@@ -216,7 +219,7 @@ def measured(machine: Machine, space: Container[str], objective: str) -> list[Me
                 cost = float(slowest.get((arm, number), math.nan))
             value = -math.log(cost) if cost > 0 else math.nan
         seconds, grid_s = float(row["run_s"]), float(row["grid_s"])
-        found.append(Measured(row["configuration"], int(number), value, seconds, grid_s))
+        found.append(Measured(row["id"], int(number), value, seconds, grid_s))
     return sorted(found, key=lambda one: (one.round, one.id))
 
 
@@ -233,7 +236,12 @@ def known(machine: Machine, points: Sequence[Point]) -> Known:
     rows = merits.candidates(machine)
     if not rows:
         return Known()
-    worse = not_as_good(machine, rows)
+    works: dict[object, list[Row]] = {}
+    for row in rows:
+        works.setdefault(work_of(_configuration(row)), []).append(row)
+    worse: dict[str, str] = {}
+    for own in works.values():
+        worse |= not_as_good(machine, own)
     beyond = _beyond(machine)
     out: dict[str, str] = {}
     figures: dict[str, dict[str, float]] = {name: {} for name in LAWS}
@@ -270,9 +278,12 @@ def _point(one: GridPoint, cpus: float, seconds: Sequence[float]) -> Point:
     return Point(one.id, c, cpus, lengths, work_of(c))
 
 
-def _lengths(machine: Machine, objective: str) -> list[float]:
+def _lengths(machine: Machine, objective: str, workload: str | None = None) -> list[float]:
     """Lengths of the files in their order, of the run with most of them; equal ones of none (s)."""
     timings = machine.timings
+    if workload is not None:
+        runs = machine.runs.loc[machine.runs["workload"] == workload, "run"]
+        timings = timings[timings["run"].isin(set(runs))]
     under_load = timings["arrivals"] != "at_once"
     own = timings[under_load == (objective == P95)]
     if own.empty:
@@ -290,28 +301,25 @@ def elsewhere_of(results: Results, label: str, objective: str) -> Elsewhere:
         if other == label:
             continue
         machine = _machine(results, other, objective)
-        arms = machine.runs.drop_duplicates("arm")
-        space = {
-            f"{other}/{row['configuration']}": row for row in arms.to_dict("records")
-            if row["ordinary"]
-        }  # fmt: skip
-        seconds = _lengths(machine, objective)
-        for name, row in space.items():
-            configuration = _configuration(row)
-            if not is_searched(configuration, objective):
+        arms = machine.runs[machine.runs["ordinary"]].drop_duplicates("arm")
+        lengths = {
+            workload: _lengths(machine, objective, workload) for workload in set(arms["workload"])
+        }
+        of_arms: dict[str, list[Measured]] = {}
+        for one in measured(machine, set(arms["arm"]), objective, by="arm"):
+            if math.isfinite(one.value):
+                of_arms.setdefault(one.id, []).append(one)
+        for row in arms.to_dict("records"):
+            configuration, workload = _configuration(row), str(row["workload"])
+            values = of_arms.get(row["arm"], [])
+            if not values or not is_searched(configuration, objective):
                 continue
-            one = GridPoint(name, configuration, 1, 1)
-            own = machine.runs["configuration"] == row["configuration"]
-            values = [
-                m for m in measured(machine, [row["configuration"]], objective)
-                if math.isfinite(m.value)
-            ] if own.any() else []  # fmt: skip
-            if not values:
-                continue
-            point = _point(one, machine.cpus or 1.0, seconds)
-            points.append(
-                Point(name, configuration, point.cpus, point.seconds, (other, point.group))
-            )
+            name = f"{other}/{row['arm']}"
+            grid_point = GridPoint(name, configuration, 1, 1)
+            point = _point(grid_point, machine.cpus or 1.0, lengths[workload])
+            # of other files nothing is known but what differs among them
+            group = (other, workload, point.group)
+            points.append(Point(name, configuration, point.cpus, point.seconds, group))
             mean = sum(m.value for m in values) / len(values)
             took = sum(m.seconds for m in values) / len(values)
             there.append(Measured(name, 0, mean, took))

@@ -106,6 +106,18 @@ def _capacity(load: ToldLoad) -> float | None:
     return capacity_in(load.capacity) if load.capacity else None
 
 
+def is_like(record: Mapping[str, Any], side: Run) -> bool:
+    """Whether a match was measured with a side's code, model, files and protocol."""
+    files = [sound["sha256"] for sound in record["audio"]]
+    protocol = (record["protocol"]["warmups"], record["protocol"]["load_timeout_s"])
+    return bool(
+        record["code"] == side.code
+        and record["model"].get("sha256") == side.model.get("sha256")
+        and files == [sound["sha256"] for sound in side.audio]
+        and protocol == (side.protocol.warmups, side.protocol.load_timeout_s)
+    )
+
+
 def is_measured_match(record: Path, sides: Sequence[Run]) -> bool:
     """Whether a record is there of a match of these sides, with this code, also one cut off."""
     known = _read(record)
@@ -121,13 +133,14 @@ def measure_match(
     log: Path | None = None,
     on_block: Callable[[dict[str, Any]], bool | None] | None = None,
     together: bool = True,
+    least: int = 2,
 ) -> dict[str, Any]:
     """Measure a match, and write its record; returns the record.
 
     A record that is there already (`is_measured_match`) is returned as it is.
 
     Args:
-        sides: Two or more, which differ in their configurations alone.
+        sides: They differ in their configurations alone.
         number: That of the match among those of the same sides, from 1 (`next_number`).
         blocks: Passes of each side.
         seed: Of the order of turns, and of the requests under a load.
@@ -136,13 +149,14 @@ def measure_match(
         on_block: Called with the record after the warm-ups and after each block, when it has been
             written; the match ends where it returns False.
         together: Whether all sides are loaded at once, if they fit; else one after another.
+        least: How many sides it must have.
 
     Raises:
         MatchError: for sides that cannot be one match.
         WalkLost: where dummy weights do not say here what they should.
     """
     sides = _in_order(sides)
-    _check(sides)
+    _check(sides, least)
     if record and is_measured_match(record, sides):
         return _read(record) or {}
     if log:
@@ -175,11 +189,11 @@ def _in_order(sides: Sequence[Run]) -> list[Run]:
     return sorted(sides, key=lambda side: identify(side.configuration))
 
 
-def _check(sides: Sequence[Run]) -> None:
+def _check(sides: Sequence[Run], least: int) -> None:
     """Raise MatchError unless the sides differ in their configurations alone."""
     ids = [identify(side.configuration) for side in sides]
-    if len(set(ids)) < max(2, len(ids)):
-        raise MatchError(f"a match has two or more different sides, not {', '.join(ids)}")
+    if len(set(ids)) < max(least, len(ids)):
+        raise MatchError(f"a match has {least} or more different sides, not {', '.join(ids)}")
     first = sides[0]
     for side in sides[1:]:
         for name in ("study", "machine", "model", "audio", "code", "packing"):

@@ -7,7 +7,7 @@ rounds. What a match was to decide, it decides by matches of its own, which no c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parallel_transcription.study.runs import FIRST_HEAT, match_of, run_id
@@ -18,20 +18,18 @@ FOLDER = "heats"  # of the records, beside a machine's runs and matches
 def runs_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sides of a heat that began, each in the form of a run record.
 
-    A side's part of the time is that of its loading and its passes.
+    A side's part of the time is that of its loading and its passes; what else a heat took that a
+    side ended is that side's.
 
     Args:
         record: A valid match record.
     """
     number = FIRST_HEAT + match_of(record["match"])[1]
     own = [_own(record, place) for place in range(len(record["sides"]))]
-    took = [_took_s(start) for start in own]
-    whole = record["finished_at"] - record["started_at"]
     runs = []
-    for side, start, part in zip(record["sides"], own, took, strict=True):
+    for side, start, seconds in zip(record["sides"], own, _seconds(record, own), strict=True):
         if start is None:
             continue
-        seconds = whole * part / sum(took) if sum(took) > 0 else whole / len(own)
         runs.append(
             {
                 **record,
@@ -54,6 +52,18 @@ def _own(record: Mapping[str, Any], place: int) -> dict[str, Any] | None:
     passes = [one | {"repeat": one["block"] + 1} for one in record["passes"]
               if one["side"] == place]  # fmt: skip
     return {"start": 1, **side["start"], "passes": [*side["warmups"], *passes]}
+
+
+def _seconds(record: Mapping[str, Any], own: Sequence[Mapping[str, Any] | None]) -> list[float]:
+    """What of a heat's time is each side's (s): all of it is that of sides that tell something."""
+    whole = record["finished_at"] - record["started_at"]
+    ended = [side["status"] != "ok" for side in record["sides"]]
+    measured = {one["side"] for one in record["passes"]}
+    took = [_took_s(start) if k in measured or ended[k] else 0.0 for k, start in enumerate(own)]
+    if any(ended):
+        rest = max(0.0, whole - sum(took)) / sum(ended)
+        return [part + rest if last else part for part, last in zip(took, ended, strict=True)]
+    return [whole * part / sum(took) if sum(took) > 0 else whole / len(own) for part in took]
 
 
 def _took_s(start: Mapping[str, Any] | None) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.grid import GridPoint
+from parallel_transcription.study.loads import ALIKE
+from parallel_transcription.study.rates import share_of
 from parallel_transcription.study.settings import P95, THROUGHPUT
 
 GAIN = 0.02  # worth finding, unless a study says another
@@ -22,8 +24,12 @@ _WHICH = {False: "files at once", True: "requests at a rate, since the objective
 
 
 def work_of(configuration: Configuration) -> tuple[Hashable, ...]:
-    """What configurations have in common that compete with each other."""
-    return tuple(getattr(configuration, name) for name in WORK)
+    """What configurations have in common that compete with each other.
+
+    A share of what the machine carries is another rate with other options of the same work.
+    """
+    in_percent = share_of(configuration.rate) is not None
+    return tuple(getattr(configuration, name) for name in (*WORK, *(ALIKE if in_percent else ())))
 
 
 def objective_of(settings: Mapping[str, Any]) -> str:
