@@ -9,6 +9,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ class Decision(Campaign):
 
     def __init__(self, results: Path, study: str, log: Path):
         super().__init__(results, study, log)
-        self._deciding = Deciding(self._explored(), self._machine)
+        self._rounds = self._explored()
+        self._deciding = Deciding(self._rounds, self._machine)
         self._drop_outdated()
         self._refresh()
 
@@ -84,6 +86,8 @@ class Decision(Campaign):
         table, left_out = merge_matches(self._records("matches"), self._settings, own)
         for file, reason in left_out:
             print(f"warning: left out {file}: {reason}", file=sys.stderr)
+        if (table["repeat"] == 0).any():  # what ended a match is a candidate no more
+            self._deciding = Deciding(replace(self._rounds, matches=table), self._machine)
         self.matches: Matches = self._deciding.matches(table)
 
     def plan(self) -> Measure | Stop:
@@ -107,10 +111,10 @@ class Decision(Campaign):
         seed = int(hashlib.sha256(f"{key}-{number}".encode()).hexdigest()[:8], 16)
         file = record_file(self._results, self._machine, key, number)
         file.parent.mkdir(parents=True, exist_ok=True)
+        leading = self._deciding.open_pairs(self.matches)[step.leading]
         record = measure_match(sides, number, step.blocks, seed, file, self._log)
         self._refresh()
-        leading = self._deciding.open_pairs(self.matches)
-        told = self.told(leading[step.leading]) if step.leading < len(leading) else ""
+        told = self.told(leading)
         if record["status"] != "ok":
             told += f" ({record['status']}: {words_of(record['error'])})"
         self.say(f"decide: {told}")

@@ -11,8 +11,10 @@ from judging import calm_tables
 from parallel_transcription import statistics
 from parallel_transcription.findings import deciding, planner
 from parallel_transcription.findings.choose import choices, is_settled
+from parallel_transcription.findings.judge import judge
 from parallel_transcription.findings.machine import Machine, by_group
 from parallel_transcription.findings.matches import Margins, Matches
+from parallel_transcription.results.finding import Verdict
 from planted_matches import planted_matches
 from synthetic_study import as_results, configuration
 
@@ -140,8 +142,47 @@ def test_a_pair_whose_matches_end_again_and_again_is_decided_no_more(results, pa
     still = planned.open_pairs(planned.matches(table))
     failed = planned.pairs[0].arm_b
     assert still and all(failed not in (p.arm_a, p.arm_b) for p in still)
-    once = table[(table["repeat"] > 0) | (table["round"] == 1)]
-    assert planned.open_pairs(planned.matches(once)) == planned.pairs
+
+
+def test_a_side_that_ended_a_match_is_measured_on_only_where_it_may_be_shown_slower(results):
+    study = {**results.study, "decide": {"minutes": 100}}
+    planned = deciding.Deciding(replace(results, study=study), results.labels[0])
+    pair = planned.pairs[0]
+    b, a = pair.configurations
+
+    def still_open(time_of_a):
+        table = planted_matches(results.runs, [[{a: time_of_a, b: 1.0}]] * 3)
+        ended = table.assign(repeat=0, status="timeout")
+        one = ended[(ended["configuration"] == a) & (ended["round"] == 1)]
+        return pair in planned.open_pairs(planned.matches(pd.concat([table, one])))
+
+    assert still_open(1.5) and not still_open(1.0) and not still_open(0.7)
+
+
+def test_who_ended_a_match_is_neither_recommended_nor_its_runner_up(results):
+    study = {**results.study, "decide": {"minutes": 100}}
+    planned = deciding.Deciding(replace(results, study=study), results.labels[0])
+    first = planned.pairs[0]
+    table = planted_matches(results.runs, [[dict.fromkeys(first.configurations, 1.0)]])
+    ended = table[table["arm"] == first.arm_a].assign(repeat=0, status="timeout")
+    after = replace(results, study=study, matches=pd.concat([table, ended]))
+    asked = [p for p in deciding.Deciding(after, results.labels[0]).pairs
+             if "recommendation" in p.questions]  # fmt: skip
+    assert asked and first.arm_a not in (asked[0].arm_a, asked[0].arm_b)
+
+
+def test_a_match_that_hung_makes_the_next_ones_no_dearer(results):
+    study = {**results.study, "decide": {"minutes": 100}}
+    planned = deciding.Deciding(replace(results, study=study), results.labels[0])
+    a, b = planned.pairs[0].configurations
+    well = planted_matches(results.runs, [[{a: 1.0, b: 1.0}]] * 3)
+    hung = well[well["round"] == 3].assign(match_s=6000.0)
+    ended = hung[hung["configuration"] == a].assign(repeat=0, status="timeout")
+    table = pd.concat([well[well["round"] < 3], hung, ended])
+    calm, after = (planned.next(planned.matches(one)) for one in (well, table))
+    assert isinstance(calm, planner.Measure)
+    assert planned._slower(planned.matches(table)) == planned._slower(planned.matches(well))
+    assert isinstance(after, planner.Stop) or after.seconds < 2 * calm.seconds
 
 
 def test_rounds_settle_only_what_is_far_beyond_the_margin_in_all_of_them():
@@ -170,3 +211,17 @@ def test_a_pair_of_two_questions_is_one_contest(pairs_of):
     assert all(pair.question == pair.questions[0] for pair in shared)
     again = replace(pairs[0], questions=())
     assert again == pairs[0]
+
+
+def test_matches_of_more_workers_leave_fewer_open(results):
+    """Three rounds test nothing, and the budget was over after the first contest."""
+    few = replace(results, runs=results.runs[results.runs["round"] <= 3])
+    one = few.runs[(few.runs["strategy"] == "one_model") & (few.runs["cpu_threads"] == 1)]
+    by_workers = {
+        int(workers): own["configuration"].iloc[0]
+        for workers, own in one[one["replica"] == 1].groupby("num_workers")
+    }
+    blocks = [{by_workers[2]: 1.0, by_workers[4]: 1.0 + 0.001 * k} for k in range(6)]
+    met = replace(few, matches=planted_matches(few.runs, [blocks] * 8))
+    told = {one.id: one for one in judge(met)}["workers_equal_files"]
+    assert told.verdict == Verdict.INCONCLUSIVE

@@ -133,6 +133,31 @@ def test_what_rounds_have_settled_is_not_measured():
     assert planner.next_match(done, COSTS, 180, 0).why == planner.DECIDED
 
 
+def test_a_match_that_was_stopped_does_not_shorten_the_next_ones():
+    cut = contests(met(0.0, 1, blocks=1))
+    step = planner.next_match(cut, COSTS, 600, 10)
+    assert isinstance(step, Measure) and step.blocks == min(planner.OF_MAKESPANS.blocks)
+    later = contests((*met(0.0, 1, blocks=6), *met(0.0, 3, blocks=8, seed=2)))
+    step = planner.next_match(later, COSTS, 600, 40)
+    assert isinstance(step, Measure) and step.blocks == 8
+
+
+def test_sides_that_met_for_others_sake_are_not_decided_yet():
+    equal = met(0.0, 8)
+    (asked, *_), met_only = contests(equal), replace(contests(equal)[0], asked=False)
+    assert planner.sizes([asked]) == [WITHIN] and planner.sizes([met_only]) == [OPEN]
+    assert isinstance(planner.next_match([met_only], COSTS, 600, 60), Measure)
+
+
+def test_what_was_given_up_was_looked_at_as_well():
+    doubtful = contests(met(0.0, 5, sd=0.045, seed=7))[:1]
+    wild = [replace(one, matches=met(0.3, 5, sd=0.4, seed=k)) for k, one in enumerate(contests())]
+    alone = planner.next_match(doubtful, COSTS, 0, 0)
+    among = planner.next_match(doubtful, COSTS, 0, 0, given_up=wild)
+    assert [one.size for one in alone.standings] == [WITHIN]
+    assert [one.size for one in among.standings] == [OPEN]
+
+
 def test_sides_that_share_nothing_take_turns_by_weight():
     costs = {side: Cost(2.0, 1.0) for side in "abcd"}
     found = [Contest("a", "b", prior_sd=0.03), Contest("c", "d", prior_sd=0.03)]

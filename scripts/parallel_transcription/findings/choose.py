@@ -171,7 +171,7 @@ def settled(machine: Machine, choice: Choice) -> Choice:
     Any that met it in matches may be: the runner-up, or what another question compares it with.
     """
     winner = choice.winner
-    if winner is None:
+    if winner is None or not chosen_by_makespan(machine):
         return choice
     ahead = [
         (pair.result.ratio, row["arm"], row)
@@ -194,6 +194,12 @@ def settled(machine: Machine, choice: Choice) -> Choice:
         runner_up=places[winner["arm"]],
         swapped=True,
     )
+
+
+def chosen_by_makespan(machine: Machine) -> bool:
+    """Whether settings are chosen by what matches compare: not where a search is for another."""
+    found = search_of(machine)
+    return found is None or found.objective == THROUGHPUT
 
 
 def _standing_after(row: Row, before: Row, best: Row) -> str:
@@ -329,9 +335,8 @@ def confirmation(machine: Machine, choice: Choice) -> Confirmation:
     if second is None:
         return Confirmation(_alone(winner, choice.table))
     against = second["configuration"]
-    found = search_of(machine)
-    if found is not None and found.objective != THROUGHPUT:
-        return Confirmation("not yet", against=against)  # matches compare makespans
+    if not chosen_by_makespan(machine):
+        return Confirmation("not yet", against=against)
     pair = machine.compare(winner["arm"], second["arm"])
     if not pair.by_matches:
         status = "confirmed" if settled_by_rounds(pair) and pair.result.ratio < 1 else "not yet"

@@ -100,14 +100,15 @@ class Deciding:
     """What matches are to decide on a machine, and which is next: from its records alone.
 
     Args:
-        results: Runs and study; matches in it do not matter.
+        results: Runs and study; of matches in it only who ended one.
         label: The machine.
         groups: Its tables by group, where they are there and have no matches.
     """
 
     def __init__(self, results: Results, label: str, groups: Sequence[Machine] | None = None):
         settings = results.study["decide"]
-        explored = replace(results, matches=results.matches.iloc[:0])
+        # of matches no more than which sides ended one: these are recommended no more
+        explored = replace(results, matches=results.matches[results.matches["repeat"] == 0])
         self.pairs = deciding_pairs(groups or by_group(explored, label), settings.get("questions"))
         self.budget_s = 60 * float(settings.get("minutes", 0))
         self._machine = Machine(explored, label)
@@ -121,7 +122,11 @@ class Deciding:
     def open_pairs(self, matches: Matches) -> list[DecidingPair]:
         """Those that can be decided: no side fails again and again in matches."""
         failing = matches.failing
-        return [p for p in self.pairs if not {p.arm_a, p.arm_b} & failing]
+        return [
+            p
+            for p in self.pairs
+            if not {p.arm_a, p.arm_b} & failing and matches.can_decide(p.arm_a, p.arm_b)
+        ]
 
     def next(self, matches: Matches, budget_s: float | None = None) -> Measure | Stop:
         """The next match, or why there is none; within the study's budget unless one is given."""
@@ -130,12 +135,20 @@ class Deciding:
             arm: Cost(factor * cost.start_s, factor * cost.pass_s)
             for arm, cost in self._costs.items()
         }
+        pairs = self.open_pairs(matches)
+        planned = {frozenset((p.arm_a, p.arm_b)) for p in pairs}
+        others = [
+            DecidingPair("", *arms, under_load=matches.under_load(*arms))
+            for arms in matches.contests
+            if frozenset(arms) not in planned
+        ]
         return next_match(
-            contests(self.open_pairs(matches), matches, self._margins),
+            contests(pairs, matches, self._margins),
             priced,
             self.budget_s if budget_s is None else budget_s,
             matches.seconds,
             self._machine.alpha,
+            contests(others, matches, self._margins),
         )
 
     def more_s(self, matches: Matches) -> dict[frozenset[str], float | None]:
@@ -148,13 +161,16 @@ class Deciding:
 
     def _slower(self, matches: Matches) -> float:
         """How much longer matches took than the runs let expect: where sides are apart, say."""
-        rows = matches.table[matches.table["repeat"] > 0]
+        table = matches.table
+        known = table["arm"].isin(list(self._costs)) & (table["repeat"] > 0)
+        rows = table[known.groupby(table["round"]).transform("all")]  # what hangs says nothing
+        took = float(rows.groupby("round")["match_s"].first().sum())
         expected = sum(
             cost.start_s * int(own["round"].nunique()) + cost.pass_s * len(own)
             for arm, cost in self._costs.items()
             if len(own := rows[rows["arm"] == arm])
         )
-        return min(20.0, max(0.5, matches.seconds / expected)) if expected else 1.0
+        return min(20.0, max(0.5, took / expected)) if expected else 1.0
 
 
 def contests(pairs: Sequence[DecidingPair], matches: Matches, margins: Margins) -> list[Contest]:
@@ -170,6 +186,7 @@ def contests(pairs: Sequence[DecidingPair], matches: Matches, margins: Margins) 
             pair.settled,
             margins.latency if pair.under_load else margins.makespan,
             OF_LATENCIES if pair.under_load else OF_MAKESPANS,
+            matches.stage(pair.arm_a, pair.arm_b) > 0,
         )
         for pair in pairs
     ]

@@ -5,8 +5,8 @@ unless its match has no other; the match is the unit (`statistics.sequential`). 
 match was to decide are judged by matches: two sides that met for others' sake were not paid for.
 
 What is compared is the makespan; under a load the p95 of the latency, with the margin of latencies.
-A pass with more requests than its configuration carries counts as late as the limit; a block in
-which both sides had that tells nothing.
+A pass with more requests than its configuration carries, or with more than 5 % that got no answer,
+counts as late as the limit; a block in which both sides had that tells nothing.
 
 A match that a side ended (it failed, hung or died) keeps its whole blocks, but these are of a
 survivor: what the passes that never ended would have taken nobody knows. So a side that ended a
@@ -16,6 +16,7 @@ killed for lack of memory while the others were loaded, which alone it might not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -26,7 +27,7 @@ import pandas as pd
 
 from parallel_transcription import statistics
 from parallel_transcription.results.counting import killed_for_memory, per_round
-from parallel_transcription.statistics import Comparison
+from parallel_transcription.statistics import Comparison, sequential
 from parallel_transcription.words import AT_ONCE
 
 ArmPair = tuple[str, str]
@@ -66,9 +67,9 @@ class Matches:
         self.table = table
         self._margins, self._confidence = margins, confidence
         passes = table[(table["repeat"] > 0) & table["status"].isin(("ok", SATURATED))]
-        late = passes["status"] == SATURATED
         under_load = passes["arrivals"] != AT_ONCE
         took = passes["makespan_s"].where(~under_load, passes["p95_s"])
+        late = (passes["status"] == SATURATED) | np.isinf(took.astype("float64"))
         passes = passes.assign(makespan_s=took.where(~late, passes["timeout_s"]), late=late)
         keys = ["round", "repeat"]
         self._passes = {
@@ -103,6 +104,15 @@ class Matches:
         if on_its_own:
             rows = rows[~(killed_for_memory(rows) & rows["together"])]
         return rows
+
+    def can_decide(self, arm_a: str, arm_b: str) -> bool:
+        """Whether further matches can: not that a side is as good, or faster, that ended one."""
+        ended = [not self.ended(arm, on_its_own=True).empty for arm in (arm_a, arm_b)]
+        if not any(ended):
+            return True
+        ratios = [sequential.match_value(met) for met in self.log_ratios(arm_a, arm_b)]
+        mean, width = float(np.mean(ratios or [0.0])), math.log1p(self.margin(arm_a, arm_b))
+        return (ended[0] and mean > width) or (ended[1] and mean < -width)
 
     def under_load(self, arm_a: str, arm_b: str) -> bool:
         """Whether it is latencies that are compared."""
@@ -151,6 +161,9 @@ class Matches:
         if met is None:
             return []
         ratios = np.log(met.a["makespan_s"]) - np.log(met.b["makespan_s"])
+        # what is later than the limit is no sooner than what took longer than that
+        ratios = ratios.mask(met.a["late"] & (ratios < 0), 0.0)
+        ratios = ratios.mask(met.b["late"] & (ratios > 0), 0.0)
         by_match = ratios[np.isfinite(ratios)].groupby(level="round", sort=True)
         return [tuple(map(float, own)) for _, own in by_match]
 

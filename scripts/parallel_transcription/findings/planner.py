@@ -69,7 +69,8 @@ class Contest:
 
     `prior_sd`, `prior`: spread and mean of the log ratio in rounds, nan if unknown. `stage`: the
     number of the machine's match in which it was first. `settled`: rounds have shown it to lie so
-    far beyond the margin that no match is spent on it. `margin`: of equivalence.
+    far beyond the margin that no match is spent on it. `margin`: of equivalence. `asked`: whether
+    a match was to decide it; where its sides only met for others' sake, nothing is decided yet.
     """
 
     side_a: str
@@ -81,6 +82,7 @@ class Contest:
     settled: bool = False
     margin: float = 0.05
     noise: Noise = OF_MAKESPANS
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,17 +136,19 @@ def next_match(
     budget_s: float,
     spent_s: float,
     alpha: float = 0.05,
+    given_up: Sequence[Contest] = (),
 ) -> Measure | Stop:
     """The next match of the contests, which stand in order of weight, or why there is none.
 
     Args:
-        contests: All contests of a machine, decided ones as well.
+        contests: All contests of a machine that are to be decided, decided ones as well.
         costs: Of each side.
         budget_s: Seconds that the study gives.
         spent_s: Seconds that its matches took.
         alpha: The level, kept over all contests together.
+        given_up: Those that no further match is to decide; they were looked at, too.
     """
-    plan = _Plan(contests, costs, alpha)
+    plan = _Plan(contests, costs, alpha, given_up)
     if not plan.still:
         return Stop(DECIDED, tuple(plan.standings()), 0.0)
     left = budget_s - spent_s
@@ -168,7 +172,7 @@ def next_match(
 def sizes(contests: Sequence[Contest], alpha: float = 0.05) -> list[str]:
     """How each contest stands to the margin; those without a look are open."""
     values = [_values(contest.matches) for contest in contests]
-    measured = [k for k, contest in enumerate(contests) if contest.matches and not contest.settled]
+    measured = [k for k, contest in enumerate(contests) if contest.matches and contest.asked]
     family = [
         _tested(
             values[k],
@@ -216,9 +220,15 @@ class _Wave:
 class _Plan:
     """What is planned with: open contests, their spreads and likely ratios."""
 
-    def __init__(self, contests: Sequence[Contest], costs: Mapping[str, Cost], alpha: float):
+    def __init__(
+        self,
+        contests: Sequence[Contest],
+        costs: Mapping[str, Cost],
+        alpha: float,
+        given_up: Sequence[Contest],
+    ):
         self._contests, self._costs, self._alpha = contests, costs, alpha
-        self._sizes = sizes(contests, alpha)
+        self._sizes = sizes([*contests, *given_up], alpha)[: len(contests)]
         self.still = [k for k, size in enumerate(self._sizes) if size == statistics.OPEN]
         self.kinds = list(dict.fromkeys(contests[k].noise for k in self.still))
         self._of_passes = {
@@ -228,9 +238,11 @@ class _Plan:
 
     def blocks(self, noise: Noise) -> tuple[int, ...]:
         """How many passes of each side a match of pairs of a kind may have."""
-        known = (c.matches[0] for c in self._contests if c.noise == noise and c.matches)
-        first = next(known, None)
-        return noise.blocks if first is None else (len(first),)
+        known = [len(m) for c in self._contests if c.noise == noise for m in c.matches]
+        if not known:
+            return noise.blocks
+        # of a match that was stopped, or disturbed, fewer are there than it was to have
+        return (max(max(known), min(noise.blocks)),)
 
     def least_blocks(self, k: int) -> int:
         """The fewest passes of each side that a match of a contest may have."""

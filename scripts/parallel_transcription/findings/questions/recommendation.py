@@ -21,6 +21,7 @@ from parallel_transcription.findings import show
 from parallel_transcription.findings.choose import (
     Choice,
     choices,
+    chosen_by_makespan,
     confirmation,
     met_in_matches,
     options_of,
@@ -253,6 +254,8 @@ def _faster_but_out(machine: Machine, choice: Choice) -> Iterable[str]:
 
 def _faster_as_seen(machine: Machine, choice: Choice) -> Iterable[str]:
     """Settings that matches show ahead of the recommended one, but not beyond the margin."""
+    if not chosen_by_makespan(machine):
+        return
     for other in met_in_matches(machine, choice):
         result = machine.compare((choice.winner or {})["arm"], other["arm"]).result
         if result.size == statistics.OPEN and result.ratio > 1 + machine.margin / 2:
@@ -275,10 +278,13 @@ def _of_search(machine: Machine, row: Row) -> Iterable[str]:
             measured = {m.id for m in found.measured}
             runs = sum(found.search.space[k].id in measured for k in places)
             bound = math.expm1(max(0.0, one.gain))
+            first = next(p for p in found.search.space if p.id == one.best)
+            than = words.name_of(first.configuration.as_json())
+            of = "" if one.best == row["configuration"] else f" than {than}, the best so far,"
             yield (
                 f"Found by a search: {words.integer(runs)} of "
                 f"{words.plural(len(places), 'configuration')} were measured. With a chance of "
-                f"90 % no setting of the grid is better by more than {words.percent(bound)}."
+                f"90 % no setting of the grid is better{of} by more than {words.percent(bound)}."
             )
 
 

@@ -192,7 +192,7 @@ def _deciding(rows: list[Row], verdict: Verdict) -> Row:
             if r["standing"] == "faster" or (r["relation"] == FEWER and r["standing"] != "slower")
         ]
         return min(wrong or failing, key=lambda r: (r["standing"] == "open", r["ratio"]))
-    fewer = [r for r in rows if r["relation"] == FEWER]
+    fewer = [r for r in rows if r["relation"] == FEWER] or rows  # matches may have decided others
     return min(fewer, key=lambda r: (not r["fits_cpus"], r["ratio"], r["workers"]))
 
 
