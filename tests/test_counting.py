@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from parallel_transcription.results import counting
 from parallel_transcription.results.columns import METERS, RECORDED, RUN_COLUMNS
 from parallel_transcription.results.counting import median, per_round, times
 from parallel_transcription.results.merge import runs_table
@@ -148,3 +149,8 @@ def test_every_column_has_the_type_of_its_kind():
         assert tuple(runs.columns) == RUN_COLUMNS
         for column in RECORDED:
             assert runs[column.name].dtype == types.get(column.kind, "float64"), column.name
+
+
+def test_of_unlike_machines_the_number_of_cpus_is_one_that_there_is():
+    runs = repeats([1.0] * 4).assign(usable_cpus=[32.0, 32.0, 64.0, 64.0])
+    assert counting.usable_cpus(runs, {}) in (32.0, 64.0)

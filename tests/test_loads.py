@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from parallel_transcription.findings import bands
 from parallel_transcription.findings.judge import judge
-from parallel_transcription.findings.objectives import MEETS, kept, objectives, standing
+from parallel_transcription.findings.objectives import (
+    MEETS,
+    judged,
+    kept,
+    objectives,
+    standing,
+)
 from parallel_transcription.report import contents, layout
 from parallel_transcription.results.finding import Verdict
 from parallel_transcription.results.read import Results
@@ -136,7 +144,8 @@ def test_an_impossible_objective_is_refuted_and_one_without_requests_is_not_meas
     assert told.verdict == Verdict.REFUTED
     few = [r for rate in RATES[:2] for r in rounds(rate, requests=20)]
     told = found(tmp_path / "few", *few, slo={"p95": 100})["max_load"]
-    assert told.verdict != Verdict.CONFIRMED
+    assert told.verdict == Verdict.NOT_MEASURED
+    assert {row["p95_s"] for row in told.evidence} == {None}
     assert found(tmp_path / "none", *records)["max_load"].verdict == Verdict.NOT_MEASURED
 
 
@@ -278,3 +287,92 @@ def test_a_machine_that_got_requests_alone_has_no_empty_pages_of_files_at_once(t
     for heading in ("Who transcribed when", "Throughput, cores and memory", "Times of each file"):
         assert heading not in page
     assert "Audio at once" not in page and "No file was transcribed" not in page
+
+
+def dead(record: dict) -> dict:
+    """The round's process was killed in its pass."""
+    start = record["starts"][0]
+    killed = {"status": "killed", "error": "killed by SIGKILL"}
+    start |= killed | {"passes": start["passes"][:1], "step": "pass", "stopped_in_repeat": 1}
+    return record | killed
+
+
+def test_a_rate_at_which_all_rounds_die_is_missed(tmp_path):
+    records = [*rounds(RATES[0]), *map(dead, rounds(RATES[2]))]
+    told = found(tmp_path, *records, slo={"p95": 60})["max_load"]
+    standings = {row["rate"]: row["standing"] for row in told.evidence}
+    assert standings == {RATES[0]: "met", RATES[2]: "missed"}
+    assert told.effect.high == RATES[2]
+
+
+def test_a_configuration_that_always_dies_carries_nothing_and_misses_nothing(tmp_path):
+    told = found(tmp_path, *map(dead, rounds(RATES[0])), slo={"p95": 60}).get("max_load")
+    assert told is None or told.verdict in (Verdict.NOT_MEASURED, Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(("settings", "said"), [(1, MEETS), (5, "undecided")])
+def test_that_some_of_many_settings_keep_an_objective_takes_more_than_one_alone(settings, said):
+    """The best of many looks good: what shows it of one alone does not of one among five."""
+    (asked,) = objectives({"p95": 2.0})
+    close = judged(asked, np.exp([-0.12, -0.10, -0.16, -0.06]), True, 0.95, False)
+    assert 0.01 < close.p_meets < 0.05
+    rung = SimpleNamespace(kept=[close], row={"rate": 1.0}, standing="")
+    bands._judge([rung], SimpleNamespace(alpha=0.05, study=STUDY), settings)
+    assert rung.standing == said
+
+
+def test_a_long_last_request_is_not_beyond_what_is_carried(tmp_path):
+    records = rounds(RATES[0])
+    for record in records:
+        record["starts"][0]["passes"][1]["given_up"] = "requests left 60 s after the last one came"
+    told = found(tmp_path, *records, slo={"p95": 60})["max_load"]
+    assert [row["standing"] for row in told.evidence] == ["met"]
+
+
+def test_a_service_that_refuses_some_in_half_of_the_blocks_is_later(tmp_path):
+    service = {"strategy": "service", "service": "asr"}
+    records = [*rounds(spread=0.1, seed=1), *rounds(spread=0.1, seed=2, **service)]
+
+    def made(runs):
+        ids = runs.drop_duplicates("configuration").set_index("strategy")["configuration"]
+        library, asked = ids["one_model"], ids["service"]
+        table = planted_matches(runs, [[{library: 1.0, asked: 1.0}] * 6] * 8)
+        refused = (table["configuration"] == asked) & (table["repeat"] % 2 == 0)
+        return table.assign(p95_s=table["p95_s"].mask(refused, math.inf))
+
+    told = found(tmp_path, *records, matches=made)["load_services"]
+    assert told.verdict != Verdict.CONFIRMED
+
+
+def test_a_service_that_refuses_some_in_every_round_is_later(tmp_path):
+    service = {"strategy": "service", "service": "asr"}
+    asked = rounds(spread=0.002, seed=2, **service)
+    for record in asked:
+        told = record["starts"][0]["passes"][1]["transcriptions"]
+        for one in [one for one in told if one["counted"]][::8]:
+            one |= {"status": "refused", "error": "answered 429"}
+    told = found(tmp_path, *rounds(spread=0.002, seed=1), *asked)["load_services"]
+    assert told.verdict == Verdict.REFUTED
+
+
+def test_where_nothing_is_lost_nothing_is_said_of_what_is(tmp_path):
+    records = rounds(RATES[0], requests=60, takes=SERVICE["M/D/k"], num_workers=8)
+    told = found(tmp_path, *records)["load_explained"]
+    assert told.verdict == Verdict.INCONCLUSIVE
+    assert {row["larger"] for row in told.evidence} == {"nothing"}
+
+
+def test_a_file_that_never_found_a_free_worker_does_not_hide_the_long_run():
+    """A service does not say when it begins: of a file that always waited nobody knows its time."""
+    rate = rate_for(SERVED, 2, 0.5)
+    table = table_of(SERVED, rate, 2, 80, 5, 1)
+    (objective,) = objectives({"p95": 60})
+    whole = kept(table, objective, 0.95, rate, 2)
+    names = sorted(set(table["audio_sha256"]))
+    hidden = table.assign(service_s=table["service_s"].mask(table["audio_sha256"] == names[0]))
+    partly = kept(hidden, objective, 0.95, rate, 2)
+    assert (partly.lateness > 0).all() and np.isfinite(partly.lateness).all()
+    assert partly.estimate == pytest.approx(whole.estimate, rel=0.5)
+    two = table.assign(service_s=table["service_s"].where(table["audio_sha256"].isin(names[:2])))
+    unknown = kept(two, objective, 0.95, rate, 2)
+    assert np.isnan(unknown.lateness).all() and standing([unknown], 0.05) not in (MEETS, "misses")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,12 @@ def test_no_machine_gets_more_than_it_carries_and_none_is_too_many(rate, request
 def test_without_a_traffic_or_a_load_nothing_is_sized():
     assert size(by_hour(0), {}, carried(4.0)) == []
     assert size(by_hour(100), {}, {"m": Recommendation("nothing to recommend")}) == []
+
+
+def test_what_was_held_against_no_objective_is_not_sized():
+    soonest = replace(carried(4.0)["m"].loads[0], objectives="", better_by=0.02)
+    told = {"m": Recommendation("confirmed", loads=[soonest])}
+    assert size([100.0] * 24, {}, told) == []
 
 
 def test_what_is_written_is_read_again(tmp_path):

@@ -25,9 +25,11 @@ from parallel_transcription.findings.objectives import (
     standing,
 )
 from parallel_transcription.findings.under_load import facts, named_rates, offered, timed_arms
+from parallel_transcription.results.counting import DEATHS
 from parallel_transcription.results.finding import Row
 from parallel_transcription.results.latency import percentile
 from parallel_transcription.study.dimensions import NAMES
+from parallel_transcription.study.loads import CARRIES
 
 #: What tells configurations apart that are offered different rates.
 _SPREAD = [name for name in NAMES if name != "rate"]
@@ -93,13 +95,15 @@ def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterab
     requests = requests_of(loads)
     arms = arms.assign(offered=[offered(arm, loads) for _, arm in arms.iterrows()])
     in_looks = loads.study.get("ladder") is not None
-    for _, own in arms.groupby(_SPREAD, sort=True, dropna=False):
+    of_configurations = arms.groupby(_SPREAD, sort=True, dropna=False)
+    for _, own in of_configurations:
         servers, rungs = _servers(own.iloc[0]), []
+        ends_well = bool(requests["arm"].isin(own["arm"]).any())
         for rate, at in own.groupby("offered", sort=True):
             mine = requests[requests["arm"].isin(at["arm"])]
-            if mine.empty:
+            arm, lost = at.iloc[0], _lost(loads, at, ends_well)
+            if mine.empty and not lost:
                 continue
-            arm, lost = at.iloc[0], _lost(loads, at)
             known = [
                 kept(mine, one, loads.confidence, float(rate), servers, in_looks, lost)
                 for one in asked
@@ -107,21 +111,25 @@ def _bands(loads: Machine, arms: pd.DataFrame, asked: list[Objective]) -> Iterab
             row = facts(arm, loads) | _measured(arm, mine, known, float(rate), lost)
             rungs.append(_Rung(row, known, mine, at))
         if rungs:
-            _judge(rungs, loads)
+            _judge(rungs, loads, of_configurations.ngroups)
             yield Band(own, servers, rungs)
 
 
-def _judge(rungs: list[_Rung], loads: Machine) -> None:
-    """How each rate stands by itself: at the full level, or as its place on a ladder has it."""
+def _judge(rungs: list[_Rung], loads: Machine, configurations: int) -> None:
+    """How each rate stands by itself: at the full level, or as its place on a ladder has it.
+
+    That some configuration keeps all is Bonferroni's, over all of them; that one does not, its own.
+    """
+    to_meet = loads.alpha / configurations
     if loads.study.get("ladder") is None:
         for one in rungs:
-            one.standing = standing(one.kept, loads.alpha)
+            one.standing = standing(one.kept, to_meet, loads.alpha)
         return
     named = named_rates(loads)
     of_rates = shares({one.row["rate"]: _begun(one, loads, named) for one in rungs})
     for one in rungs:
         meets, misses = of_rates[one.row["rate"]]
-        one.standing = standing(one.kept, loads.alpha * meets, loads.alpha * misses)
+        one.standing = standing(one.kept, to_meet * meets, loads.alpha * misses)
 
 
 def _begun(rung: _Rung, loads: Machine, named: set[str]) -> float:
@@ -142,11 +150,18 @@ def _servers(arm: pd.Series) -> int | None:
     return None if arm["callers"] > arm["total_workers"] else int(arm["callers"])
 
 
-def _lost(loads: Machine, at: pd.DataFrame) -> set[int]:
-    """Rounds in which a pass at a rate failed, was killed or ran too long."""
+def _lost(loads: Machine, at: pd.DataFrame, ends_well: bool) -> set[int]:
+    """Rounds in which a pass at a rate failed, was killed or ran too long.
+
+    Args:
+        loads: Where it was measured.
+        at: The arms at that rate.
+        ends_well: Whether the configuration does, at some rate; else no rate is to blame.
+    """
     runs = loads.runs[loads.runs["arm"].isin(at["arm"])]
-    too_long = runs["counts"] & (runs["status"] == "timeout")
-    return set(map(int, runs.loc[runs["died"] | too_long, "round"]))
+    late = runs["counts"] & (runs["status"] == "timeout")
+    dead = runs["status"].isin(DEATHS) & ~runs["excused"] & ends_well
+    return set(map(int, runs.loc[runs["died"] | late | dead, "round"]))
 
 
 def _measured(
@@ -156,7 +171,12 @@ def _measured(
     mine = mine[mine["counted"]]
     kept_up = mine[~mine["saturated"]]
     by_round = pd.Series(
-        [percentile(own["latency"], 95) for _, own in kept_up.groupby("round")], dtype=float
+        [
+            percentile(own["latency"], 95)
+            for _, own in kept_up.groupby("round")
+            if len(own) >= CARRIES[95]
+        ],
+        dtype=float,
     )
     return {
         "label": words.name_of(arm),

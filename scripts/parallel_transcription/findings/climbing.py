@@ -23,7 +23,7 @@ from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.read import Results
 from parallel_transcription.study.configuration import complete, identify
 from parallel_transcription.study.dimensions import NAMES
-from parallel_transcription.study.ladders import MINUTES, at_any_rate, climbs
+from parallel_transcription.study.ladders import MINUTES, MOST_ROUNDS, at_any_rate, climbs
 from parallel_transcription.study.loads import ALIKE
 from parallel_transcription.study.study import grid_of
 
@@ -54,13 +54,21 @@ class Climbing:
         """What each configuration that climbs carries, as the findings see it."""
         if self._loads is None:
             return {}
-        bands = [(_configuration(one), one) for one in bands_of(self._loads, self._asked)]
+        bands = [(self._configuration(one), one) for one in bands_of(self._loads, self._asked)]
         return {identify(alike): band for alike, band in bands if climbs(alike)}
+
+    def _configuration(self, band: Band) -> Configuration:
+        """What a band is of, without its rate: of the study, since tables hide home folders."""
+        named = (self._grid[one] for one in band.configurations if one in self._grid)
+        row: Mapping[str, Any] = band.arm
+        point = next(named, None)
+        told = point.configuration if point else complete({name: row[name] for name in NAMES})
+        return at_any_rate(told)
 
     @property
     def configurations(self) -> dict[str, Configuration]:
         """Those that climb, by id, without a rate."""
-        return {name: _configuration(band) for name, band in self._bands.items()}
+        return {name: self._configuration(band) for name, band in self._bands.items()}
 
     def band(self, name: str) -> Band:
         """What one of them carries."""
@@ -78,10 +86,13 @@ class Climbing:
             return pd.DataFrame(columns=["configuration", "round", "rate", "run_s", "own"])
         runs = self._loads.runs.groupby("run", sort=True).first()
         named = pd.to_numeric(runs["rate"], errors="coerce")  # not those in percent
-        own = [
-            one not in self._grid or number > self._grid[one].rounds
-            for one, number in zip(runs["configuration"], runs["round"], strict=True)
-        ]
+        # what a ladder made is above the rounds that were planned then, or on a rung
+        planned = runs["planned_rounds"].astype(float)
+        ids = runs["configuration"]
+        older = [self._grid[one].rounds if one in self._grid else 0 for one in ids]
+        planned = planned.where(planned.notna(), older)
+        on_a_rung = ~ids.isin(list(self._grid)) & (planned == MOST_ROUNDS)
+        own = (runs["round"] > planned) | on_a_rung
         return runs.assign(rate=runs["offered_rps"].astype(float).fillna(named), own=own)
 
     @property
@@ -104,7 +115,7 @@ class Climbing:
         )
 
     def _climber(self, name: str, band: Band) -> Climber:
-        configuration, runs = _configuration(band), self._runs_of(band)
+        configuration, runs = self._configuration(band), self._runs_of(band)
         rounds = runs.groupby("rate")["round"]
         rungs = tuple(
             Rung(
@@ -117,7 +128,7 @@ class Climbing:
         )
         return Climber(
             id=name,
-            kind=tuple(getattr(configuration, name) for name in ALIKE),
+            kind=tuple(getattr(configuration, name) for name in ("arrivals", *ALIKE)),
             rungs=rungs,
             expected=_expected(band),
             took=_took(runs, configuration.requests),
@@ -141,10 +152,11 @@ def expectation(
     queues = []
     for kept in known:
         own = requests.assign(allowed=kept.objective.allowed(requests["audio_seconds"]))
-        own = own[own["service_s"].notna()]
-        if own.empty or servers is None:
+        if own["service_s"].isna().all() or servers is None:
             return lambda _: math.inf
         queue = queue_of(own, rate, servers, own)
+        if not queue.is_known:
+            return lambda _: math.inf
         modelled = queue.lateness(kept.objective.percent)
         comparable = math.isfinite(kept.estimate) and math.isfinite(modelled)
         off = kept.estimate / modelled if comparable else 1.0
@@ -171,8 +183,3 @@ def _took(runs: pd.DataFrame, requests: int) -> Callable[[float], float]:
     rest = (runs["run_s"] - EXPECTED_REQUESTS * requests / runs["rate"]).dropna()
     more = max(0.0, float(rest.median())) if len(rest) else BEGINS_S
     return lambda rate: EXPECTED_REQUESTS * requests / rate + more
-
-
-def _configuration(band: Band) -> Configuration:
-    row: Mapping[str, Any] = band.arm
-    return at_any_rate(complete({name: row[name] for name in NAMES}))

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from parallel_transcription.findings.replay import waits
+from parallel_transcription.findings.replay import by_length, waits
 from parallel_transcription.measure.arrivals import gaps
 from parallel_transcription.results.latency import percentile
 
@@ -39,6 +39,11 @@ class Queue:
     service: np.ndarray
     allowed: np.ndarray
     weights: np.ndarray
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known of all files how long they take."""
+        return bool(np.isfinite(self.service).all())
 
     @property
     def busy(self) -> float:
@@ -102,12 +107,17 @@ def lateness(
         rate: Requests per second.
         servers: How many requests are served at once.
         others: Requests of all rounds: what they say of files that this one did not have.
+
+    Returns:
+        Over what is allowed; nan where it is not known how long some files take.
     """
     late = requests["latency"] / allowed
     measured = percentile(late[requests["counted"]], percent)
     if not math.isfinite(measured):
         return math.inf
     queue = queue_of(requests, rate, servers, others)
+    if not queue.is_known:
+        return math.nan
     names = sorted(set(others["audio_sha256"]))
     takes = requests["audio_sha256"].map(dict(zip(names, queue.service, strict=True)))
     replayed = []
@@ -124,11 +134,13 @@ def queue_of(requests: pd.DataFrame, rate: float, servers: int, others: pd.DataF
     """The queue of the files of all rounds, with the service times of some requests.
 
     Arguments as of `lateness`; files that those requests were not for take what they did in
-    `others`.
+    `others`, and those whose time nobody knows what a line over the lengths of the others says.
     """
     of_all = others.groupby("audio_sha256", sort=True)
     service = requests.groupby("audio_sha256")["service_s"].mean()
     service = service.reindex(of_all.groups.keys()).fillna(of_all["service_s"].mean())
+    lengths = of_all["audio_seconds"].first().astype(float)
+    service = by_length(service.dropna().astype(float), lengths).reindex(service.index)
     kind = str(requests["arrivals"].iloc[0])
     return Queue(
         # a trace may come in bursts

@@ -140,20 +140,20 @@ def kept(
         lost: Rounds in which a run died: their requests are infinitely late.
     """
     allowed = objective.allowed(own["audio_seconds"])
-    known = own.assign(allowed=allowed)[own["service_s"].notna()]
+    everything = own.assign(allowed=allowed)
 
     def late(one: pd.DataFrame) -> float:
         if one["saturated"].any():
             return math.inf
         if servers is None:
             return math.nan
-        return lateness(one, allowed[one.index], objective.percent, rate, servers, known)
+        return lateness(one, allowed[one.index], objective.percent, rate, servers, everything)
 
     of_rounds = {int(str(number)): late(one) for number, one in own.groupby("round")}
     of_rounds |= dict.fromkeys(lost, math.inf)
     values = np.array([of_rounds[number] for number in sorted(of_rounds)])
     counted = own[own["counted"]].groupby("round").size()
-    carried = bool(counted.min() >= CARRIES[objective.percent])
+    carried = counted.empty or bool(counted.min() >= CARRIES[objective.percent])
     return judged(objective, values, carried, confidence, in_looks)
 
 

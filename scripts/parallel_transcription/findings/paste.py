@@ -11,7 +11,7 @@ from parallel_transcription import words
 from parallel_transcription.findings import services
 from parallel_transcription.findings.bands import bands_of
 from parallel_transcription.findings.choose import Choice, choices, confirmation, settled
-from parallel_transcription.findings.machine import Machine
+from parallel_transcription.findings.machine import GROUP, Machine
 from parallel_transcription.findings.objectives import objectives
 from parallel_transcription.results.finding import Finding, Group, Row
 from parallel_transcription.results.read import Results
@@ -161,6 +161,10 @@ def recommendation(machine: Machine, choice: Choice, doubt: str = "") -> Recomme
     )
 
 
+#: What those under a load agree in that compete with each other: one service may offer more models.
+_KINDS_OF_WORK = (*GROUP, "thread_env", "language", "beam_size", "word_timestamps")
+
+
 def for_loads(machine: Machine) -> list[ForLoad]:
     """For each kind of load, the settings that carry the most of it within the objectives."""
     loads = machine.loads
@@ -169,9 +173,18 @@ def for_loads(machine: Machine) -> list[ForLoad]:
         return []
     arms = {arm["arm"]: arm for arm in loads.arms.to_dict("records")}
     found: dict[str, ForLoad] = {}
-    for band in bands_of(loads, asked):
+    bands = bands_of(loads, asked)
+    differing = [
+        name for name in _KINDS_OF_WORK if len({arms[one.at["arm"]][name] for one in bands}) > 1
+    ]
+    for band in bands:
         arm = arms[band.at["arm"]]
-        kind = words.load({**arm, "rate": ""})
+        work = [
+            str(arm[name]) if name in GROUP else f"{name} {arm[name]}"
+            for name in differing
+            if arm[name] not in ("", 0)
+        ]
+        kind = ", ".join([words.load({**arm, "rate": ""}), *work])
         if not band.highest or kind in found:
             continue
         within = words.listing([str(one) for one in asked])
@@ -217,7 +230,8 @@ def _for_load(
         configuration=arm["configuration"],
         strategy=arm["strategy"],
         instances=int(arm["instances"]),
-        callers=int(arm["callers"]),
+        # a client has more connections open than a service serves at once
+        callers=int(arm["total_workers"] if arm["service"] else arm["callers"]),
         discipline=arm["discipline"],
         whisper_model=arguments(arm),
         snippet=_started(arm, machine) if arm["service"] else snippet(arm),

@@ -70,7 +70,9 @@ def by_length(known: pd.Series, seconds: pd.Series) -> pd.Series:
     lacking = [name for name in seconds.index if name not in known.index]
     if not lacking or len(known) < LEAST_KNOWN:
         return known
-    slope, start = np.polyfit(seconds[known.index], known, 1)
+    lengths = seconds[known.index]
+    alike = np.ptp(lengths.to_numpy(float)) == 0
+    slope, start = (0.0, float(known.mean())) if alike else np.polyfit(lengths, known, 1)
     shortest = float(known.min())
     line = {name: max(shortest, start + slope * float(seconds[name])) for name in lacking}
     return pd.concat([known, pd.Series(line)])

@@ -33,6 +33,8 @@ def size(
 ) -> list[Sizing]:
     """Each machine for the traffic, by label and kind of load; none without a traffic.
 
+    What a search found to be the soonest at a rate was held against no objective: not sized.
+
     Args:
         traffic: Requests in each hour of a day, shape (24,).
         prices: By label: `per_hour`, `currency`, `note`.
@@ -44,6 +46,7 @@ def size(
         _one(label, load, traffic, prices.get(label, {}))
         for label, told in sorted(recommended.items())
         for load in told.loads or []
+        if load.better_by is None
     ]
 
 

@@ -71,9 +71,14 @@ def facts(arm: Any, loads: Machine) -> Row:
 
 
 def offered(arm: Any, loads: Machine) -> float | None:
-    """Requests per second that came to an arm."""
-    told = loads.runs.loc[loads.runs["arm"] == arm["arm"], "offered_rps"].dropna()
-    return float(told.median()) if len(told) else None
+    """Requests per second that came to an arm, or that were to come where no pass ended."""
+    runs = loads.runs
+    for own in (runs["arm"] == arm["arm"], runs["rate"] == arm["rate"]):
+        told = runs.loc[own, "offered_rps"].dropna()
+        if len(told):
+            return float(told.median())
+    said = pd.to_numeric(arm["rate"], errors="coerce")
+    return float(said) if pd.notna(said) else None
 
 
 def rate_column() -> Column:

@@ -111,7 +111,11 @@ def capacity_of(content: Mapping[str, Any], name: str = "the trial") -> float:
         for one in start["passes"]
         if one["repeat"] >= 1 and one["status"] == "ok"
     ]
-    served = sum(task.get("counted", True) for one in passes for task in one["transcriptions"])
+    served = sum(
+        task.get("counted", True) and task.get("status", "ok") == "ok"  # else it was refused
+        for one in passes
+        for task in one["transcriptions"]
+    )
     lasted = sum(one["makespan_s"] for one in passes)
     if not served or lasted <= 0:
         raise InputError(

@@ -27,7 +27,7 @@ MOST_AUTOMATIC_THREADS = 4  # CTranslate2 takes so many for cpu_threads 0, or th
 _OMP_THREADS = r"(?:^| )OMP_NUM_THREADS=(\d+)(?:[ ,]|$)"  # which it takes instead where it is set
 _LATE = ("timeout", "saturated")
 _HAS_TIME = ("ok", *_LATE)
-_DEATHS = ("failed", "killed")
+DEATHS = ("failed", "killed")
 _BY_LOAD = ("timeout", "stuck", "killed")  # endings that a foreign load can bring about
 LEAST_CLOCK = 0.9  # of a GPU, against what is usual for the configuration
 
@@ -40,7 +40,7 @@ def usable_cpus(runs: pd.DataFrame, facts: Mapping[str, Any]) -> float | None:
     """
     told = runs["usable_cpus"].fillna(runs["affinity_cpus"]).fillna(runs["logical_cpus"]).dropna()
     if len(told):
-        return float(told.median())
+        return float(told.quantile(0.5, "lower"))  # of unlike ones one that there is
     known = [facts.get(name) for name in ("usable_cpus", "cgroup_cpus", "logical_cpus")]
     return min((float(count) for count in known if count), default=None)
 
@@ -84,7 +84,7 @@ def marked(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.assign(measured_on=_measured_on(runs))
     excused = runs["disturbed"] & runs["status"].isin(_BY_LOAD)
     ends_well = (runs["status"] == "ok").groupby([runs["machine"], runs["arm"]]).transform("any")
-    died = runs["status"].isin(_DEATHS) & ~excused & ends_well
+    died = runs["status"].isin(DEATHS) & ~excused & ends_well
     runs = runs.assign(excused=excused, died=died)
     return runs.assign(counts=_counts(runs))
 
@@ -134,7 +134,9 @@ def median(values: ArrayLike, late: ArrayLike) -> Median:
 def times(runs: pd.DataFrame) -> pd.DataFrame:
     """The repeats that count, with their time as `value` (s): the limit where `late`."""
     counted = runs[runs["counts"]]
-    late = counted["status"].isin(_LATE) | counted["died"]
+    # of requests more than are left out got no answer: their p95 is later than any limit
+    never = np.isinf(counted["makespan_s"].astype("float64"))
+    late = counted["status"].isin(_LATE) | counted["died"] | never
     value = counted["makespan_s"].where(~late, counted["timeout_s"])
     return counted.assign(late=late, value=value)[value.notna()]
 

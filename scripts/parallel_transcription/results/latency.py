@@ -26,6 +26,7 @@ _LEVEL = 0.01  # of each of the tests
 #: a part of the latency, so no answer moves by more: a fifth of the margin that is usual.
 LAG_S, LAG_SHARE = 0.005, 0.02
 
+SATURATED = "saturated"  # a request that was dropped when its pass was given up
 Numbers = NDArray[np.float64]
 
 
@@ -55,6 +56,7 @@ class Requests:
         due, sent, started, finished: Seconds since the pass began, shape (n,); nan where it did not
             come to that, `finished` infinite where it was given up, or a service gave no text.
         counted: Which are, shape (n,).
+        dropped: Whether some were, as the pass was given up.
     """
 
     def __init__(self, transcriptions: Sequence[Mapping[str, Any]]):
@@ -64,7 +66,9 @@ class Requests:
             for k in ("submitted_s", "sent_s", "started_s", "finished_s")
         )
         self.counted = np.array([bool(one.get("counted", True)) for one in told], bool)
-        never = np.array([one.get("status", "ok") != "ok" for one in told], bool)
+        statuses = [one.get("status", "ok") for one in told]
+        never = np.array([status != "ok" for status in statuses], bool)
+        self.dropped = SATURATED in statuses
         self.finished[self.counted & (never | np.isnan(self.finished))] = math.inf
 
     @property
@@ -103,14 +107,15 @@ def saturated_by(requests: Requests, at_once: int, given_up: str | None) -> str:
 
     Fewer must be served than came while the counted ones came; and there must be ever more in the
     system (a t-test on the slope over means of blocks), or at the end more than twice as many as in
-    the middle, and more than are served at once. A pass that was given up was.
+    the middle, and more than are served at once. A pass that was given up was, unless nothing had
+    to be dropped: the last requests took long, as long files do.
 
     Args:
         requests: Of the pass.
         at_once: How many are served at once.
         given_up: Why it was, if so.
     """
-    if given_up:
+    if given_up and requests.dropped:
         return given_up
     at = requests.due[requests.counted]
     seen = requests.in_system()

@@ -11,7 +11,7 @@ interference in what is lost; one-sided t tests against one half. Oldest request
 Verdict:
   confirmed     the queue is shown to be the larger part everywhere
   refuted       interference is shown to be the larger part somewhere (Bonferroni)
-  inconclusive  otherwise
+  inconclusive  otherwise, or where next to nothing is lost anywhere
   not measured  where fewer than four files ever were alone, or no rate has enough rounds
 """
 
@@ -36,8 +36,10 @@ from parallel_transcription.results.finding import Finding, Row, Verdict
 
 #: What a file's time alone follows from, beside the file: whose worker it is on matters not.
 _SAME = ["cpu_threads", "thread_env", "device_index"]
-QUEUE, INTERFERENCE, OPEN = "queue", "interference", "open"
-SAID = {QUEUE: "the queue", INTERFERENCE: "interference", OPEN: "open"}
+QUEUE, INTERFERENCE, OPEN, NOTHING = "queue", "interference", "open", "nothing"
+SAID = {QUEUE: "the queue", INTERFERENCE: "interference", OPEN: "open", NOTHING: "nothing is lost"}
+#: Share of the latency below which what is lost is next to nothing, and no part of it is asked for.
+LEAST_LOST = 0.05
 
 
 class LoadExplained(LoadQuestion):
@@ -78,11 +80,14 @@ class LoadExplained(LoadQuestion):
         if not rows:
             return self.not_measured(loads)
         for row in rows:
-            if row["p_interference"] * len(rows) <= loads.alpha:
+            lost = row["latency_s"] - row["service_s"]
+            if lost < LEAST_LOST * row["latency_s"]:
+                row["larger"] = NOTHING
+            elif row["p_interference"] * len(rows) <= loads.alpha:
                 row["larger"] = INTERFERENCE
             else:
                 row["larger"] = QUEUE if row["p_queue"] <= loads.alpha else OPEN
-        said = {row["larger"] for row in rows}
+        said = {row["larger"] for row in rows} - {NOTHING}
         verdict = Verdict.INCONCLUSIVE
         if INTERFERENCE in said:
             verdict = Verdict.REFUTED
@@ -170,6 +175,8 @@ def _answer(rows: list[Row], verdict: Verdict, confidence: float) -> Answer:
     ]
     if still := sum(row["larger"] == OPEN for row in rows):
         counts.append(f"{still} open")
+    if calm := sum(row["larger"] == NOTHING for row in rows):
+        counts.append(f"{calm} {'loses' if calm == 1 else 'lose'} next to nothing")
     text = (
         f"{starts()[verdict]} of {words.plural(len(rows), 'setting', 'settings and rates')}, "
         f"{', '.join(counts)}. At {words.number(head['rate'])} requests per second with "

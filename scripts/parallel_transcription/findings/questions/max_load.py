@@ -81,7 +81,7 @@ class MaxLoad(LoadQuestion):
             return self.not_measured(loads)
         bands = bands_of(loads, asked)
         rows = [row for band in bands for row in band.rows]
-        if all(row["standing"] == "open" and row["lateness"] is None for row in rows):
+        if not any(row["carried"] for row in rows):
             return self.not_measured(loads, rows)
         met = [band for band in bands if band.highest > 0]
         lost = all(band.lost for band in bands)
