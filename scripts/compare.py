@@ -2,7 +2,7 @@
 """Compare two results folders: what became faster, slower, is equivalent, or cannot be compared.
 
 Prints a Markdown table of what their run records say. Exit status: 0 nothing became slower, 1
-something did, 3 nothing could be compared, 2 for folders that hold no results.
+something did or fails now, 3 nothing could be compared, 2 for folders that hold no results.
 """
 
 import argparse
@@ -13,7 +13,13 @@ from pathlib import Path
 from merge_timings import merge_timings
 from parallel_transcription import words
 from parallel_transcription.errors import run
-from parallel_transcription.findings.over_time import NOT_COMPARABLE, SLOWER, Changed, over_time
+from parallel_transcription.findings.over_time import (
+    FAILS,
+    NOT_COMPARABLE,
+    SLOWER,
+    Changed,
+    over_time,
+)
 from parallel_transcription.results.read import Results, read_tables
 from parallel_transcription.study.study import check_values
 
@@ -22,7 +28,8 @@ NOTHING_COMPARED = 3
 
 def table(found: list[Changed], confidence: float) -> str:
     """A row per configuration, as Markdown."""
-    head = f"| machine | configuration | before (s) | now (s) | now / before ({confidence:.0%}) | |"
+    level = f"{words.as_written(100 * confidence)} %"
+    head = f"| machine | configuration | before (s) | now (s) | now / before ({level}) | |"
     lines = [head, "|---|---|---:|---:|---:|---|"]
     for one in found:
         ratio = "" if math.isnan(one.ratio) else words.with_interval(one.ratio, one.low, one.high)
@@ -58,7 +65,7 @@ def main() -> int:
     print(table(found, confidence))
     if all(one.outcome == NOT_COMPARABLE for one in found):
         return NOTHING_COMPARED
-    return 1 if any(one.outcome == SLOWER for one in found) else 0
+    return 1 if any(one.outcome in (SLOWER, FAILS) for one in found) else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 
 from parallel_transcription.findings.over_time import (
     EQUIVALENT,
+    FAILS,
     FASTER,
     NOT_COMPARABLE,
     OPEN,
@@ -91,6 +92,42 @@ def test_few_rounds_other_work_and_other_hardware_are_not_compared(tmp_path):
     changed = [r | {"model": {"kind": "embedded", "sha256": "b" * 64}} for r in one]
     told = over_time(results(tmp_path / "6", *one), results(tmp_path / "7", *changed), 0.05, 0.95)
     assert {c.why for c in told} == {"other audio, model or options"}
+
+
+def ended(record: dict, status: str) -> dict:
+    """The run's last pass was given up, or its process died before one."""
+    start = record["starts"][0]
+    if status == "timeout":
+        start["passes"][-1] |= {"status": status, "makespan_s": 60.0, "error": "too long"}
+        start |= {"stopped_in_repeat": 1}
+    else:
+        start |= {"passes": start["passes"][:1], "step": "pass", "stopped_in_repeat": 1}
+    start |= {"status": status, "error": "planted"}
+    return record | {"status": status, "error": "planted"}
+
+
+def test_what_hangs_now_is_slower_and_what_never_ends_well_fails(tmp_path):
+    before = [r for w in (1, 2, 3) for r in records(2.0, num_workers=w, seed=w)]
+    now = [
+        *[ended(r, "timeout") for r in records(2.0, num_workers=1, seed=11)],
+        *[ended(r, "failed") for r in records(2.0, num_workers=2, seed=12)],
+        *records(2.0, num_workers=3, seed=13),
+    ]
+    assert outcomes(tmp_path, before, now) == {
+        "1 worker": SLOWER, "2 workers": FAILS, "3 workers": EQUIVALENT,
+    }  # fmt: skip
+    assert outcomes(tmp_path / "back", now, before)["1 worker"] == NOT_COMPARABLE
+
+
+def test_another_driver_is_no_other_machine(tmp_path):
+    sides = [results(tmp_path / name, *records(2.0, seed=k)) for k, name in enumerate("ab")]
+    for driver, side in zip(("570", "580"), sides, strict=True):
+        side.machines["m"]["gpus"] = [{"index": 0, "name": "H200", "driver": driver}]
+    (told,) = over_time(*sides, 0.05, 0.95)
+    assert told.outcome == EQUIVALENT
+    sides[1].machines["m"]["gpus"][0]["name"] = "A100"
+    (told,) = over_time(*sides, 0.05, 0.95)
+    assert told.why == "other hardware (gpus)"
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 
 Rounds of two times are no pairs, so what is compared are means of log times of two independent
 samples of rounds, with unlike variances (Welch). Equivalence is shown by two one-sided tests within
-the margin; "faster" and "slower" are beyond it, Holm-corrected over all configurations. What
+the margin; "faster" and "slower" are beyond it, Holm-corrected over all configurations. What now
+is given up at the time limit is at least that slow; what never ends well any more fails. What
 differs between the times beside what was changed (another host of the same kind, a warmer machine)
 is in the ratio and not in its interval: a configuration that did not change is the measure of it.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ from parallel_transcription.findings.machine import Machine
 from parallel_transcription.results.read import Results
 
 FASTER, SLOWER, EQUIVALENT = "faster", "slower", "equivalent"
+FAILS = "fails now"
 OPEN, NOT_COMPARABLE = "open", "not comparable"
 #: Facts of a machine that must be equal: else another machine was measured.
 HARDWARE = ("cpu_model", "usable_cpus", "physical_cores", "gpus")
@@ -66,7 +69,7 @@ def over_time(before: Results, after: Results, margin: float, confidence: float)
         unlike = [
             name
             for name in HARDWARE
-            if before.machines[label].get(name) != after.machines[label].get(name)
+            if _kind(before.machines[label].get(name)) != _kind(after.machines[label].get(name))
         ]
         if unlike:
             why = f"other hardware ({', '.join(unlike)})"
@@ -74,6 +77,11 @@ def over_time(before: Results, after: Results, margin: float, confidence: float)
             continue
         found += _of_machine(before, after, label, margin, confidence)
     return _corrected(found, 1 - confidence)
+
+
+def _kind(fact: Any) -> Any:
+    """A fact of the hardware; of GPUs which they are: another driver is no other machine."""
+    return [gpu.get("name") for gpu in fact] if isinstance(fact, list) else fact
 
 
 def _of_machine(
@@ -109,16 +117,18 @@ def _compared(
     label: str, name: str, times: Sequence[pd.DataFrame], margin: float, confidence: float
 ) -> Changed:
     values = [np.log(one["makespan_s"].to_numpy(float)) for one in times]
-    late = any(bool(one["censored"].any()) for one in times)
+    late, late_now = (bool(one["censored"].any()) for one in times)
     means = [float(np.exp(v.mean())) if len(v) else math.nan for v in values]
     known = Changed(label, name, OPEN, before=means[0], after=means[1])
+    rounds = [len(v) for v in values]
+    if rounds[0] >= statistics.LEAST_ROUNDS and not rounds[1]:
+        return replace(known, outcome=FAILS, why="no round of now ended well")
     if late:
         return replace(
             known,
             outcome=NOT_COMPARABLE,
-            why="some passes ran into timeout_s, failed or were killed",
+            why="some passes before ran into timeout_s, failed or were killed",
         )
-    rounds = [len(v) for v in values]
     if min(rounds) < statistics.LEAST_ROUNDS:
         why = f"{rounds[0]} and {rounds[1]} rounds; {statistics.LEAST_ROUNDS} of each are the least"
         return replace(known, outcome=NOT_COMPARABLE, why=why)
@@ -135,7 +145,7 @@ def _compared(
         0.0 if later.min() - sooner.max() > far else floor
         for later, sooner in (reversed(values), values)
     )
-    shown = p_equal <= 1 - confidence
+    shown = p_equal <= 1 - confidence and not late_now
     return replace(
         known,
         outcome=EQUIVALENT if shown else OPEN,
@@ -143,7 +153,8 @@ def _compared(
         low=math.exp(low),
         high=math.exp(high),
         p_slower=max(slower, 1 - float(above[1])),
-        p_faster=max(faster, 1 - float(below[1])),
+        p_faster=1.0 if late_now else max(faster, 1 - float(below[1])),
+        why="some passes ran into timeout_s, failed or were killed" if late_now else "",
     )
 
 
