@@ -24,7 +24,7 @@ from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.heats import FOLDER as HEATS
 from parallel_transcription.results.merge import Merged, merge_matches, merge_records
 from parallel_transcription.results.records import record_files, set_aside
-from parallel_transcription.results.studies import of_one_study, without_other_work
+from parallel_transcription.results.studies import of_one_study
 from parallel_transcription.study.file import StudyError
 from parallel_transcription.study.settings import DEFAULTS, SETTINGS
 from parallel_transcription.study.study import check_values, expand_grid, settings_from_json
@@ -51,9 +51,8 @@ def merge_timings(
     merged = (
         _merge_study(results, settings, machines)
         if study
-        else of_one_study(
-            _with_matches(_all_records(results, settings), results, settings),
-            settings.get("name", ""),
+        else _of_one_study(
+            _with_matches(_all_records(results, settings), results, settings), results, settings
         )
     )
     for file, reason in merged.left_out:
@@ -90,11 +89,25 @@ def _merge_study(results: Path, settings: dict[str, Any], machines: Sequence[str
         for (machine, name), count in sorted(others.items())
     ]
     merged = replace(merged, left_out=sorted([*merged.left_out, *outside]))
-    merged = without_other_work(merged, settings.get("name", ""), machines)
+    merged = _of_one_study(merged, results, settings, machines)
     for machine in machines:
         left_out = set_aside(merged.left_out, results / machine / "runs", grid)
         merged = replace(merged, left_out=left_out)
     return merged
+
+
+def _of_one_study(
+    merged: Merged, results: Path, settings: Mapping[str, Any], machines: Sequence[str] = ()
+) -> Merged:
+    """The tables of one study, and what its records alone tell of the machines."""
+    own = of_one_study(merged, settings.get("name", ""), machines)
+    if len(own.runs) == len(merged.runs):
+        return own
+    kept = set(zip(own.runs["machine"], own.runs["run"], strict=True))
+    told = _all_records(
+        results, settings, lambda record: (record["machine"], record["run"]) in kept
+    )
+    return replace(own, machines=told.machines)
 
 
 def _all_records(results: Path, settings: Mapping[str, Any], *more: Any) -> Merged:

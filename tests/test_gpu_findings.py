@@ -7,6 +7,7 @@ import pytest
 import synthetic_study as synthetic
 from judging import finish
 from judging import judged as all_findings
+from parallel_transcription.findings import at_once
 from parallel_transcription.findings.paste import recommend
 from parallel_transcription.report import contents
 from parallel_transcription.report.figures.draw import FIGURES
@@ -72,6 +73,20 @@ class TestSeveralGpus:
 
     def test_a_list_that_does_not_scale(self):
         assert judged(gpu_scaling=0.0)["several_gpus"].verdict == "refuted"
+
+    def test_the_gain_that_files_allow_is_over_one_worker_on_each(self, monkeypatch):
+        asked = []
+        in_use = at_once.in_use
+
+        def noted(machine, pair, one, arm, most):
+            asked.append((arm["device_index"], arm["in_use"], one["in_use"], most))
+            return in_use(machine, pair, one, arm, most)
+
+        monkeypatch.setattr(at_once, "in_use", noted)
+        lists = [p for p in gpu_configurations() if p["device_index"] == "0,1,2"]
+        judged(configurations=lists, rounds=4)
+        on_lists = [(arm / one, most) for devices, arm, one, most in asked if "," in devices]
+        assert on_lists and all(most <= ratio + 1e-9 for ratio, most in on_lists)
 
 
 class TestOnePerGpu:

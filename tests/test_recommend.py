@@ -70,6 +70,7 @@ def test_the_snippet_is_python_that_makes_the_models():
         (configuration("one_model", workers=2), 1),
         (configuration("multi_model", instances=3), 3),
         (configuration("multi_process", instances=2), 1),
+        (configuration("multi_process", instances=3, device="cuda", device_index="0,1,2"), 1),
         (configuration("one_model", device="cuda", device_index="0,1"), 1),
     ):
         made.clear()
@@ -118,13 +119,21 @@ def test_the_settings_of_the_service():
 
 
 def test_other_services_get_what_they_take():
-    speaches, wyoming, uvicorn = services.others(configuration("one_model", workers=2))
+    def others(*of, total_workers, **values):
+        return services.others({**configuration(*of, **values), "total_workers": total_workers})
+
+    speaches, wyoming, uvicorn = others("one_model", workers=2, total_workers=2)
     assert "WHISPER__NUM_WORKERS=2" in speaches.settings.splitlines()
     assert "WHISPER__CPU_THREADS=1" in speaches.settings.splitlines()
     assert "--cpu-threads 1" in wyoming.settings and "start 2 of them" in wyoming.note
     assert uvicorn.settings == "uvicorn app:app --workers 1"
-    many = services.others(configuration("multi_process", instances=3))
+    many = others("multi_process", instances=3, total_workers=3)
     assert "3 containers" in many[0].note and many[2].settings.endswith("--workers 3")
+    on_gpus = {"device": "cuda", "device_index": "0,1,2"}
+    spread = others("multi_process", instances=3, total_workers=3, **on_gpus)
+    assert "in turns on GPUs 0, 1, 2" in spread[0].note
+    six = others("one_model", workers=2, total_workers=6, **on_gpus)
+    assert "start 6 of them" in six[1].note and "CUDA_VISIBLE_DEVICES of 0, 1, 2" in six[1].note
 
 
 def test_the_front_is_not_dominated():

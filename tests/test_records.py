@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 
+import merge_timings
 from parallel_transcription.files import write_json
 from parallel_transcription.results.export import write_tables
 from parallel_transcription.results.merge import merge_records
+from parallel_transcription.results.read import read_tables
 from parallel_transcription.results.records import DAMAGED, record_files, set_aside
 from parallel_transcription.results.studies import of_one_study, without_other_work
 from parallel_transcription.study.settings import DEFAULTS
@@ -122,6 +124,25 @@ def test_another_study_is_no_other_machine(tmp_path):
     yours = of_one_study(merged, "yours")
     assert set(yours.runs["machine"]) == set(yours.machines) == {"elsewhere"}
     assert set(of_one_study(merged, "neither").runs["machine"]) >= {"here", "there"}
+
+
+def test_what_is_left_out_tells_nothing_of_the_machine(tmp_path):
+    """How many records there are, how long they took, by which margin they were to be judged."""
+    mine, other = of_study("mine", "here"), of_study("yours", "here", "b", (3,))
+    save(tmp_path, *mine, *other)
+    (tmp_path / "study.json").write_text(json.dumps({**DEFAULTS, "name": "mine"}))
+    merge_timings.merge_timings(tmp_path, tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "machines.json").read_text())
+    assert told["here"]["records"] == 2
+    assert set(read_tables(tmp_path / "out").runs["study"]) == {"mine"}
+
+
+def test_another_label_with_two_studies_is_judged_by_one(tmp_path):
+    mine = [*of_study("mine", "here"), *of_study("mine", "there")]
+    save(tmp_path, *mine, *of_study("yours", "there", "b", (3, 4, 5)))
+    merged = merge_records(record_files(tmp_path), DEFAULTS)
+    kept = of_one_study(merged, "mine", ["here"])
+    assert set(kept.runs["study"]) == {"mine"} and set(kept.runs["machine"]) == {"here", "there"}
 
 
 def test_a_damaged_record_is_named_until_the_run_is_measured_again(tmp_path):

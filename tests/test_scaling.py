@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from judging import calm_tables, finish
@@ -79,3 +80,12 @@ def test_the_figure_has_every_round_and_the_lines_of_the_law(measured, tmp_path)
     assert plot.data.loc[plot.data["workers"] == 1, "ratio"].eq(1).all()
     (written,) = draw(measured, tmp_path, only=["scaling"])
     assert "not measured" not in written.read_text()
+
+
+def test_where_no_round_has_all_numbers_of_workers_no_fall_is_claimed():
+    """Heats of a search have the best so far and some others, never all."""
+    rounds = [1, 2, 2, 3, 3]
+    points = pd.DataFrame(
+        {"workers": [8, 8, 6, 8, 4], "throughput": [2.0, 2.1, 1.9, 2.0, 1.2]}, index=rounds
+    )
+    assert scaling._falls(points, 0.05) is False

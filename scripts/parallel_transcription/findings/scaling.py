@@ -69,8 +69,10 @@ def _falls(points: pd.DataFrame, alpha: float) -> bool:
     """
     by_round = points.reset_index(names="round").pivot_table("throughput", "round", "workers")
     logs = np.log(by_round.dropna())
+    if len(logs) < 2:  # few rounds, or heats of a search, have all numbers of workers
+        return False
     best, most = logs.mean().idxmax(), logs.columns.max()
-    if best == most or len(logs) < 2:
+    if best == most:
         return False
     _, p_lower = statistics.one_sided(logs[most] - logs[best], 0.0)
     return bool(p_lower * (logs.shape[1] - 1) <= alpha)

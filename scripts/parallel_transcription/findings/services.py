@@ -89,7 +89,8 @@ def _speaches(row: Row) -> OtherService:
     note = "Environment of speaches: one model, which takes all requests at once (up to 40)."
     if not one:
         count = plural(int(row["instances"]), "container")
-        note += f" Several models as measured here are {count} behind a balancer."
+        note += f" Several models as measured here are {count} behind a balancer"
+        note += "." if isinstance(devices, int) else f", in turns on GPUs {_listed(devices)}."
     if int(row["callers"]) < 40:
         note += f" Let no more than {int(row['callers'])} in at a time: config/load.yaml says why."
     return OtherService(
@@ -107,11 +108,18 @@ def _wyoming(row: Row) -> OtherService:
         f"--beam-size {int(row['beam_size'])}",
         "--stt-library faster-whisper --uri tcp://0.0.0.0:10300 --data-dir data",
     ]
-    workers = int(row["instances"]) * int(row["num_workers"])
+    workers, devices = int(row["total_workers"]), device_list(row["device_index"])
     note = "wyoming-faster-whisper has one model with one worker; requests wait for each other."
     if workers > 1:
-        note += f" For {workers} at once, start {workers} of them on ports of their own."
+        note += f" For {workers} at once, start {workers} of them on ports of their own"
+        note += "." if isinstance(devices, int) else (
+            f", in turns with CUDA_VISIBLE_DEVICES of {_listed(devices)}."
+        )  # fmt: skip
     return OtherService("wyoming-faster-whisper", " ".join(parts), note)
+
+
+def _listed(devices: list[int]) -> str:
+    return ", ".join(map(str, devices))
 
 
 def _uvicorn(row: Row) -> OtherService:

@@ -207,8 +207,9 @@ def call(
     spread = strategy != "one_model" and isinstance(devices, list)
     home = str(name).startswith("~")  # WhisperModel takes it for the name of a model
     given = [f"os.path.expanduser({name!r})" if home else repr(name)]
+    device = f"{devices!r}[0]" if strategy == "multi_process" else "d"
     for key, value in values.items():
-        given.append(f"{key}={'d' if key == 'device_index' and spread else repr(value)}")
+        given.append(f"{key}={device if key == 'device_index' and spread else repr(value)}")
     if one_line:
         made = f"WhisperModel({', '.join(given)})"
     else:
@@ -216,7 +217,8 @@ def call(
     if strategy == "one_model":
         return f"model = {made}"
     if strategy == "multi_process":
-        return f"model = {made}  # in each of {instances} processes"
+        turns = " ([0] in the first, [1] in the next, …)" if spread else ""
+        return f"model = {made}  # in each of {instances} processes{turns}"
     if spread:
         return f"models = [{made} for d in ({devices!r} * {instances})[:{instances}]]"
     return f"models = [{made} for _ in range({instances})]"

@@ -11,7 +11,7 @@ from parallel_transcription.results.merge import Merged
 from parallel_transcription.words import plural
 
 
-def of_one_study(merged: Merged, name: str) -> Merged:
+def of_one_study(merged: Merged, name: str, machines: Sequence[str] = ()) -> Merged:
     """The tables without what another study measured of other work, each left out with a line.
 
     A study that got another name has the same files, options and models, so its older records
@@ -21,17 +21,18 @@ def of_one_study(merged: Merged, name: str) -> Merged:
     Args:
         merged: Records of any studies.
         name: The study's name.
+        machines: The study's own, whose records are those of its grid.
     """
     runs, timings, told = [], [], []
     for label, of_label in merged.runs.groupby("machine", sort=True):
-        kept, lines = _main(of_label, name)
+        kept, lines = (of_label, []) if label in machines else _main(of_label, name)
         runs.append(kept)
         own = merged.timings[merged.timings["machine"] == label]
         timings.append(own[own["run"].isin(kept["run"])])
         told += [(f"{label}/runs/*.json", line) for line in lines]
     if told:
         merged = _with(merged, pd.concat(runs), pd.concat(timings), told)
-    return without_other_work(merged, name)
+    return without_other_work(merged, name, machines)
 
 
 def without_other_work(merged: Merged, name: str, labels: Sequence[str] = ()) -> Merged:

@@ -190,6 +190,10 @@ def _ranks(evidence: list[Row]) -> list[list[Row]]:
     return ranks
 
 
+#: By how the best and another setting compare.
+_STANDINGS = {statistics.EQUIVALENT: TIED, statistics.A_FASTER: SLOWER}
+
+
 def _rank(machine: Machine, group: Any) -> list[Row]:
     """Settings of a group, best first, each compared with the best (see the module's text)."""
     entries = []
@@ -208,10 +212,27 @@ def _rank(machine: Machine, group: Any) -> list[Row]:
         machine.compare(best["arm"], arm["arm"], in_rounds=True).result for _, arm, _ in entries[1:]
     ]
     others = zip(entries[1:], statistics.correct(compared, "bonferroni"), strict=True)
-    return [
+    rows = [
         _row(machine, best, entries[0][2], None),
         *(_row(machine, arm, calm, result) for (_, arm, calm), result in others),
     ]
+    _judge_automatic(machine, [arm for _, arm, _ in entries], rows)
+    return rows
+
+
+def _judge_automatic(machine: Machine, arms: list[Any], rows: list[Row]) -> None:
+    """Writes how the engine's own number of threads stands to the best of as many workers."""
+    found = []
+    for arm, row in zip(arms, rows, strict=True):
+        if arm["cpu_threads"] == 0:
+            best = next(one for one in arms if one["num_workers"] == arm["num_workers"])
+            if best["arm"] == arm["arm"]:
+                row["automatic"] = BEST
+            else:
+                found.append((row, machine.compare(best["arm"], arm["arm"], in_rounds=True).result))
+    corrected = statistics.correct([result for _, result in found], "bonferroni")
+    for (row, _), result in zip(found, corrected, strict=True):
+        row["automatic"] = _STANDINGS.get(result.outcome, OPEN)
 
 
 def _row(machine: Machine, arm: Any, calm: Any, against_best: Comparison | None) -> Row:
@@ -232,16 +253,16 @@ def _row(machine: Machine, arm: Any, calm: Any, against_best: Comparison | None)
         "ratio_low": 1.0,
         "ratio_high": 1.0,
         "standing": BEST,
+        "automatic": "",
         "size": "",
         "configuration": arm["configuration"],
     }
     if against_best is None:
         return row
-    standings = {statistics.EQUIVALENT: TIED, statistics.A_FASTER: SLOWER}
     return row | {
         "time_ratio_to_best": 1 / against_best.ratio if against_best.rounds else None,
         "ratio_low": 1 / against_best.high,
         "ratio_high": 1 / against_best.low,
-        "standing": standings.get(against_best.outcome, OPEN),
+        "standing": _STANDINGS.get(against_best.outcome, OPEN),
         "size": against_best.size,
     }

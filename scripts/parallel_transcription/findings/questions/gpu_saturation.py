@@ -117,9 +117,13 @@ class GpuSaturation(PairedQuestion):
             answer += f" The GPU is then busy {words.percent(head['gpu_util'])} of the time."
         if head["cores_per_gpu"] is not None:
             answer += f" It takes {words.number(head['cores_per_gpu'], 2)} CPU cores of the host."
-        ends = "; ".join(_ends(judged.cases.evidence)[:3])
+        shown, beyond = _ends(judged.cases.evidence)
+        if shown:
+            answer += f" More than these are shown not to be faster: {'; '.join(shown[:3])}."
+        if beyond:
+            answer += f" Not saturated up to the most measured: {'; '.join(beyond[:3])}."
         return Answer(
-            f"{answer} More than these are shown not to be faster: {ends}.",
+            answer,
             f"{who} on one GPU are {words.times(head['ratio'])} times as fast as one.",
             judged.effect(head, f"throughput of {who} over that of one"),
         )
@@ -176,19 +180,22 @@ def _facts(machine: Machine, arm: Any, strategy: str, number: int, enough: bool)
     }
 
 
-def _ends(evidence: list[Row]) -> list[str]:
-    """Where each series is saturated, in words; series of more numbers, which tell more, first."""
+def _ends(evidence: list[Row]) -> tuple[list[str], list[str]]:
+    """Where series are saturated, and those that are not yet, in words.
+
+    Series of more numbers, which tell more, come first.
+    """
     series: list[list[Row]] = []
     for row in evidence:
         if row["number"] == 1:  # a series starts
             series.append([])
         series[-1].append(row)
-    texts = []
+    shown: list[str] = []
+    beyond: list[str] = []
     for rows in sorted(series, key=lambda rows: -len(rows)):
         (enough,) = (row for row in rows if row["enough"])
-        most = " (the most measured: it may take more)" if enough is rows[-1] else ""
-        texts.append(
-            f"{enough['number']} {enough['series']}{most}, {enough['model']} "
+        (beyond if enough is rows[-1] else shown).append(
+            f"{enough['number']} {enough['series']}, {enough['model']} "
             f"{enough['compute_type']}, {words.plural(int(enough['files']), 'file')}"
         )
-    return texts
+    return shown, beyond

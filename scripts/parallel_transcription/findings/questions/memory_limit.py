@@ -90,9 +90,7 @@ class MemoryLimit(Question):
         if worst is not named:
             text += f" The most: {_who(worst)}, {words.number(worst['bound_mb'])} MB."
         name = f"memory at the peak, {_who(named)}"
-        effect = effect_of(
-            name, named["bound_mb"], (named["peak_mb"], None), "MB", machine.confidence
-        )
+        effect = effect_of(name, named["bound_mb"], (None, None), "MB", machine.confidence)
         return self.finding(
             machine,
             verdict,

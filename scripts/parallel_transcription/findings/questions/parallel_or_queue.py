@@ -138,9 +138,11 @@ class ParallelOrQueue(PairedQuestion):
                 known = (c for c in (base, best, one, arm) if c is not None)
                 cases.runs += [c["configuration"] for c in known]
                 if one is not None and gain is not None and gain.result.rounds:
-                    use = at_once.in_use(machine, gain, one, arm, row["at_most"])
+                    # with a list of GPUs one worker on each of them is a gain by itself
+                    most = row["at_most"] / most_gain(times, int(one["in_use"]))
+                    use = at_once.in_use(machine, gain, one, arm, most)
                     row |= use.as_row()
-                    if _can_tell(machine, one, arm, row["at_most"]):
+                    if _can_tell(machine, one, arm, most):
                         row["use"] = use
                         cases.tested.append(Case(gain, row))
         return cases
@@ -175,7 +177,7 @@ class ParallelOrQueue(PairedQuestion):
         """Speed-up and gain of one row, and what one worker does."""
         row = _head(judged)
         files = words.plural(int(row["files"]), "file")
-        workers = words.plural(int(row["workers"]), "worker")
+        workers = _workers(row)
         parts = [
             _start(row, verdict),
             f"{files} on {workers} of one model "
@@ -188,7 +190,7 @@ class ParallelOrQueue(PairedQuestion):
             best = words.plural(int(row["best_alone_threads"]), "thread")
             after_another = f"times as fast as in the best way one after another ({best})"
             parts[-1] += f" {judged.estimate(row, after_another, *BEST_ALONE)},"
-        parts.append(f"{judged.estimate(row, 'times as fast as with one worker', *GAIN)}.")
+        parts.append(f"{judged.estimate(row, f'times as fast as with {_one(row)}', *GAIN)}.")
         parts += _in_use(judged, row)
         parts += _with_one_worker(judged, row)[:1]
         return Answer(" ".join(parts), _in_short(row, files, workers), _effect(judged, row))
@@ -299,19 +301,30 @@ def _in_use(judged: Judged, row: Row) -> list[str]:
         return []
     if not math.isfinite(row["in_use_ratio"]):
         return []
-    times = judged.estimate(row, "times as much as with one worker", *IN_USE)
+    times = judged.estimate(row, f"times as much as with {_one(row)}", *IN_USE)
     left = {"yes": "; more was free", "no": "; no more was free"}.get(row["room"], "")
     return [f"{what} in use {times}{left}."]
+
+
+def _workers(row: Row) -> str:
+    """Its workers: on a list of GPUs as many on each."""
+    workers = words.plural(int(row["workers"]), "worker")
+    return workers if row["gpus"] == 1 else f"{workers} on each of {row['gpus']} GPUs"
+
+
+def _one(row: Row) -> str:
+    """What its partner with one worker has."""
+    return "one worker" if row["gpus"] == 1 else "one on each"
 
 
 def _in_short(row: Row, files: str, workers: str) -> str:
     if row["outcome"] in (AT_ONCE, NOTHING_LEFT):
         gain = words.number(row["over_one_worker"])
         at_once = "At once, but n" if row["outcome"] == AT_ONCE else "N"
-        return f"{at_once}othing left to gain: {gain} times as fast as with one worker."
+        return f"{at_once}othing left to gain: {gain} times as fast as with {_one(row)}."
     if row["speed_up"] is None:
         gain = words.number(row["over_one_worker"])
-        return f"{files} on {workers}: {gain} times as fast as with one worker."
+        return f"{files} on {workers}: {gain} times as fast as with {_one(row)}."
     speed = words.number(row["speed_up"])
     if not _is_matched_worse(row):
         return f"{files} on {workers}: {speed} times as fast as one after another."
@@ -324,7 +337,7 @@ def _in_short(row: Row, files: str, workers: str) -> str:
 
 def _effect(judged: Judged, row: Row) -> Any:
     """The number that decides: gain over one worker, or what is in use at once without a gain."""
-    workers = words.plural(int(row["workers"]), "worker")
+    workers = _workers(row)
     if row["outcome"] == AT_ONCE:
         return judged.effect(row, f"in use, {workers} over one worker", words.TIMES, *IN_USE)
     if row["outcome"] == PARALLEL and row["speed_up"] is not None:
@@ -360,6 +373,7 @@ def _facts(machine: Machine, arm: Any, pairs: list[Pair | None], timings: pd.Dat
         "callers": arm["callers"],
         "workers": arm["num_workers"],
         "workers_in_use": arm["in_use"],
+        "gpus": arm["device_index"].count(",") + 1,
         "cpu_threads": arm["cpu_threads"],
         "threads": arm["threads"],
         "fits_cpus": fits,

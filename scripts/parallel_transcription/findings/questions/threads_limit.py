@@ -263,8 +263,25 @@ def _per_level(machine: Machine, rows: list[Row]) -> None:
                 row["limit_counts_per_level"] = EXCEEDED
             elif p_more <= machine.alpha:
                 row["limit_counts_per_level"] = SHOWN
-            elif p_fewer <= machine.alpha and room_on_cpus(machine, 0.9 * row["expected_cores"]):
+            elif (
+                p_fewer <= machine.alpha
+                and _uses_of_one(rows, row) * row["workers_with_a_file"] >= SEVERAL
+                and room_on_cpus(machine, 0.9 * row["expected_cores"])
+            ):
                 row["limit_counts_per_level"] = OF_THE_WHOLE
+
+
+def _uses_of_one(rows: list[Row], row: Row) -> float:
+    """What part of its threads a worker keeps busy that has all CPUs: the engine waits for Python.
+
+    By rows with one worker and as many threads; all of them where there is none.
+    """
+    own = [
+        r["share"]
+        for r in rows
+        if r["workers_in_use"] == 1 and r["cpu_threads"] == row["cpu_threads"] and r["fits_cpus"]
+    ]
+    return min(1.0, *own) if own else 1.0
 
 
 def _has_several(row: Row) -> bool:

@@ -56,13 +56,14 @@ def draw(results: Results, folder: Path, only: Iterable[str] | None = None) -> l
         group = (found.group if found else next(iter(groups), None)) if several else None
         description = f"{title}, {clean(machine, 60)}" + (f", {group}" if group else "")
         try:
-            plot = figure.make(sources[group]) or style.not_measured(f"{title}: {empty}")
-            style.save(style.of_group(plot, str(group) if group else None), path, description)
+            plot = figure.make(sources[group])
+            shown = style.of_group(plot, str(group) if group else None) if plot else None
+            style.save(shown or style.Note(f"{title}: {empty}"), path, description)
         except Exception:
             if os.environ.get(STRICT):
                 raise
             # a figure is not worth a study: the others and the report go on, and the log says why
             logger.exception("%s of %s could not be drawn", id, clean(machine, 60))
-            style.save(style.not_measured(f"{title}: {FAILED}"), path, description)
+            style.save(style.Note(f"{title}: {FAILED}"), path, description)
         written.append(path.with_name(path.name + ".svg"))
     return written

@@ -42,11 +42,11 @@ def parallel_or_queue(sources: Sources) -> p9.ggplot | None:
         table["threads"] = axes.as_levels(table["cpu_threads"], series)
         table["panel"] = axes.ordered([axes.files_label(f) for f in table["files"]], panels)
     rows = style.cut_intervals(rows, "speed_up", dots)
+    most = rows.groupby(["files", "workers"])["at_most"].max()
     ideal = pd.DataFrame(
         [
-            {"panel": axes.files_label(f), "x": w, "value": min(float(w), f)}
-            for f in files
-            for w in order
+            {"panel": axes.files_label(f), "x": w, "value": float(value)}
+            for (f, w), value in most[most.notna()].items()
         ]
     )
     ideal["panel"] = axes.ordered(ideal["panel"], panels)

@@ -20,6 +20,8 @@ matplotlib.use("agg")
 import pandas as pd
 import plotnine as p9
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from mizani.breaks import breaks_extended
 
 from parallel_transcription.places import FONTS
@@ -247,22 +249,18 @@ def plain_labels(breaks: Iterable[float]) -> list[str]:
     return ["" if is_missing(b) else as_written(round(b, 4)) for b in breaks]
 
 
-def not_measured(text: str = "not measured") -> p9.ggplot:
-    """A small panel that says why there is nothing to see."""
-    data = pd.DataFrame({"x": [0.0], "y": [0.0], "text": [clean(text, 160)]})
-    return (
-        p9.ggplot(data, p9.aes("x", "y", label="text"))
-        + p9.geom_text(size=TEXT + 0.5, color=GREY, family=FAMILY)
-        + theme(0.9)
-        + p9.theme(
-            axis_text=p9.element_blank(),
-            axis_title=p9.element_blank(),
-            axis_ticks_major=p9.element_blank(),
-            axis_line_x=p9.element_blank(),
-            panel_grid_major=p9.element_blank(),
-            panel_background=p9.element_rect(fill="#F5F6F8", color="none"),
-        )
-    )
+class Note:
+    """A small panel that says why there is nothing to see: no plot, so drawn in no time."""
+
+    def __init__(self, text: str = "not measured") -> None:
+        self._text = clean(text, 160)
+
+    def draw(self) -> Figure:
+        """The panel."""
+        panel = Figure(figsize=(WIDTH, 0.9), facecolor="#F5F6F8")
+        FigureCanvasAgg(panel)
+        panel.text(0.5, 0.5, self._text, ha="center", va="center", color=GREY, size=TEXT + 0.5)
+        return panel
 
 
 def of_group(plot: p9.ggplot, name: str | None) -> p9.ggplot:
@@ -270,7 +268,7 @@ def of_group(plot: p9.ggplot, name: str | None) -> p9.ggplot:
     return plot + p9.labs(subtitle=clean(name, 80)) if name else plot
 
 
-def save(plot: p9.ggplot, path_without_suffix: Path, description: str) -> None:
+def save(plot: p9.ggplot | Note, path_without_suffix: Path, description: str) -> None:
     """Write `.svg` and `.png`, drawn once; the same plot gives the same bytes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

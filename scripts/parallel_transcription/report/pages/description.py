@@ -30,6 +30,7 @@ from parallel_transcription.words import (
     cpus,
     fixed,
     integer,
+    is_missing,
     listing,
     number,
     percent,
@@ -291,11 +292,16 @@ def _time(results: Results) -> str:
 def _settings(study: Mapping[str, Any]) -> dict[str, str]:
     """The settings of a study that its methods name; empty where they are not known."""
     found = {
-        "margin": percent(study.get("equivalence_margin"), decimals=0),
-        "confidence": percent(study.get("confidence"), decimals=0),
-        "disturbed_above": percent(study.get("disturbed_above"), decimals=0),
+        "margin": study.get("equivalence_margin"),
+        "confidence": study.get("confidence"),
+        "disturbed_above": study.get("disturbed_above"),
     }
-    return {name: "" if text == UNKNOWN else text for name, text in found.items()}
+    return {name: _as_said(value) for name, value in found.items()}
+
+
+def _as_said(share: Any) -> str:
+    """A share that a study names, in per cent and to the digit: ±2.5 % is another margin."""
+    return "" if is_missing(share) else f"{as_written(100 * share)} %"
 
 
 def _models(runs: pd.DataFrame) -> str:
@@ -366,7 +372,7 @@ def _disturbed(results: Results) -> str:
     above = results.study.get("disturbed_above")
     if not above:
         return text
-    return f"{text} (others used more than {percent(above, decimals=0)} of the machine)"
+    return f"{text} (others used more than {_as_said(above)} of the machine)"
 
 
 def _warnings(results: Results) -> list[str]:
