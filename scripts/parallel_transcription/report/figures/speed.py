@@ -42,15 +42,10 @@ def parallel_or_queue(sources: Sources) -> p9.ggplot | None:
         table["threads"] = axes.as_levels(table["cpu_threads"], series)
         table["panel"] = axes.ordered([axes.files_label(f) for f in table["files"]], panels)
     rows = style.cut_intervals(rows, "speed_up", dots)
-    most = rows.groupby(["files", "workers"])["at_most"].max()
-    ideal = pd.DataFrame(
-        [
-            {"panel": axes.files_label(f), "x": w, "value": float(value)}
-            for (f, w), value in most[most.notna()].items()
-        ]
-    )
-    ideal["panel"] = axes.ordered(ideal["panel"], panels)
-    ideal["x"] = axes.ordered(ideal["x"], order)
+    # what the files allow: with one that is longer than all others, less than every worker
+    ideal = rows.groupby(["panel", "x"], observed=True)["at_most"].max().dropna()
+    ideal = ideal.astype(float).groupby(level="panel", observed=True).cummax()
+    ideal = ideal.reset_index(name="value")
     # the reference lines are named once, in the panel with the most room
     words = ideal.tail(1)
     words = pd.concat(
