@@ -96,7 +96,7 @@ def test_only_what_was_not_measured_is_not_drawn(study):
 
 def test_the_best_case_stands_at_every_number_of_workers_and_never_falls(study):
     plot = FIGURES["parallel_or_queue"].make(Sources(study))
-    (line,) = [one.data for one in plot.layers if type(one.geom).__name__ == "geom_line"]
+    (line,) = [one._data for one in plot.layers if type(one.geom).__name__ == "geom_line"]
     assert line["x"].notna().all() and line["x"].nunique() > 1
     for _, own in line.groupby("panel", observed=True):
         values = own.sort_values("x")["value"]
