@@ -27,6 +27,7 @@ from parallel_transcription.jobs.match import (
 from parallel_transcription.jobs.transcribe import Run, is_measured
 from parallel_transcription.measure.configuration import Configuration
 from parallel_transcription.results.heats import FOLDER as HEATS
+from parallel_transcription.results.heats import lacked_memory_beside_others
 from parallel_transcription.results.merge import merge_records
 from parallel_transcription.results.read import Results
 from parallel_transcription.results.records import read_matches, read_records, record_files
@@ -112,9 +113,19 @@ class Search(Campaign):
         file = self._results / self._machine / HEATS / f"{match_id(key, number)}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         log = self._log.with_name(f"{file.stem}.log")
-        record = measure_match(sides, number, blocks, seed, file, log, least=1)
+        together = not self._crowded() & {side.id for side in heat.sides}
+        record = measure_match(sides, number, blocks, seed, file, log, together=together, least=1)
         failed = f" ({record['status']}: {in_brief(record['error'])})" if record["error"] else ""
         self.say(f"search: {self.told()}{failed}")
+
+    def _crowded(self) -> set[str]:
+        """What was killed for lack of memory beside others: it is measured apart from them."""
+        return {
+            side["configuration_id"]
+            for _, record in read_matches(self._records(HEATS), [])
+            for side in record["sides"]
+            if lacked_memory_beside_others(record, side)
+        }
 
     def told(self) -> str:
         """Where it stands, on one line."""

@@ -319,11 +319,15 @@ def test_all_the_time_of_a_heat_counts_whoever_ended_it():
     def side(status, loaded):
         loads = [{"finished_s": loaded}]
         start = {"loads": loads, "passes": [], "status": status}
-        return {"configuration_id": status, "status": status, "start": start, "warmups": []}
+        return {
+            "configuration_id": status, "status": status, "start": start, "warmups": [],
+            "error": "killed by SIGKILL" if status == "killed" else None,
+        }  # fmt: skip
 
-    def heat(*sides, passes=()):
+    def heat(*sides, passes=(), together=True):
         return {
             "match": "a" * 12 + "-m001", "started_at": 0.0, "finished_at": 100.0,
+            "together": together,
             "protocol": {"passes": 2}, "sides": list(sides), "passes": list(passes),
         }  # fmt: skip
 
@@ -332,6 +336,11 @@ def test_all_the_time_of_a_heat_counts_whoever_ended_it():
     assert [run["finished_at"] for run in crashed] == [0.0, 100.0]
     late = runs_of(heat(side("ok", 5.0), side("ok", 15.0), side("timeout", 5.0), passes=turns))
     assert [run["finished_at"] for run in late] == [15.0, 25.0, 60.0]
+    sides = side("ok", 5.0), side("ok", 15.0), side("killed", 5.0)
+    told = [run["status"] for run in runs_of(heat(*sides, passes=turns))]
+    assert told == ["ok", "ok"], "what lacked memory beside others may fit alone"
+    apart = runs_of(heat(*sides, passes=turns, together=False))
+    assert [run["status"] for run in apart] == ["ok", "ok", "killed"]
     well = runs_of(heat(side("ok", 5.0), side("ok", 15.0), passes=turns))
     assert [run["finished_at"] for run in well] == [37.5, 62.5]
 

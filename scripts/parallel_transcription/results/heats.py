@@ -19,7 +19,8 @@ def runs_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sides of a heat that began, each in the form of a run record.
 
     A side's part of the time is that of its loading and its passes; what else a heat took that a
-    side ended is that side's.
+    side ended is that side's. A side that was killed for lack of memory beside others is left out:
+    alone it may fit.
 
     Args:
         record: A valid match record.
@@ -28,7 +29,7 @@ def runs_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     own = [_own(record, place) for place in range(len(record["sides"]))]
     runs = []
     for side, start, seconds in zip(record["sides"], own, _seconds(record, own), strict=True):
-        if start is None:
+        if start is None or lacked_memory_beside_others(record, side):
             continue
         runs.append(
             {
@@ -44,6 +45,12 @@ def runs_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return runs
 
 
+def lacked_memory_beside_others(record: Mapping[str, Any], side: Mapping[str, Any]) -> bool:
+    """Whether a side was killed, as the system does for lack of memory, while all were loaded."""
+    killed = side["status"] == "killed" and "SIGKILL" in (side["error"] or "")
+    return bool(record["together"] and len(record["sides"]) > 1 and killed)
+
+
 def _own(record: Mapping[str, Any], place: int) -> dict[str, Any] | None:
     """A side's process with its passes, as a run record has it; None of one that never began."""
     side = record["sides"][place]
@@ -57,9 +64,16 @@ def _own(record: Mapping[str, Any], place: int) -> dict[str, Any] | None:
 def _seconds(record: Mapping[str, Any], own: Sequence[Mapping[str, Any] | None]) -> list[float]:
     """What of a heat's time is each side's (s): all of it is that of sides that tell something."""
     whole = record["finished_at"] - record["started_at"]
-    ended = [side["status"] != "ok" for side in record["sides"]]
+    left_out = [lacked_memory_beside_others(record, side) for side in record["sides"]]
+    ended = [
+        side["status"] != "ok" and not out
+        for side, out in zip(record["sides"], left_out, strict=True)
+    ]
     measured = {one["side"] for one in record["passes"]}
-    took = [_took_s(start) if k in measured or ended[k] else 0.0 for k, start in enumerate(own)]
+    took = [
+        _took_s(start) if (k in measured or ended[k]) and not left_out[k] else 0.0
+        for k, start in enumerate(own)
+    ]
     if any(ended):
         rest = max(0.0, whole - sum(took)) / sum(ended)
         return [part + rest if last else part for part, last in zip(took, ended, strict=True)]
