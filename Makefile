@@ -48,12 +48,12 @@ libraries:
 	@$(SET_UP) .venv
 	@.venv/bin/python scripts/check_system.py --install
 
-# Four processes on two CPUs: tests of Slurm, of hangs and of interruptions mostly wait.
+# Three processes on two CPUs: tests of Slurm, of hangs and of interruptions mostly wait.
 test: setup-test ## set-up and tests; what is skipped is listed with its reason
-	@$(ACTIVATE) && pytest --numprocesses 4 --dist worksteal -m "not thorough" $(TESTS)
+	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal -m "not thorough" $(TESTS)
 
 test-all: setup-test ## set-up and all tests, those too that say in minutes what others say in seconds
-	@$(ACTIVATE) && pytest --numprocesses 4 --dist worksteal $(TESTS)
+	@$(ACTIVATE) && pytest --numprocesses 3 --dist worksteal $(TESTS)
 
 check: lint ## lint and the quick tests, within a minute: before every commit
 	@$(ACTIVATE) && pytest --quiet --numprocesses 2 -m "not slow and not slurm and not alone and not thorough"

@@ -3,8 +3,8 @@
 
 Out come the tables of timings, runs, matches and machines.
 
-With --study, records of the study's own machines that do not belong to its grid are left out; those
-of other machines are all taken.
+With --study, records of the study's own machines that do not belong to its grid are left out; of
+other machines those of one study are taken.
 """
 
 import argparse

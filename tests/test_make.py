@@ -102,7 +102,7 @@ class TestPlans:
         assert 'snakemake --cores all --configfile "config/cpu.yaml"' in plan
 
     def test_tests_lint_and_check_run_everything(self):
-        command = "pytest --numprocesses 4 --dist worksteal"
+        command = "pytest --numprocesses 3 --dist worksteal"
         for target, ends in (("test", f'{command} -m "not thorough"'), ("test-all", command)):
             plan = make(ROOT, "-n", target).stdout
             assert plan.splitlines()[-1].strip().endswith(ends)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,12 +140,23 @@ def test_a_program_that_is_not_there_is_named():
     assert "'no-such-service' is no program of this machine" in outcome["error"]
 
 
+def listens_at(port: int) -> None:
+    """Wait until somebody does: one that runs already is given no time to begin."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody listens at {port}")
+
+
 def test_one_that_runs_already_is_asked_and_left_alone():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     there = subprocess.Popen([sys.executable, str(BAD), "good", str(port), "theirs"])
     try:
+        listens_at(port)
         outcome = measure(command="", url=f"http://127.0.0.1:{port}")
         assert there.poll() is None
     finally:
