@@ -82,7 +82,7 @@ def test_a_service_is_started_asked_and_ended():
     assert {one["text"] for one in counted(outcome)} == {"well"}
     assert {one["language"] for one in counted(outcome)} == {"en"}
     assert all(one["segments"] is None and one["decoded"] is None for one in counted(outcome))
-    assert 0 < last["cpu_main_s"] <= last["cpu_s"]
+    assert 0 < last["cpu_main_s"] <= last["cpu_s"] + 1e-9  # sums of the same floats
     assert last["rss_peak_bytes"] > 5e6
 
 
