@@ -144,6 +144,7 @@ def test_a_pair_whose_matches_end_again_and_again_is_decided_no_more(results, pa
     assert still and all(failed not in (p.arm_a, p.arm_b) for p in still)
 
 
+@pytest.mark.slow
 def test_a_side_that_ended_a_match_is_measured_on_only_where_it_may_be_shown_slower(results):
     study = {**results.study, "decide": {"minutes": 100}}
     planned = deciding.Deciding(replace(results, study=study), results.labels[0])
@@ -159,6 +160,7 @@ def test_a_side_that_ended_a_match_is_measured_on_only_where_it_may_be_shown_slo
     assert still_open(1.5) and not still_open(1.0) and not still_open(0.7)
 
 
+@pytest.mark.slow
 def test_who_ended_a_match_is_neither_recommended_nor_its_runner_up(results):
     study = {**results.study, "decide": {"minutes": 100}}
     planned = deciding.Deciding(replace(results, study=study), results.labels[0])
@@ -171,6 +173,7 @@ def test_who_ended_a_match_is_neither_recommended_nor_its_runner_up(results):
     assert asked and first.arm_a not in (asked[0].arm_a, asked[0].arm_b)
 
 
+@pytest.mark.slow
 def test_a_match_that_hung_makes_the_next_ones_no_dearer(results):
     study = {**results.study, "decide": {"minutes": 100}}
     planned = deciding.Deciding(replace(results, study=study), results.labels[0])
@@ -213,6 +216,7 @@ def test_a_pair_of_two_questions_is_one_contest(pairs_of):
     assert again == pairs[0]
 
 
+@pytest.mark.slow
 def test_matches_of_more_workers_leave_fewer_open(results):
     """Three rounds test nothing, and the budget was over after the first contest."""
     few = replace(results, runs=results.runs[results.runs["round"] <= 3])

@@ -63,7 +63,7 @@ def deciding_pairs(
     """The pairs of a machine in order of weight; those of `questions` only, if given.
 
     Group by group, as the machine's tables are given. These are of rounds alone, so that no match
-    ever changes what is decided.
+    ever changes what is decided, but one that a side ended: that side is no candidate any more.
     """
     found: list[DecidingPair] = []
     for machine in machines:
