@@ -27,7 +27,8 @@ from parallel_transcription.measure import supervise as supervising
 from parallel_transcription.measure.match import orders, supervise_match
 from parallel_transcription.measure.messages import MatchProtocol
 from parallel_transcription.record import check_match, match_schema
-from parallel_transcription.results.rows import rows_of_match
+from parallel_transcription.results.heats import runs_of
+from parallel_transcription.results.rows import rows_of, rows_of_match
 from parallel_transcription.study.configuration import complete
 from project import ROOT
 
@@ -402,3 +403,19 @@ def test_room_is_what_the_control_group_leaves(tmp_path):
     assert room.lacking([(several, loaded)], task(), tmp_path) is None
     (group / "memory.max").write_text("max\n")
     assert room.free_bytes(tmp_path) > 1_000_000
+
+
+@pytest.mark.slow
+def test_a_heat_may_have_one_side_and_a_match_may_not(tmp_path):
+    """What a search measures alone, since it has no rival, is a whole record and a round."""
+    file = tmp_path / "m" / "heats" / f"{'0' * 12}-m001.json"
+    file.parent.mkdir(parents=True)
+    record = matches.measure_match([side(num_workers=2)], 1, 2, 3, file, least=1)
+    assert record["status"] == "ok" and len(record["passes"]) == 2
+    VALIDATE(json.loads(file.read_text()))
+    check_match(record)
+    (run,) = runs_of(record)
+    runs, timings = rows_of(run, 0.05)
+    assert [row["repeat"] for row in runs] == [1, 2] and len(timings) == 4
+    with pytest.raises(matches.MatchError, match="2 or more different sides"):
+        matches.measure_match([side(num_workers=2)], 1, 2, 3, None)
